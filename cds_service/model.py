@@ -1,0 +1,418 @@
+"""The values that travel through one hook call: what is written, what the body meets, what is worth saying.
+
+Everything here is a frozen value from the standard library alone. Milligrams are ``Decimal``, calendar days are
+``date``, and ``None`` always means "cannot tell", never "no".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Any
+
+Json = Mapping[str, Any]
+
+
+class Release(StrEnum):
+    """The FHIR release a resource is written in, judged by its shape."""
+
+    DSTU2 = "DSTU2"
+    STU3 = "STU3"
+    R4 = "R4"
+    R5 = "R5"
+
+
+class Role(StrEnum):
+    """What a product does at the opioid receptor, by ingredient and form (specification 2.2)."""
+
+    NTX_ORAL = "NTX_ORAL"
+    NTX_XR = "NTX_XR"
+    NTX_BUP = "NTX_BUP"
+    NTX_TOPICAL = "NTX_TOPICAL"
+    FULL_SA = "FULL_SA"
+    FULL_LA = "FULL_LA"
+    METHADONE = "METHADONE"
+    BUP = "BUP"
+    BUP_DEPOT = "BUP_DEPOT"
+    MIXED = "MIXED"
+    DUAL = "DUAL"
+    ANTITUSSIVE = "ANTITUSSIVE"
+    PERIPH = "PERIPH"
+
+    @property
+    def is_naltrexone(self) -> bool:
+        return self in _NALTREXONE
+
+    @property
+    def is_opioid(self) -> bool:
+        return self not in _NALTREXONE
+
+
+_NALTREXONE = frozenset({Role.NTX_ORAL, Role.NTX_XR, Role.NTX_BUP, Role.NTX_TOPICAL})
+
+
+class Band(StrEnum):
+    """Naltrexone dose band by mg/day of the highest phase, or by product (specification 2.3)."""
+
+    MICRO = "MICRO"
+    VLDN = "VLDN"
+    LDN = "LDN"
+    INTERMEDIATE = "INTERMEDIATE"
+    LABELLED = "LABELLED"
+    SUPRA = "SUPRA"
+    XR = "XR"
+    BUPROPION = "BUPROPION"
+    TOPICAL = "TOPICAL"
+    UNKNOWN = "UNKNOWN"
+
+
+class Standing(StrEnum):
+    """What an order's status says, before any date is looked at (specification 2.13)."""
+
+    DRAFT = "draft"
+    ACTIVE = "active"
+    HELD = "held"
+    GIVEN = "given"
+    ENDED = "ended"
+    EXCLUDED = "excluded"
+
+
+class State(StrEnum):
+    """How surely and how recently the body meets a listed drug (specification 2.4)."""
+
+    CURRENT = "CURRENT"
+    RECENT = "RECENT"
+    HELD = "HELD"
+    STALE = "STALE"
+
+
+class Severity(IntEnum):
+    """Card indicator as an order: a larger one is worse."""
+
+    NONE = 0
+    INFO = 1
+    WARNING = 2
+    CRITICAL = 3
+
+    @property
+    def indicator(self) -> str:
+        return self.name.lower()
+
+
+class ConditionKind(StrEnum):
+    """What a coded problem or a reason means to the rules (specification 2.6, 2.9, 2.11)."""
+
+    ALCOHOL_USE_DISORDER = "alcohol-use-disorder"          # F10.2x: labelled
+    OPIOID_USE_DISORDER = "opioid-use-disorder"            # F11.2x, remission included: labelled
+    OPIOID_DEPENDENCE_ACTIVE = "opioid-dependence-active"  # F11.2x without F11.21
+    OPIOID_WITHDRAWAL = "opioid-withdrawal"                # F11.13, F11.23, F11.93
+    OBESITY = "obesity"                                    # labelled for bupropion/naltrexone
+    LIVER_ACUTE = "liver"                                  # acute hepatitis, liver failure, decompensated cirrhosis
+    PREGNANCY = "pregnancy"
+    CKD_3 = "ckd-3"
+    CKD_4_5 = "ckd-4-5"                                    # stages 4, 5 and end-stage renal disease
+    HOSPICE = "hospice"
+    LDN_TYPE = "ldn-type"                                  # what low-dose naltrexone is tried for
+
+
+@dataclass(frozen=True, slots=True)
+class Coding:
+    """One code in one system; ``system`` is the canonical URI, or "" where the sender gave none."""
+
+    system: str
+    code: str
+    display: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A CodeableConcept: codings and the words a person typed or picked."""
+
+    codings: tuple[Coding, ...] = ()
+    text: str = ""
+
+    @property
+    def label(self) -> str:
+        """The words a person would use for it: the text, else the first display, else "". """
+        return self.text or next((c.display for c in self.codings if c.display), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A number with the unit as written (``unit`` where given, else its ``code``); a missing number is None."""
+
+    value: Decimal | None
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dosage:
+    """One dosage instruction of any FHIR release, in one shape. Absent members stay None or empty.
+
+    ``dose_high`` equals ``dose_low`` for a plain quantity. ``period_unit`` is a UCUM time code (s, min, h, d, wk, mo, a).
+    ``when``, ``time_of_day`` and ``day_of_week`` are the FHIR codes in order. ``max_per_period`` is (amount, time).
+    """
+
+    sequence: int | None = None
+    text: str = ""
+    dose_low: Quantity | None = None
+    dose_high: Quantity | None = None
+    has_rate: bool = False
+    frequency: Decimal | None = None
+    frequency_max: Decimal | None = None
+    period: Decimal | None = None
+    period_unit: str = ""
+    timing_code: str = ""
+    when: tuple[str, ...] = ()
+    time_of_day: tuple[str, ...] = ()
+    day_of_week: tuple[str, ...] = ()
+    as_needed: bool = False
+    max_per_period: tuple[Quantity, Quantity] | None = None
+    bounds_start: date | None = None
+    bounds_end: date | None = None
+    route: Concept | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Strength:
+    """Milligrams of one ingredient per ``per_amount`` of ``per_unit`` ("unit" = tablet, capsule, film, patch, dose; "mL")."""
+
+    mg: Decimal
+    per_amount: Decimal = Decimal(1)
+    per_unit: str = "unit"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """An opioid or naltrexone inside a product. ``ingredient`` is the generic name in lower case."""
+
+    ingredient: str
+    rxcui: str
+    role: Role
+    strength: Strength | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IngredientLine:
+    """One line of a compounded ``Medication.ingredient``: what, and how much of it in how much product."""
+
+    item: Concept
+    numerator: Quantity | None = None
+    denominator: Quantity | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Drug:
+    """What an order names, as written: the concept, the compounding lines, the form and the route."""
+
+    concept: Concept = Concept()
+    ingredients: tuple[IngredientLine, ...] = ()
+    form: Concept = Concept()
+    route: Concept = Concept()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognition:
+    """What the terminology made of a drug.
+
+    ``identified`` is False only where nothing readable names the drug: then its absence from the tables says nothing.
+    ``components`` is empty for an identified drug that is neither naltrexone nor an opioid. ``matched_by`` names the
+    evidence ("rxnorm 1049621", "text oxycodone") for explanations. ``ldn_text`` is True where the words say low-dose
+    naltrexone. ``conflict`` names both sides where code and text disagree, else "". ``combined`` is True for one product
+    that holds an opioid and unsequestered naltrexone; ``sequestered`` for Embeda and Troxyca.
+    """
+
+    identified: bool
+    components: tuple[Component, ...] = ()
+    matched_by: tuple[str, ...] = ()
+    ldn_text: bool = False
+    conflict: str = ""
+    combined: bool = False
+    sequestered: bool = False
+    product_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dose:
+    """Naltrexone or opioid mg per day; None = cannot tell.
+
+    ``daily_mg`` is the highest phase with the upper end of every range; ``first_phase_mg`` the first phase likewise.
+    ``structured_mg`` and ``sig_mg`` are the two independent readings; ``because`` says where each number came from.
+    """
+
+    daily_mg: Decimal | None = None
+    first_phase_mg: Decimal | None = None
+    each_mg: Decimal | None = None
+    structured_mg: Decimal | None = None
+    sig_mg: Decimal | None = None
+    phases: int = 0
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is written, straight from FHIR, in any release: a request, statement, dispense or administration.
+
+    ``ref`` is ``Type/id`` ("" without id); ``source`` the prefetch key or "context". Dates are calendar days in the
+    configured zone; ``given_at`` keeps the clock time of an administration where one was stated.
+    """
+
+    ref: str
+    kind: str                                  # request | statement | dispense | administration
+    release: Release
+    source: str
+    standing: Standing
+    status: str
+    drug: Drug
+    label: str
+    dosages: tuple[Dosage, ...] = ()
+    reasons: tuple[Concept, ...] = ()
+    categories: frozenset[str] = frozenset()
+    authored: date | None = None
+    start: date | None = None
+    end: date | None = None                    # boundsPeriod.end, effectivePeriod.end or dateEnded
+    supply_days: Decimal | None = None
+    refills: int = 0
+    given_on: date | None = None
+    given_at: datetime | None = None
+    handed_over: date | None = None
+    based_on: tuple[str, ...] = ()             # refs of the order that a dispense or administration belongs to
+    prior_prescription: bool = False
+    resource: Json = field(default_factory=dict, compare=False, repr=False, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Medication:
+    """The same order, understood: what is in it and how much a day."""
+
+    order: Order
+    recognition: Recognition
+    dose: Dose = Dose()
+    band: Band | None = None                   # only for products that contain naltrexone
+
+    @property
+    def naltrexone(self) -> Component | None:
+        """The naltrexone that this product gives to the body; None for an opioid, sequestered products included."""
+        return next((c for c in self.recognition.components if c.role.is_naltrexone), None)
+
+    @property
+    def opioids(self) -> tuple[Component, ...]:
+        return tuple(c for c in self.recognition.components if c.role.is_opioid)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A medication order of this call. ``selected`` is always True where the hook selects nothing."""
+
+    medication: Medication
+    selected: bool = True
+    renewal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """What the body meets: one listed medicine with its state on the day of the call (specification 2.4).
+
+    ``days`` are whole calendar days since the end (RECENT) and ``last_dose_days`` since the last depot dose; None =
+    cannot tell. ``brief`` = a course of at most 3 days or an administration alone. ``because`` explains the state.
+    """
+
+    medication: Medication
+    state: State
+    days: int | None = None
+    last_dose_days: int | None = None
+    brief: bool = False
+    because: str = ""
+    on: date | None = None                     # the date worth printing: end, last dose or authored
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A problem on the list that is neither inactive, resolved, refuted nor entered in error."""
+
+    concept: Concept
+    kinds: frozenset[ConditionKind]
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something we could not know. ``about`` is a stable word (a prefetch key, "draft", "rule"), ``why`` a stable reason."""
+
+    about: str
+    why: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where care happens. Each is True only if it was read; ``outpatient`` and ``acute`` may both be False (unknown)."""
+
+    acute: bool = False
+    outpatient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a rule may see of one call."""
+
+    hook: str
+    as_of: datetime
+    today: date
+    release: Release
+    drafts: tuple[Draft, ...]
+    exposures: tuple[Exposure, ...]
+    conditions: tuple[Condition, ...]
+    conditions_read: bool
+    list_available: bool
+    unidentified_draft: bool
+    age: int | None
+    setting: Setting
+    gaps: tuple[Gap, ...]
+    thresholds: Mapping[str, Any]
+    patient_id: str = ""
+
+    def has(self, kind: ConditionKind) -> bool:
+        return any(kind in c.kinds for c in self.conditions)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A change that one press makes: ``code`` names its wording, ``targets`` are the medications it touches."""
+
+    code: str                                  # DEL_NTX | DEL_OPI | HOLD_NTX | START_1_5
+    targets: tuple[Medication, ...]
+    recommended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something worth saying, without words: the card file of ``topic`` holds those.
+
+    ``situation`` picks the summary and ``lines`` the detail, in order; ``facts`` fill their placeholders and are plain
+    text from typed values or escaped when rendered. ``found`` are the listed medicines it rests on.
+    """
+
+    topic: str
+    severity: Severity
+    situation: str
+    lines: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    suggestions: tuple[Suggestion, ...] = ()
+    overrides: bool = False
+    found: tuple[Exposure, ...] = ()
+    link: Mapping[str, str] | None = None      # appContext of the titration app, where it is offered
+    about: tuple[Draft, ...] = ()
+    trace: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one rule said about this snapshot, for explanations and the audit. ``error`` names a broken rule's exception."""
+
+    rule: str
+    findings: tuple[Finding, ...] = ()
+    trace: tuple[str, ...] = ()
+    error: str = ""
