@@ -1,6 +1,6 @@
 """Who is calling: a signed token of a configured client is accepted once; anything else gets one refusal.
 
-The rules are those of ``token_rules``. A call stops at the first that fails; an explanation shows all of them.
+The rules are those of ``token_rules``. A call stops at the first that fails; an explanation shows them all.
 """
 
 from __future__ import annotations

@@ -1,0 +1,273 @@
+"""Published keys: what is read, how often it is asked for, and what happens when it cannot be had."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from cds_service.edge.jwks import (
+    FETCH_SECONDS,
+    FRESH_SECONDS,
+    LAST_GOOD_SECONDS,
+    MAX_BYTES,
+    JwksCache,
+    KeysUnavailableError,
+    fetch_document,
+    read_keys,
+)
+from tests.security.keys import JWKS_URL, KID, Clock, PublishedAt, jwk, key_set
+
+ROTATED = key_set(jwk(kid="new"))
+
+
+@pytest.fixture
+def web() -> PublishedAt:
+    return PublishedAt()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(web: PublishedAt, clock: Clock) -> JwksCache:
+    return JwksCache(web, clock)
+
+
+def kids(cache: JwksCache, kid: str) -> list[str]:
+    return [key.kid for key in cache.find(JWKS_URL, kid)]
+
+
+def test_known_key_is_fetched_once(cache: JwksCache, web: PublishedAt) -> None:
+    assert [kids(cache, KID) for _ in range(100)] == [[KID]] * 100
+    assert web.fetched == [JWKS_URL]
+
+
+def test_old_keys_are_fetched_again(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    kids(cache, KID)
+    clock.forward(FRESH_SECONDS + 1)
+    assert (kids(cache, KID), len(web.fetched)) == ([KID], 2)
+
+
+def test_withdrawn_key_ends_with_the_next_fetch(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    kids(cache, KID)
+    web.documents[JWKS_URL] = key_set(jwk(kid="new"))
+    clock.forward(FRESH_SECONDS + 1)
+    assert (kids(cache, KID), kids(cache, "new")) == ([], ["new"])
+
+
+def test_empty_key_set_withdraws_every_key(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    kids(cache, KID)
+    web.documents[JWKS_URL] = b'{"keys": []}'
+    clock.forward(FRESH_SECONDS + 1)
+    assert kids(cache, KID) == []
+
+
+def test_CR129_rotated_key_is_found_by_one_refetch(cache: JwksCache, web: PublishedAt) -> None:
+    kids(cache, KID)
+    web.documents[JWKS_URL] = ROTATED
+    assert [kids(cache, "new"), kids(cache, "new")] == [["new"], ["new"]]
+    assert len(web.fetched) == 2
+
+
+def test_CT03_unknown_kid_is_asked_for_once_a_minute(
+        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    kids(cache, KID)
+    assert [kids(cache, "nobody") for _ in range(50)] == [[]] * 50
+    assert len(web.fetched) == 2
+    clock.forward(61)
+    assert (kids(cache, "nobody"), len(web.fetched)) == ([], 3)
+
+
+def test_CT03_thousand_unknown_kids_in_a_minute_are_two_fetches(
+        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    for number in range(1_000):
+        kids(cache, f"kid {number}")
+        clock.forward(0.0599)
+    assert len(web.fetched) == 2
+
+
+def test_kid_that_could_not_be_asked_for_is_found_as_soon_as_it_may_be(
+        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    """Strangers use up this minute's fetches just when the EHR rotates its keys: it ends with the minute."""
+    kids(cache, "stranger 1")
+    kids(cache, "stranger 2")
+    web.documents[JWKS_URL] = ROTATED
+    assert kids(cache, "new") == []
+    clock.forward(60)
+    assert kids(cache, "new") == ["new"]
+
+
+@pytest.mark.parametrize("document", [OSError("down"), b"<html>", b" " * (MAX_BYTES + 1)],
+                         ids=["down", "html", "big"])
+def test_CL17_last_good_keys_serve_a_day(
+        cache: JwksCache, web: PublishedAt, clock: Clock, document: bytes | Exception) -> None:
+    kids(cache, KID)
+    web.documents[JWKS_URL] = document
+    clock.forward(LAST_GOOD_SECONDS - 1)
+    assert (kids(cache, KID), cache.at_hand(JWKS_URL)) == ([KID], True)
+    clock.forward(2)
+    with pytest.raises(KeysUnavailableError):
+        kids(cache, KID)
+    assert not cache.at_hand(JWKS_URL)
+
+
+def test_server_that_fails_is_left_alone_for_half_a_minute(
+        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    web.documents[JWKS_URL] = OSError("down")
+    for _ in range(20):
+        with pytest.raises(KeysUnavailableError):
+            kids(cache, KID)
+    assert len(web.fetched) == 1
+    web.documents[JWKS_URL] = key_set()
+    clock.forward(30)
+    assert kids(cache, KID) == [KID]
+
+
+def test_each_source_has_its_own_keys_and_limits(clock: Clock) -> None:
+    web = PublishedAt({JWKS_URL: OSError("down"), "https://b.example/keys": ROTATED})
+    cache = JwksCache(web, clock)
+    with pytest.raises(KeysUnavailableError):
+        kids(cache, "new")
+    assert [key.kid for key in cache.find("https://b.example/keys", "new")] == ["new"]
+
+
+def test_keys_in_a_file_are_read_and_rotate(tmp_path: Path, cache: JwksCache, web: PublishedAt) -> None:
+    file = tmp_path / "jwks.json"
+    file.write_bytes(key_set())
+    first = [key.kid for key in cache.find(str(file), KID)]
+    file.write_bytes(ROTATED)
+    assert (first, [key.kid for key in cache.find(str(file), "new")], web.fetched) == ([KID], ["new"], [])
+
+
+def test_file_that_is_missing_is_no_key_set(tmp_path: Path, cache: JwksCache) -> None:
+    with pytest.raises(KeysUnavailableError):
+        cache.find(str(tmp_path / "none.json"), KID)
+
+
+def test_twenty_callers_at_once_share_one_fetch(clock: Clock) -> None:
+    """Nobody of them is refused: who comes late waits for the fetch under way."""
+    fetched: list[str] = []
+
+    def slowly(url: str) -> bytes:
+        fetched.append(url)
+        time.sleep(0.1)
+        return key_set()
+
+    cache, found = JwksCache(slowly, clock), []
+    callers = [threading.Thread(target=lambda: found.append(kids(cache, KID))) for _ in range(20)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert (found, len(fetched)) == ([[KID]] * 20, 1)
+
+
+def test_keys_without_a_kid_and_beyond_the_hundredth_are_not_read() -> None:
+    document = key_set(jwk(kid=None), jwk(kid=5), *[jwk(kid=str(number)) for number in range(120)])
+    assert [key.kid for key in read_keys(document)] == [str(number) for number in range(98)]
+
+
+# The transport used where no other is wired
+
+
+class _Site(BaseHTTPRequestHandler):
+    seen: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append((self.path, self.headers.get("Authorization")))
+        getattr(self, self.path.strip("/"))()
+
+    def answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def good(self) -> None:
+        self.answer(200, key_set())
+
+    def redirect(self) -> None:
+        self.answer(302, Location="/good")
+
+    def error(self) -> None:
+        self.answer(500, key_set())
+
+    def empty(self) -> None:
+        self.answer(200)
+
+    def zipped(self) -> None:
+        self.answer(200, gzip.compress(b" " * 5_000_000), Content_Encoding="gzip")
+
+    def large(self) -> None:
+        self.answer(200, b" " * (MAX_BYTES + 1))
+
+    def silent(self) -> None:
+        time.sleep(2 * FETCH_SECONDS)
+
+    def dripping(self) -> None:
+        self.answer(200)
+        self.drip(b" ")
+
+    def dripping_header(self) -> None:
+        self.drip(b"H")
+
+    def drip(self, drop: bytes) -> None:
+        for _ in range(15):
+            self.wfile.write(drop)
+            time.sleep(0.1)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Site)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_document_is_fetched(site: str) -> None:
+    assert fetch_document(f"{site}/good") == key_set()
+
+
+@pytest.mark.parametrize("page", [
+    "redirect", "error", "empty", "zipped", "large", "silent", "dripping", "dripping_header",
+])
+def test_CT03_bad_server_is_given_up_within_a_second(site: str, page: str) -> None:
+    """No redirect is followed and nothing inflated; a drop now and then does not prolong the second."""
+    start = time.monotonic()
+    with pytest.raises(KeysUnavailableError):
+        fetch_document(f"{site}/{page}")
+    assert time.monotonic() - start < FETCH_SECONDS + 0.5
+    assert ("/good", None) not in _Site.seen[-1:]
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://[::", "ftp://127.0.0.1/", "nonsense"])
+def test_url_that_leads_nowhere_is_no_document(url: str) -> None:
+    with pytest.raises(KeysUnavailableError):
+        fetch_document(url)
+
+
+def test_CT02_no_password_of_this_machine_is_sent(
+        site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """requests would send what .netrc says of the host."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password something\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    fetch_document(f"{site}/good")
+    assert _Site.seen[-1] == ("/good", None)

@@ -1,0 +1,218 @@
+"""Used tokens are remembered once and for all workers; what happens when the store cannot remember."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from cds_service.edge.replay import (
+    KEEP_SECONDS,
+    PURGE_SECONDS,
+    RETRY_SECONDS,
+    SeenTokens,
+    create,
+    hash_token,
+    jwt_seen,
+    open_store,
+)
+from cds_service.errors import Unavailable
+from tests.security.keys import ISSUER, NOW, Clock
+
+LATER = NOW + 360
+POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
+STORES = ["sqlite", pytest.param("postgresql", marks=[
+    pytest.mark.postgres, pytest.mark.skipif(not POSTGRES_URL, reason="TEST_POSTGRES_URL is not set")])]
+
+
+@pytest.fixture(params=STORES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty store."""
+    address = f"sqlite:///{tmp_path / 'store.sqlite3'}" if request.param == "sqlite" else POSTGRES_URL
+    engine = open_store(address)
+    jwt_seen.drop(engine, checkfirst=True)
+    create(engine)
+    yield address
+    engine.dispose()
+
+
+@pytest.fixture
+def worker(url: str) -> Iterator[Callable[[], SeenTokens]]:
+    """Starts one more worker on the store."""
+    engines: list[Engine] = []
+
+    def start() -> SeenTokens:
+        engines.append(open_store(url))
+        return SeenTokens(engines[-1], Clock())
+
+    yield start
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture
+def engine(url: str) -> Iterator[Engine]:
+    engine = open_store(url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Engine]:
+    engine = open_store(f"sqlite:///{tmp_path / 'only.sqlite3'}")
+    create(engine)
+    yield engine
+    engine.dispose()
+
+
+def stored(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(jwt_seen)).scalar_one()
+
+
+def test_CT03_token_is_new_once(engine: Engine) -> None:
+    seen = SeenTokens(engine, Clock())
+    assert [seen.remember(ISSUER, "a", LATER) for _ in range(3)] == [True, False, False]
+
+
+@pytest.mark.parametrize("other", [("https://b.example", "a"), (ISSUER, "b"), (ISSUER, "A")])
+def test_CT03_another_issuer_or_jti_is_another_token(engine: Engine, other: tuple[str, str]) -> None:
+    seen = SeenTokens(engine, Clock())
+    assert (seen.remember(ISSUER, "a", LATER), seen.remember(*other, LATER)) == (True, True)
+
+
+def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
+    assert hash_token("a b", "c") != hash_token("a", "b c")
+
+
+def test_CT03_token_used_at_one_worker_is_refused_at_another(worker: Callable[[], SeenTokens]) -> None:
+    assert [worker().remember(ISSUER, "a", LATER) for _ in range(3)] == [True, False, False]
+
+
+def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[], SeenTokens]) -> None:
+    """Half of the callers reach one worker, half another."""
+    workers, said = [worker(), worker()], []
+    start = threading.Barrier(20)
+
+    def call(number: int) -> None:
+        start.wait()
+        said.append(workers[number % 2].remember(ISSUER, "a", LATER))
+
+    callers = [threading.Thread(target=call, args=(number,)) for number in range(20)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert sorted(said) == [False] * 19 + [True]
+
+
+_WORKER = """
+import sys
+from cds_service.edge.replay import SeenTokens, create, open_store
+engine = open_store(sys.argv[1])
+create(engine)
+seen = SeenTokens(engine, lambda: 1_800_000_000.0)
+print(*[number for number in range(60) if seen.remember("issuer", str(number), 1_800_000_360.0)])
+"""
+
+
+def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
+    command = [sys.executable, "-c", _WORKER, url]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    new = [int(number) for process in processes for number in process.communicate(timeout=60)[0].split()]
+    assert sorted(new) == list(range(60))
+
+
+def test_CT03_token_is_remembered_over_a_restart(url: str, worker: Callable[[], SeenTokens]) -> None:
+    before = open_store(url)
+    SeenTokens(before, Clock()).remember(ISSUER, "a", LATER)
+    before.dispose()
+    assert worker().remember(ISSUER, "a", LATER) is False
+
+
+def test_CR127_neither_issuer_nor_jti_is_stored(sqlite: Engine, tmp_path: Path) -> None:
+    SeenTokens(sqlite, Clock()).remember(ISSUER, "CANARY-JTI", LATER)
+    content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    looked_for = (hash_token(ISSUER, "CANARY-JTI").encode(), b"CANARY", ISSUER.encode())
+    assert [text in content for text in looked_for] == [True, False, False]
+
+
+def test_forgotten_tokens_make_room(engine: Engine) -> None:
+    """Rows go once their token has been refused by its own exp for two hours."""
+    clock = Clock()
+    seen = SeenTokens(engine, clock)
+    seen.remember(ISSUER, "a", LATER)
+    seen.remember(ISSUER, "b", LATER + PURGE_SECONDS + 1)
+    clock.forward(360 + KEEP_SECONDS + 1)
+    seen.remember(ISSUER, "c", clock.now + 360)
+    assert stored(engine) == 2
+
+
+def test_CL17_clock_that_jumps_ahead_and_back_forgets_nothing(engine: Engine) -> None:
+    clock = Clock()
+    seen = SeenTokens(engine, clock)
+    seen.remember(ISSUER, "a", LATER)
+    clock.forward(3_600)
+    seen.remember(ISSUER, "b", LATER + 3_600)
+    clock.forward(-3_600)
+    assert [seen.remember(ISSUER, jti, LATER) for jti in ("a", "b")] == [False, False]
+
+
+def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: Engine) -> None:
+    """The calls go on, this worker refuses replays by its own memory, and somebody is told."""
+    told: list[str] = []
+    seen = SeenTokens(sqlite, Clock(), on_failure=lambda: told.append("failed"))
+    jwt_seen.drop(sqlite)
+    said = [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
+    assert (said, told) == ([True, False], ["failed"])
+
+
+def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
+    seen = SeenTokens(sqlite, Clock())
+    jwt_seen.drop(sqlite)
+    seen.remember(ISSUER, "a", LATER)
+    create(sqlite)
+    time.sleep(RETRY_SECONDS + 0.1)
+    seen.remember(ISSUER, "b", LATER)
+    assert stored(sqlite) == 1
+
+
+def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
+    (tmp_path / "noise.sqlite3").write_bytes(b"noise" * 5_000)
+    engine = open_store(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
+    with pytest.raises(SQLAlchemyError):
+        create(engine)
+    seen = SeenTokens(engine, Clock())
+    assert [seen.remember(ISSUER, "a", LATER) for _ in range(2)] == [True, False]
+    engine.dispose()
+
+
+def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Engine) -> None:
+    """Another process holds the write lock: one call waits a second for it, the next ones not at all."""
+    seen = SeenTokens(sqlite, Clock())
+    with sqlite.connect() as other:
+        other.exec_driver_sql("BEGIN IMMEDIATE")
+        seen.remember(ISSUER, "a", LATER)
+        start = time.monotonic()
+        said = [seen.remember(ISSUER, str(number), LATER) for number in range(100)]
+        elapsed = time.monotonic() - start
+    assert (said, elapsed < 0.5) == ([True] * 100, True)
+
+
+def test_CL12_site_may_ask_for_503_instead(sqlite: Engine) -> None:
+    """And the token is not used up: the EHR may send it again."""
+    seen = SeenTokens(sqlite, Clock(), durable=True)
+    jwt_seen.drop(sqlite)
+    with pytest.raises(Unavailable) as refusal:
+        seen.remember(ISSUER, "a", LATER)
+    create(sqlite)
+    time.sleep(RETRY_SECONDS + 0.1)
+    assert (refusal.value.headers, seen.remember(ISSUER, "a", LATER)) == ({"Retry-After": "2"}, True)
