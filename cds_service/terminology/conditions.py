@@ -1,0 +1,110 @@
+"""What a problem or a reason means to the rules: ICD-10-CM by prefix, SNOMED CT by code, else plain words."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from cds_service.model import Coding, Concept, ConditionKind
+from cds_service.terminology.words import fold, says_ldn
+
+_ICD_SYSTEMS = re.compile(r"(?:https?://hl7\.org/fhir/sid/icd-10(?:-cm)?/?|urn:oid:2\.16\.840\.1\.113883\.6\.(?:90|3))?",
+                          re.IGNORECASE)
+_ICD_CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}", re.IGNORECASE)
+_SNOMED_SYSTEMS = re.compile(r"(?:https?://snomed\.info/sct(?:/.{0,100})?|urn:oid:2\.16\.840\.1\.113883\.6\.96)",
+                             re.IGNORECASE)
+_LONGEST_PREFIX = 7
+_EXCERPT = 2_000
+
+# What stands before a word and takes it back, within the same clause.
+_TAKEN_BACK = re.compile(
+    r"\b(?:no|not|non|never|denies|denied|without|negative for|free of|rules? out|ruled out|r/o|family|fhx?|father|mother"
+    r"|history of|hx|h/o|risk|prevent\w{0,4}|prophyla\w{0,5}|screen\w{0,4}|suspected|possible|questionable|vs"
+    r"|evaluat\w{0,4}|resolved|previous|prior|past|status post|s/p)\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;\n]\s|\bbut\b", re.IGNORECASE)
+_REMISSION = re.compile(r"\b(?:remission|recovered)\b", re.IGNORECASE)
+
+K = ConditionKind
+_TEXT = (
+    (r"fibromyalgi|crohn|ulcerative colitis|inflammatory bowel|multiple sclerosis|complex regional pain|\bCRPS\b|causalgia"
+     r"|reflex sympathetic dystrophy|diabetic (?:poly)?(?:peripheral )?neuropath|painful (?:\w{1,20} ){0,2}neuropath"
+     r"|neuropathic pain|neuropathy.{0,20}\bpain|orofacial pain|facial pain|temporomandibular|burning mouth|glossodynia"
+     r"|trigeminal neuralgia|postherpetic neuralgia|dystonia|migraine|sciatica|chronic (?:\w{1,20} ){0,3}pain|intractable pain"
+     r"|chronic pain|central (?:pain|sensiti[sz]ation)|psoria|hailey|lichen plan|vitiligo|alopecia areata|scleroderma"
+     r"|systemic sclerosis|pemphig|autoimmune|rheumatoid arthritis|\blupus\b|sj[o]gren|hashimoto|graves|ankylosing"
+     r"|dermatomyositis|polymyositis", K.LDN_TYPE),
+    (r"opi(?:oid|ate) withdrawal|(?:heroin|fentanyl|methadone|buprenorphine) withdrawal|opioid dependence with withdrawal",
+     K.OPIOID_WITHDRAWAL),
+    (r"opi(?:oid|ate) (?:use disorder|dependence|addiction)|\bOUD\b|(?:heroin|methadone|fentanyl) (?:dependence|addiction)",
+     K.OPIOID_USE_DISORDER),
+    (r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b", K.ALCOHOL_USE_DISORDER),
+    (r"\bobes(?:e|ity)\b", K.OBESITY),
+    (r"acute (?:\w{1,20} ){0,2}hepatitis|alcoholic hepatitis|(?:liver|hepatic) failure|decompensated (?:\w{1,20} ){0,2}"
+     r"(?:cirrhosis|liver)|fulminant hepat|hepatorenal|hepatic encephalopathy", K.LIVER_ACUTE),
+    (r"\bpregnan(?:t|cy)\b(?! (?:test|prevention|planning|counsel))|\bgravid", K.PREGNANCY),
+    (r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?(?:3|III)(?![0-9I])[ab]?", K.CKD_3),
+    (r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?(?:4|5|IV|V)\b|end[\s-]stage (?:renal|kidney)|\bESRD\b|\bESKD\b"
+     r"|(?:hemo|haemo)?dialysis", K.CKD_4_5),
+    (r"hospice|palliative care|end[\s-]of[\s-]life", K.HOSPICE),
+)
+_WORDS = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _TEXT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ConditionTable:
+    """ICD-10-CM prefixes without the dot and SNOMED CT codes, each with the kinds it means (none = explicitly nothing)."""
+
+    icd: Mapping[str, frozenset[ConditionKind]]
+    snomed: Mapping[str, frozenset[ConditionKind]]
+
+
+def read_conditions(directory: Path | None = None) -> ConditionTable:
+    """The table of ``directory``, or the packaged one where it has none. Raises OSError or ValueError."""
+    own = directory / "conditions.csv" if directory else None
+    file = own if own is not None and own.is_file() else files("cds_service.terminology") / "data" / "conditions.csv"
+    tables: dict[str, dict[str, frozenset[ConditionKind]]] = defaultdict(dict)
+    with file.open(encoding="utf-8") as handle:
+        for row in csv.DictReader(handle):
+            tables[row["system"]][row["code"].replace(".", "")] = frozenset(map(ConditionKind, row["kinds"].split()))
+    return ConditionTable(tables["icd10cm"], tables["snomed"])
+
+
+def classify(concept: Concept, table: ConditionTable) -> frozenset[ConditionKind]:
+    """The kinds by code; by words only where no code says anything to us."""
+    known = [kinds for coding in concept.codings if (kinds := _by_code(coding, table)) is not None]
+    if known:
+        return frozenset().union(*known)
+    texts = {concept.text, *(c.display for c in concept.codings)}
+    return frozenset(kind for text in texts if text for kind in _by_words(fold(text)[:_EXCERPT]))
+
+
+def _by_code(coding: Coding, table: ConditionTable) -> frozenset[ConditionKind] | None:
+    system, code = coding.system.strip(), coding.code.strip()
+    if _SNOMED_SYSTEMS.fullmatch(system):
+        return table.snomed.get(code)
+    if not _ICD_SYSTEMS.fullmatch(system) or not _ICD_CODE.fullmatch(code):
+        return None
+    bare = code.replace(".", "").upper()
+    return next((table.icd[bare[:n]] for n in range(min(len(bare), _LONGEST_PREFIX), 0, -1) if bare[:n] in table.icd), None)
+
+
+def _by_words(text: str) -> Iterable[ConditionKind]:
+    if says_ldn(text):
+        yield K.LDN_TYPE
+    for clause in _CLAUSE.split(text):
+        taken_back = _TAKEN_BACK.search(clause)
+        end = taken_back.start() if taken_back else len(clause)
+        for pattern, kind in _WORDS:
+            found = pattern.search(clause)
+            if found is None or found.start() >= end:
+                continue
+            yield kind
+            if kind is K.OPIOID_WITHDRAWAL and "dependence" in found.group().lower():
+                yield K.OPIOID_USE_DISORDER
+            if kind is K.OPIOID_USE_DISORDER and not _REMISSION.search(text):
+                yield K.OPIOID_DEPENDENCE_ACTIVE
