@@ -2,7 +2,7 @@
 
 The input is a vignette's own shape (specification section 4); the output is what a server of that release would send:
 DSTU2 has ``MedicationOrder``, ``dateWritten`` and ``periodUnits``, STU3 puts the dose directly on the dosage, R5 says
-``medication.concept``, ``reason`` and ``adherence``. What a release cannot say is left out here and skipped in the tests.
+``medication.concept``, ``reason`` and ``adherence``. What a release cannot say is left out and skipped in the tests.
 """
 
 from __future__ import annotations

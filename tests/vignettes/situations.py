@@ -23,7 +23,9 @@ MORPHINE_ER = ("morphine sulfate 30 MG Extended Release Oral Tablet", "891888")
 TRAMADOL_ER = ("24 HR tramadol hydrochloride 100 MG Extended Release Oral Tablet", "833709")
 FENTANYL_PATCH = ("72 HR fentanyl 0.025 MG/HR Transdermal System", "245134")
 LEVORPHANOL = ("levorphanol tartrate 2 MG Oral Tablet", "197873")
-EMBEDA = ("Abuse-Deterrent morphine sulfate 50 MG / naltrexone hydrochloride 2 MG Extended Release Oral Capsule", "863852")
+EMBEDA = (
+    "Abuse-Deterrent morphine sulfate 50 MG / naltrexone hydrochloride 2 MG Extended Release Oral Capsule",
+    "863852")
 METHADONE = ("methadone hydrochloride 10 MG Oral Tablet", "864706")
 BUPRENORPHINE = ("buprenorphine 8 MG / naloxone 2 MG Sublingual Film", "1010604")
 SUBLOCADE = ("1.5 ML buprenorphine 200 MG/ML Prefilled Syringe", "1996192")
@@ -35,7 +37,9 @@ COUGH_SYRUP = ("codeine phosphate 2 MG/ML / guaifenesin 20 MG/ML Oral Solution",
 LOPERAMIDE = ("Loperamide 2 MG Oral Capsule", None)
 NALTREXONE = ("naltrexone hydrochloride 50 MG Oral Tablet", "1483744")
 VIVITROL = ("naltrexone 380 MG Injection", "637213")
-CONTRAVE = ("12 HR bupropion hydrochloride 90 MG / naltrexone hydrochloride 8 MG Extended Release Oral Tablet", "1551468")
+CONTRAVE = (
+    "12 HR bupropion hydrochloride 90 MG / naltrexone hydrochloride 8 MG Extended Release Oral Tablet",
+    "1551468")
 BARE_NALTREXONE = ("Naltrexone", "7243")
 
 ALCOHOL = {"code": "F10.20", "text": "Alcohol dependence, uncomplicated"}
@@ -67,8 +71,9 @@ def daily(mg: float) -> list[Json]:
 
 def naltrexone(mg: float = 1.5, product: Product | None = None, **facts: Any) -> Json:
     """A drafted naltrexone of ``mg`` once daily, by default as a compounded capsule of that strength."""
-    return {"id": "ntx-1", "status": "draft", "intent": "order", "category": "community", **named(product or capsule(mg)),
-            "dosage": daily(mg), "sig_text": f"Take {mg:g} mg by mouth once daily", "reason": [], **facts}
+    return {"id": "ntx-1", "status": "draft", "intent": "order", "category": "community",
+            **named(product or capsule(mg)), "dosage": daily(mg),
+            "sig_text": f"Take {mg:g} mg by mouth once daily", "reason": [], **facts}
 
 
 def opioid(product: Product = OXYCODONE, **facts: Any) -> Json:

@@ -1,4 +1,4 @@
-"""Listed medicines as real systems write them (``fhir_fixtures/<release>``) meet a drafted order and get the right card."""
+"""Listed medicines as real systems write them (``fhir_fixtures/<release>``) meet a drafted order."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ Each expectation is worked out by hand from the text of the specification, on 20
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.vignettes.builder import INTERACTION
@@ -52,7 +54,15 @@ from tests.vignettes.situations import (
 
 # 2.5 table A: naltrexone is drafted and an opioid has ended -------------------------------------------------------
 
-WASHOUT: list[tuple[str, Product, int, str]] = [
+Row = tuple[str, Product, int, str]
+
+
+def by_name(rows: list[Row]) -> list[Any]:
+    """Rows of name, product, days and severity as parameters with readable ids."""
+    return [pytest.param(*row[1:], id=f"{row[0]}-{row[2]}") for row in rows]
+
+
+WASHOUT: list[Row] = [
     (name, product, days, severity)
     for name, product in {"FULL_SA": OXYCODONE, "DUAL": TRAMADOL, "MIXED": BUTORPHANOL}.items()
     for days, severity in {0: "critical", 6: "critical", 7: "warning", 9: "warning", 10: "none"}.items()]
@@ -65,10 +75,10 @@ WASHOUT += [("ANTITUSSIVE", COUGH_SYRUP, 0, "none"), ("PERIPH", LOPERAMIDE, 0, "
 
 
 @everywhere
-@pytest.mark.parametrize(("product", "days", "severity"), [pytest.param(*row, id=f"{n}-{row[1]}") for n, *row in WASHOUT])
+@pytest.mark.parametrize(("product", "days", "severity"), by_name(WASHOUT))
 def test_opioid_free_days_before_naltrexone(product: Product, days: int, severity: str, release: str,
                                             answered: Answered) -> None:
-    """Short-acting: under 7 days critical, 7-9 warning, 10 silent; long-acting and MOUD: under 14 critical, 14 silent."""
+    """Short-acting: under 7 days critical, 7-9 warning, 10 silent; long-acting: under 14 critical, 14 silent."""
     case = situation([naltrexone()], [finished(product, days)])
     assert severity == indicator(answered, case, INTERACTION, release)
 
@@ -80,7 +90,7 @@ def test_opioid_free_days_before_naltrexone(product: Product, days: int, severit
     (finished(TRAMADOL, 6, course=3), "warning"), (finished(BUTORPHANOL, 6, course=3), "warning"),
     (finished(MORPHINE_ER, 13, course=3), "critical")])
 def test_a_course_is_brief_up_to_three_days(med: Json, severity: str, release: str, answered: Answered) -> None:
-    """A course of 3 days warns for under 7 days and then is silent, one of 4 days does not; long-acting is never brief."""
+    """A course of 3 days warns for under 7 days, one of 4 days is no longer brief, and long-acting never is."""
     assert severity == indicator(answered, situation([naltrexone()], [med]), INTERACTION, release)
 
 
@@ -90,12 +100,12 @@ def test_a_course_is_brief_up_to_three_days(med: Json, severity: str, release: s
     ({"given_at": "2026-11-15T00:01:00Z"}, "warning"), ({"given_at": "2026-11-14T23:59:00Z"}, "none")])
 def test_an_administered_opioid_is_current_for_24_hours_then_brief(facts: Json, severity: str, release: str,
                                                                    answered: Answered) -> None:
-    """Under 24 h by the clock critical; then warning on calendar days 1-6; 7 days ago silent though 6.5 x 24 h passed."""
+    """Under 24 h by the clock critical; warning on calendar days 1-6; silent on day 7 after 6.5 x 24 h."""
     case = situation([naltrexone()], [given(FENTANYL, **facts)])
     assert severity == indicator(answered, case, INTERACTION, release)
 
 
-DEPOTS = [("monthly", SUBLOCADE, 41, "critical"), ("monthly", SUBLOCADE, 42, "warning"),
+DEPOTS: list[Row] = [("monthly", SUBLOCADE, 41, "critical"), ("monthly", SUBLOCADE, 42, "warning"),
           ("monthly", SUBLOCADE, 180, "warning"), ("monthly", SUBLOCADE, 181, "none"),
           ("Brixadi monthly", BRIXADI_MONTHLY, 41, "critical"), ("Brixadi monthly", BRIXADI_MONTHLY, 42, "warning"),
           ("weekly", BRIXADI_WEEKLY, 20, "critical"), ("weekly", BRIXADI_WEEKLY, 21, "warning"),
@@ -104,7 +114,7 @@ DEPOTS = [("monthly", SUBLOCADE, 41, "critical"), ("monthly", SUBLOCADE, 42, "wa
 
 
 @everywhere
-@pytest.mark.parametrize(("product", "days", "severity"), [pytest.param(*row, id=f"{n}-{row[1]}") for n, *row in DEPOTS])
+@pytest.mark.parametrize(("product", "days", "severity"), by_name(DEPOTS))
 def test_depot_buprenorphine_counts_from_the_end_of_its_interval(product: Product, days: int, severity: str,
                                                                  release: str, answered: Answered) -> None:
     """Interval (28, 7 or 180 d) + 13 d critical, + 14 d warning up to 180 d after the last dose, then silent."""
@@ -183,7 +193,8 @@ def test_days_after_injected_naltrexone_before_an_opioid(status: str, days: int,
 
 
 @pytest.mark.parametrize(("draft", "med", "severity"), [
-    (COUGH_SYRUP, finished(NALTREXONE, 2, **oral(50)), "warning"), (COUGH_SYRUP, finished(NALTREXONE, 3, **oral(50)), "none"),
+    (COUGH_SYRUP, finished(NALTREXONE, 2, **oral(50)), "warning"),
+    (COUGH_SYRUP, finished(NALTREXONE, 3, **oral(50)), "none"),
     (COUGH_SYRUP, injected(VIVITROL, 30), "warning"), (COUGH_SYRUP, injected(VIVITROL, 31), "none"),
     (LOPERAMIDE, listed(NALTREXONE, **oral(50)), "info"),
     (LOPERAMIDE, listed(NALTREXONE, status="on-hold", authoredOn=ago(10), **oral(50)), "none"),

@@ -1,4 +1,4 @@
-"""Pairs on both sides of every threshold of dose, age and setting (specification 2.3, 2.6 to 2.12) that no vignette pins.
+"""Pairs on both sides of every threshold of dose, age and setting (specification 2.3, 2.6 to 2.12).
 
 Each expectation is worked out by hand from the text of the specification.
 """
@@ -55,7 +55,7 @@ OFF_LABEL_EDGES = {
                          ids=list(OFF_LABEL_EDGES))
 def test_off_label_note_at_the_band_edges(draft: Json, link: bool, words: str, release: str,
                                           answered: Answered) -> None:
-    """2.9 by band: microgram investigational without link, VLDN and LDN with link, intermediate without LDN evidence."""
+    """2.9 by band: microgram without link, VLDN and LDN with link, intermediate without LDN evidence."""
     found = card(answered, situation([draft]), OFF_LABEL, release)
     assert found is not None
     assert ("info", link, True) == (found.indicator, found.link, words in found.words)
