@@ -305,11 +305,22 @@ class Medication:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A medication order of this call. ``selected`` is always True where the hook selects nothing."""
+    """A medication order of this call. ``selected`` is always True where the hook selects nothing.
+
+    ``has_reason``, ``reason_kinds`` and ``says_ldn`` are what the order itself states; the problem list is not in them.
+    """
 
     medication: Medication
     selected: bool = True
     renewal: bool = False
+    has_reason: bool = False
+    reason_kinds: frozenset[ConditionKind] = frozenset()
+    says_ldn: bool = False
+
+    @property
+    def means_low_dose(self) -> bool:
+        """LDN text or an LDN-type reason on the order itself (specification 2.9, 2.10)."""
+        return self.says_ldn or ConditionKind.LDN_TYPE in self.reason_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +335,7 @@ class Exposure:
     state: State
     days: int | None = None
     last_dose_days: int | None = None
+    interval_days: int | None = None           # how long one dose of this depot is meant to last
     brief: bool = False
     because: str = ""
     on: date | None = None                     # the date worth printing: end, last dose or authored
@@ -367,12 +379,14 @@ class Snapshot:
     conditions: tuple[Condition, ...]
     conditions_read: bool
     list_available: bool
-    unidentified_draft: bool
+    unidentified_draft: bool                   # some order of the call could not be identified
+    unidentifiable: bool                       # ... and that holds for every one of them
+    foreign_naltrexone: bool                   # naltrexone was drafted for somebody else
     age: int | None
     setting: Setting
     gaps: tuple[Gap, ...]
     thresholds: Mapping[str, Any]
-    patient_id: str = ""
+    orders_in_call: int = 0                    # entries of the context, of any type
 
     def has(self, kind: ConditionKind) -> bool:
         return any(kind in c.kinds for c in self.conditions)

@@ -1,0 +1,101 @@
+"""Take resources out of whatever holds them: Bundles, arrays, single resources, wrappers; and resolve references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cds_service.fhir.values import as_dict, as_list, as_text, local_reference, resource_id, resource_ref
+from cds_service.model import Json
+
+MAX_DEPTH = 4  # Bundles inside Bundles; deeper ones are a gap, never a recursion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One resource as it was sent, with the fullUrl it came under ("" without one)."""
+
+    resource: Json
+    full_url: str = ""
+
+
+@dataclass(slots=True)
+class Unpacked:
+    """What came out of one container. ``unreadable`` counts entries that hold no resource that can be read."""
+
+    entries: list[Entry] = field(default_factory=list)
+    outcomes: list[Json] = field(default_factory=list)
+    unreadable: int = 0
+
+
+def unpack(value: object) -> Unpacked:
+    """All resources in a Bundle, an array, an entry, or a resource alone; OperationOutcomes are kept apart."""
+    found = Unpacked()
+    _unpack(value, "", 0, found)
+    return found
+
+
+def _unpack(value: object, full_url: str, depth: int, found: Unpacked) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _unpack(item, full_url, depth + 1, found)
+        return
+    if not isinstance(value, dict) or depth > MAX_DEPTH:
+        found.unreadable += 1
+        return
+    kind = value.get("resourceType")
+    if kind == "Bundle" or (kind is None and "entry" in value):
+        for item in as_list(value.get("entry")):
+            _unpack(item, "", depth + 1, found)
+    elif kind is None and isinstance(value.get("resource"), dict):
+        _unpack(value["resource"], as_text(value.get("fullUrl")), depth, found)
+    elif kind == "OperationOutcome":
+        found.outcomes.append(value)
+    elif kind is None and not _looks_like_order(value):
+        found.unreadable += bool(value)
+    else:
+        found.entries.append(Entry(value, full_url))
+
+
+def _looks_like_order(value: Mapping[str, Any]) -> bool:
+    return any(name in value for name in ("medicationCodeableConcept", "medicationReference", "dosageInstruction"))
+
+
+def might_be_order(resource: Json) -> bool:
+    """True for a resource of no known type that carries a medication: it may be an order that we cannot read."""
+    return _looks_like_order(resource)
+
+
+def has_error(outcome: Json) -> bool:
+    """True for an OperationOutcome with an error or fatal issue; one without a readable severity counts as error."""
+    issues = as_list(outcome.get("issue"))
+    return not issues or any(as_text(as_dict(i).get("severity")) not in {"warning", "information", "success"}
+                             for i in issues)
+
+
+class Resolver:
+    """Finds the resource that a reference means: contained, by fullUrl, by ``Type/id``, by ``urn:uuid``."""
+
+    def __init__(self, entries: Iterable[Entry]):
+        self._known: dict[str, Json] = {}
+        for entry in entries:
+            for name in _names(entry):
+                self._known.setdefault(name, entry.resource)
+
+    def resolve(self, reference: str, within: Json) -> Json | None:
+        """The resource meant by ``reference`` inside ``within``; None where it is not among what was sent."""
+        if reference.startswith("#"):
+            return next((c for c in as_list(within.get("contained"))
+                         if isinstance(c, dict) and resource_id(c) in {reference[1:], reference}), None)
+        return self._known.get(reference) or self._known.get(local_reference(reference))
+
+
+def _names(entry: Entry) -> Iterator[str]:
+    if entry.full_url:
+        yield entry.full_url
+        yield local_reference(entry.full_url)
+    if ref := resource_ref(entry.resource):
+        yield ref
+    if own := resource_id(entry.resource):
+        yield f"urn:uuid:{own}"

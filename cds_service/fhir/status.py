@@ -1,0 +1,121 @@
+"""One table of status words: what each release's status says about a listed medicine (specification 2.13)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cds_service.fhir.values import as_code, as_dict, as_list, read_concept
+from cds_service.model import Json, Release, Standing
+
+ORDER_KINDS = {
+    "MedicationRequest": "request", "MedicationOrder": "request",
+    "MedicationStatement": "statement", "MedicationUsage": "statement",
+    "MedicationDispense": "dispense", "MedicationAdministration": "administration",
+}
+
+_EXCLUDED, _ACTIVE, _HELD, _ENDED, _GIVEN = (
+    Standing.EXCLUDED, Standing.ACTIVE, Standing.HELD, Standing.ENDED, Standing.GIVEN)
+
+_WORDS: dict[str, dict[str, Standing]] = {
+    "request": {
+        "active": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "completed": _ENDED, "stopped": _ENDED,
+        "ended": _ENDED, "draft": _EXCLUDED, "cancelled": _EXCLUDED, "entered-in-error": _EXCLUDED,
+    },
+    "statement": {
+        "active": _ACTIVE, "recorded": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "completed": _ENDED,
+        "stopped": _ENDED, "intended": _EXCLUDED, "not-taken": _EXCLUDED, "draft": _EXCLUDED,
+        "entered-in-error": _EXCLUDED,
+    },
+    "dispense": {
+        "in-progress": _GIVEN, "completed": _GIVEN, "unknown": _HELD, "preparation": _EXCLUDED,
+        "on-hold": _EXCLUDED, "cancelled": _EXCLUDED, "declined": _EXCLUDED, "stopped": _EXCLUDED,
+        "entered-in-error": _EXCLUDED,
+    },
+    "administration": {
+        "in-progress": _GIVEN, "on-hold": _GIVEN, "stopped": _GIVEN, "completed": _GIVEN, "unknown": _GIVEN,
+        "not-done": _EXCLUDED, "entered-in-error": _EXCLUDED,
+    },
+}
+_ADHERENCE = {"taking": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "stopped": _ENDED, "completed": _ENDED,
+              "not-taking": _EXCLUDED, "never": _EXCLUDED}
+_NOT_ORDERED = frozenset({"proposal", "plan", "option"})
+
+
+def order_kind(resource: Json) -> str:
+    """request | statement | dispense | administration, or "" for every other resource (odd types included)."""
+    kind = resource.get("resourceType")
+    return ORDER_KINDS.get(kind, "") if isinstance(kind, str) else ""
+
+
+def standing_of(resource: Json, kind: str) -> Standing:
+    """What a listed medicine's status says. A missing or unknown word is HELD: confirm, never "no"."""
+    if _says_never(resource):
+        return Standing.EXCLUDED
+    standing = _WORDS[kind].get(as_code(resource.get("status")), Standing.HELD)
+    if kind == "request" and as_code(resource.get("intent")) in _NOT_ORDERED:
+        return Standing.EXCLUDED
+    if kind == "statement" and standing is Standing.ACTIVE:
+        return _as_taken(resource)
+    return standing
+
+
+def _says_never(resource: Json) -> bool:
+    return any(resource.get(flag) is True
+               for flag in ("doNotPerform", "wasNotTaken", "wasNotGiven", "notGiven")) \
+        or as_code(resource.get("taken")) == "n"
+
+
+def _as_taken(resource: Json) -> Standing:
+    """STU3 ``taken`` and R5 ``adherence`` refine an active statement."""
+    if as_code(resource.get("taken")) == "unk":
+        return Standing.HELD
+    code = as_code(as_dict(resource.get("adherence")).get("code"))
+    if not code:
+        return Standing.ACTIVE
+    return next((standing for word, standing in _ADHERENCE.items() if code.startswith(word)), Standing.HELD)
+
+
+def release_of(resource: Json) -> Release | None:
+    """The release that this resource's shape gives away; None where it fits several."""
+    kind = resource.get("resourceType")
+    if kind == "MedicationOrder" or "wasNotTaken" in resource or "wasNotGiven" in resource:
+        return Release.DSTU2
+    if order_kind(resource):
+        return _release_of_order(resource)
+    if kind == "Condition":
+        if "patient" in resource:
+            return Release.DSTU2
+        status = resource.get("clinicalStatus")
+        return Release.STU3 if isinstance(status, str) else Release.R4 if isinstance(status, dict) else None
+    if kind == "Encounter" and "class" in resource:
+        shape = resource["class"]
+        return Release.R5 if isinstance(shape, list) else Release.DSTU2 if isinstance(shape, str) else None
+    return None
+
+
+def _release_of_order(resource: Json) -> Release | None:
+    if resource.get("resourceType") == "MedicationUsage" or isinstance(resource.get("medication"), dict):
+        return Release.R5
+    if "taken" in resource or "notGiven" in resource or isinstance(as_dict(resource.get("requester")).get("agent"), dict):
+        return Release.STU3
+    dosages = [as_dict(d) for d in (*as_list(resource.get("dosageInstruction")), *as_list(resource.get("dosage")))]
+    if any("doseAndRate" in d for d in dosages):
+        return Release.R4
+    if any("doseQuantity" in d or "doseRange" in d for d in dosages):
+        units = any("periodUnits" in as_dict(as_dict(d.get("timing")).get("repeat")) for d in dosages)
+        return Release.DSTU2 if units else Release.STU3
+    return None
+
+
+def category_codes(resource: Json) -> frozenset[str]:
+    """Lower-case codes of ``category``, as a list or as the single object that the sandbox sends."""
+    return frozenset(c.code.lower() for item in as_list(resource.get("category"))
+                     for c in read_concept(item).codings if c.code)
+
+
+def encounter_classes(encounter: Json) -> frozenset[str]:
+    """Upper-case class codes of an Encounter: a Coding, a code (DSTU2) or a list of concepts (R5)."""
+    value: Any = encounter.get("class")
+    if isinstance(value, str):
+        return frozenset({value.strip().upper()})
+    return frozenset(c.code.upper() for item in as_list(value) for c in read_concept(item).codings if c.code)

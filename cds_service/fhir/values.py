@@ -1,0 +1,184 @@
+"""Tolerant reading of single FHIR values: a wrong-typed member is an absent member, never an exception."""
+
+from __future__ import annotations
+
+import calendar
+import math
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, timedelta, tzinfo
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from cds_service.model import Coding, Concept, Quantity
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?$")
+_REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?$")
+_DAYS_PER = {
+    "d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 30, "month": 30, "months": 30,
+    "a": 365, "y": 365, "year": 365, "years": 365,
+}  # UCUM time codes and their words; a month is read as 30 days, as pharmacies dispense
+
+
+def as_dict(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def as_list(value: object) -> list[Any]:
+    """A list stays a list, a single object becomes a list of one (the sandbox's ``category`` and ``reasonCode``)."""
+    if isinstance(value, list):
+        return value
+    return [value] if isinstance(value, dict) else []
+
+
+def as_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def as_decimal(value: object) -> Decimal | None:
+    """A finite number, also where the sender wrote it as text ("4.5")."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return Decimal(repr(value)) if math.isfinite(value) and abs(value) < 1e15 else None
+    if isinstance(value, str) and _NUMBER.match(value.strip()):
+        try:
+            return Decimal(value.strip())
+        except InvalidOperation:
+            return None
+    return None
+
+
+def as_code(value: object) -> str:
+    """A code as written, lower case; a Coding or CodeableConcept in its place gives its first code."""
+    if isinstance(value, str):
+        return value.strip().lower()
+    return next((c.code.lower() for c in read_concept(value).codings if c.code), "")
+
+
+def read_coding(value: object) -> Coding | None:
+    """A Coding with a code or a display; None for anything else. A numeric code is read as its digits."""
+    member = as_dict(value)
+    code = member.get("code")
+    if isinstance(code, int) and not isinstance(code, bool):
+        code = str(code)
+    coding = Coding(as_text(member.get("system")).strip(), as_text(code).strip(), as_text(member.get("display")))
+    return coding if coding.code or coding.display else None
+
+
+def read_concept(value: object) -> Concept:
+    """A CodeableConcept; a bare Coding, a list of one and a plain string are understood as well."""
+    if isinstance(value, str):
+        return Concept(text=value)
+    if isinstance(value, list):
+        value = value[0] if value else None
+    member = as_dict(value)
+    codings = tuple(c for c in map(read_coding, as_list(member.get("coding"))) if c)
+    if not codings and "code" in member and not isinstance(member.get("code"), dict):
+        own = read_coding(member)
+        codings = (own,) if own else ()
+    return Concept(codings, as_text(member.get("text")))
+
+
+def read_quantity(value: object) -> Quantity | None:
+    """A Quantity with its unit (or, failing that, its code) as written; None where there is none."""
+    member = as_dict(value)
+    if not member:
+        return None
+    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or as_text(member.get("code")))
+
+
+def read_days(value: object) -> Decimal | None:
+    """A Duration in days; None without a number or with a unit that is no whole days' unit."""
+    member = as_dict(value)
+    number = as_decimal(member.get("value"))
+    unit = (as_text(member.get("code")) or as_text(member.get("unit"))).strip().lower()
+    if number is None or number < 0 or number > 36_500:
+        return None
+    if not unit:
+        return number
+    per = _DAYS_PER.get(unit) or _DAYS_PER.get(as_text(member.get("unit")).strip().lower())
+    return number * per if per else None
+
+
+def read_date(value: object, zone: tzinfo) -> date | None:
+    """The calendar day in ``zone``. A partial date is its last day: the later reading is the more dangerous one."""
+    text = as_text(value).strip()
+    match = _DATE.match(text)
+    try:
+        if match:
+            year, month, day = int(match[1]), int(match[2] or 12), int(match[3] or 0)
+            return date(year, month, day or calendar.monthrange(year, month)[1])
+        moment = read_instant(text, zone)
+        return moment.astimezone(zone).date() if moment else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def read_instant(value: object, zone: tzinfo) -> datetime | None:
+    """A dateTime that states a clock time; one without an offset is read in ``zone``. None for a date alone."""
+    text = as_text(value).strip()
+    if len(text) < 16 or "T" not in text.upper():
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+
+
+def add_days(day: date, days: Decimal) -> date:
+    """``day`` plus whole days (rounded up), held inside the calendar."""
+    try:
+        return day + timedelta(days=math.ceil(days))
+    except OverflowError:
+        return date.max
+
+
+def read_reference(value: object) -> tuple[str, str]:
+    """(reference, display) of a Reference; a plain string is taken as the reference itself."""
+    if isinstance(value, str):
+        return value.strip(), ""
+    member = as_dict(value)
+    return as_text(member.get("reference")).strip(), as_text(member.get("display"))
+
+
+def local_reference(reference: str) -> str:
+    """``Type/id`` of any literal reference (absolute, versioned); other forms (urn:uuid, #x) as they are."""
+    if reference.startswith(("urn:", "#")):
+        return reference
+    match = _REFERENCE.match(reference)
+    return f"{match[1]}/{match[2]}" if match else reference
+
+
+def resource_id(resource: Mapping[str, Any]) -> str:
+    """The id as text; a number is tolerated. "" where there is none."""
+    value = resource.get("id")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return as_text(value).strip()
+
+
+def resource_ref(resource: Mapping[str, Any]) -> str:
+    """``Type/id``, or "" without an id."""
+    own = resource_id(resource)
+    return f"{as_text(resource.get('resourceType'))}/{own}" if own else ""
+
+
+def first_present(resource: Mapping[str, Any], *names: str) -> Any:
+    """The first of these members that is there and is neither null nor empty."""
+    for name in names:
+        value = resource.get(name)
+        if value not in (None, "", [], {}):
+            return value
+    return None
+
+
+def texts(values: object) -> Iterator[str]:
+    """The non-empty strings of a list, or the one string given."""
+    if isinstance(values, str):
+        values = [values]
+    for value in values if isinstance(values, list) else ():
+        if isinstance(value, str) and value:
+            yield value

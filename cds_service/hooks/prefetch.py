@@ -1,0 +1,121 @@
+"""What the EHR sent along, key by key: answered, null, failed, partial or absent. Absent is never "none"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.fhir.bundle import Entry, has_error, unpack
+from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text, resource_ref
+from cds_service.hooks.services import PREFETCH_KEYS
+from cds_service.model import Gap, Release
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One key's data. ``state`` is answered | null | failed | partial; ``why`` is a stable word for a state that is no answer."""
+
+    key: str
+    state: str
+    entries: tuple[Entry, ...] = ()
+    why: str = ""
+    unreadable: int = 0
+    fetched: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return self.state in {"answered", "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """All that is known of the patient for this call: one Answer per key that was sent or fetched."""
+
+    answers: Mapping[str, Answer]
+
+    def answered(self, key: str) -> bool:
+        return key in self.answers and self.answers[key].complete
+
+    def entries(self) -> list[tuple[str, Entry]]:
+        """(key, entry) for every resource once: the same ``Type/id`` under several keys counts once, our keys first."""
+        seen: set[str] = set()
+        found = []
+        for key in sorted(self.answers, key=lambda k: (k not in PREFETCH_KEYS, k)):
+            for entry in self.answers[key].entries:
+                ref = resource_ref(entry.resource)
+                if ref and ref in seen:
+                    continue
+                seen.add(ref)
+                found.append((key, entry))
+        return found
+
+
+def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:
+    """Each key of ``prefetch`` as an Answer; pre-1.0 ``{response, resource}`` wrappers are opened (R61)."""
+    return Record({key: read_answer(key, value, null_is_unknown) for key, value in prefetch.items()})
+
+
+def read_answer(key: str, value: object, null_is_unknown: bool = False) -> Answer:
+    """One key's value: data, null ("none", unless the client says that null means unknown), or why it failed."""
+    if isinstance(value, dict) and "resourceType" not in value and ("response" in value or "resource" in value):
+        status = as_text(as_dict(value.get("response")).get("status"))
+        if not isinstance(value.get("resource"), dict) or status[:1] in {"4", "5"}:
+            return Answer(key, "failed", why="error-status")
+        value = value["resource"]
+    if value is None:
+        return Answer(key, "failed", why="null-means-unknown") if null_is_unknown else Answer(key, "null")
+    if not isinstance(value, dict | list):
+        return Answer(key, "failed", why="unreadable")
+    return _read_resource(key, value)
+
+
+def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> Answer:
+    unpacked = unpack(value)
+    if any(has_error(outcome) for outcome in unpacked.outcomes):
+        return Answer(key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable)
+    entries = tuple(unpacked.entries)
+    if isinstance(value, dict) and _has_more(value, len(entries) + unpacked.unreadable):
+        return Answer(key, "partial", entries, "more-pages", unpacked.unreadable)
+    if not _fits(key, value):
+        return Answer(key, "failed", entries, "unexpected-type", unpacked.unreadable)
+    return Answer(key, "answered", entries, unreadable=unpacked.unreadable)
+
+
+def next_page(bundle: Mapping[str, Any]) -> str:
+    """The URL of the following page of a search, or ""."""
+    return next((as_text(link.get("url")) for link in map(as_dict, as_list(bundle.get("link")))
+                 if as_text(link.get("relation")) == "next"), "")
+
+
+def _has_more(value: Mapping[str, Any], sent: int) -> bool:
+    if value.get("resourceType") != "Bundle":
+        return False
+    total = as_decimal(value.get("total"))
+    return bool(next_page(value)) or (total is not None and total > sent)
+
+
+def _fits(key: str, value: object) -> bool:
+    """One of our searches must be answered by a Bundle (or a list of resources) to count as answered."""
+    if key not in PREFETCH_KEYS or key in {"patient", "encounter"}:
+        return True
+    return isinstance(value, list) or as_dict(value).get("resourceType") == "Bundle"
+
+
+def order_key(release: Release) -> str:
+    """The search that makes the medication list complete in this release (specification 2.11)."""
+    return "medicationOrders" if release is Release.DSTU2 else "medicationRequests"
+
+
+def missing(record: Record, release: Release, has_encounter: bool) -> Iterable[Gap]:
+    """A gap per key of ours that was not answered completely, in a fixed order."""
+    wanted = ["patient", order_key(release), "medicationStatements", "medicationDispenses",
+              "medicationAdministrations", "conditions", *(["encounter"] if has_encounter else [])]
+    for key in wanted:
+        answer = record.answers.get(key)
+        if answer is None:
+            yield Gap(key, "not-sent")
+        elif not answer.complete:
+            yield Gap(key, answer.why)
+        elif answer.unreadable:
+            yield Gap(key, "unreadable-entries", answer.unreadable)

@@ -1,0 +1,193 @@
+"""Finding + words -> Card, in the neutral profile that clients of CDS Hooks 1.0 to 3.0-draft understand (conformance 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from cds_service import escaping
+from cds_service.content import CardText, Content
+from cds_service.dosing import format_mg
+from cds_service.fhir import write
+from cds_service.hooks.services import Service
+from cds_service.model import Exposure, Finding, Gap, Medication, Severity, Snapshot, Suggestion
+
+TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
+OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
+LONGEST_SUMMARY = 139
+_CARRIES_GAPS = ("naltrexone-opioid-interaction", "naltrexone-data-gap", "naltrexone-off-label")
+_MOST_FOUND = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """What cards are printed with: the words, where links lead, and fresh ids (lower-case UUIDs)."""
+
+    content: Content
+    base_url: str
+    new_id: Callable[[], str]
+
+
+def render(findings: Iterable[Finding], snapshot: Snapshot, service: Service, press: Press) -> list[dict[str, Any]]:
+    """The cards of an answer, worst first; each validates against the response schema."""
+    ordered = sorted(findings, key=lambda finding: -finding.severity)
+    carrier = next((topic for topic in _CARRIES_GAPS if any(f.topic == topic for f in ordered)), None)
+    return [_card(f, snapshot, service, press, carries_gaps=f.topic == carrier) for f in ordered]
+
+
+def could_not_check(press: Press) -> dict[str, Any]:
+    """The data-gap card for a call in which our own code failed before any rule could speak."""
+    finding = Finding("naltrexone-data-gap", Severity.WARNING, "rule", lines=("rule",))
+    words = press.content.cards[finding.topic]
+    return {**_head(finding, words, press), "detail": _bullets([words.lines["rule"]]),
+            "links": [*_links(finding, words, press)]}
+
+
+def _card(finding: Finding, snapshot: Snapshot, service: Service, press: Press, *, carries_gaps: bool) -> dict[str, Any]:
+    words = press.content.cards[finding.topic]
+    gaps = snapshot.gaps if carries_gaps else ()
+    card = _head(finding, words, press)
+    card["detail"] = _bullets([*_detail(finding, words, press.content), *_gap_line(gaps, press.content)])
+    if suggestions := [*_suggestions(finding, snapshot, service, press)]:
+        card["selectionBehavior"] = "at-most-one"
+        card["suggestions"] = suggestions
+    if finding.overrides and words.override_reasons:
+        card["overrideReasons"] = [_override(code, press.content) for code in words.override_reasons]
+    card["links"] = [*_links(finding, words, press)]
+    return card
+
+
+def _head(finding: Finding, words: CardText, press: Press) -> dict[str, Any]:
+    return {
+        "uuid": press.new_id(),
+        "summary": _summary(words.summaries[finding.situation], _facts(finding)),
+        "indicator": finding.severity.indicator,
+        "source": {"label": press.content.shared["source_label"],
+                   "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": words.title}},
+    }
+
+
+def _summary(template: str, facts: Mapping[str, str]) -> str:
+    text = template.format_map(facts)
+    return escaping.plain(text[:1].upper() + text[1:], LONGEST_SUMMARY)
+
+
+def _facts(finding: Finding) -> dict[str, str]:
+    facts = {name: escaping.plain(value) for name, value in finding.facts.items()}
+    if facts.get("mg"):
+        facts["mg"] = format_mg(Decimal(facts["mg"]))
+    return facts
+
+
+# --- detail -----------------------------------------------------------------------------------------------------------
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _detail(finding: Finding, words: CardText, content: Content) -> Iterator[str]:
+    facts = _facts(finding)
+    for name in finding.lines:
+        if name == "found":
+            yield content.shared["found"].format_map({"found": _found(finding.found, content)})
+        elif name == "which_draft":
+            yield content.shared["which_draft"].format_map(
+                {"which": "; ".join(_name_draft(d.medication) for d in finding.about)})
+        else:
+            yield words.lines[name].format_map(facts)
+
+
+def _found(exposures: tuple[Exposure, ...], content: Content) -> str:
+    shown = [_name_exposure(e, content) for e in exposures[:_MOST_FOUND]]
+    rest = exposures[_MOST_FOUND:]
+    if rest:
+        shown.append(f"+{len(rest)} more: {', '.join(_label(e.medication) for e in rest)}")
+    return "; ".join(shown)
+
+
+def _name_exposure(exposure: Exposure, content: Content) -> str:
+    """{label}, {standing}, {date} ({source}): what a prescriber would otherwise look up in the chart."""
+    order = exposure.medication.order
+    day = exposure.on.isoformat() if exposure.on else "date unknown"
+    return f"{_label(exposure.medication)}, {content.shared['standing'][exposure.state]}, {day} " \
+           f"({content.shared['kinds'][order.kind]})"
+
+
+def _label(medication: Medication) -> str:
+    ingredients = "/".join(c.ingredient for c in medication.recognition.components)
+    label = medication.order.label
+    return escaping.markdown(label) if any(c.isalpha() for c in label) else ingredients
+
+
+def _name_draft(medication: Medication) -> str:
+    daily = medication.dose.daily_mg
+    return _label(medication) + (f", {format_mg(daily)} mg/day" if daily is not None else "")
+
+
+def _gap_line(gaps: tuple[Gap, ...], content: Content) -> Iterator[str]:
+    """One line for all that could not be read, in words and without a repetition."""
+    what, why = content.shared["gap_what"], content.shared["gap_why"]
+    said = dict.fromkeys(f"{what.get(g.about, g.about)} ({why.get(g.why, why['failed'])})" for g in gaps)
+    if said:
+        yield content.shared["gap"].format_map({"gaps": "; ".join(said)})
+
+
+# --- links and reasons ------------------------------------------------------------------------------------------------
+
+def _links(finding: Finding, words: CardText, press: Press) -> Iterator[dict[str, Any]]:
+    if finding.link is not None:
+        yield {"label": press.content.shared["labels"]["titration_link"], "url": f"{press.base_url}/smart/launch",
+               "type": "smart", "appContext": orjson.dumps(dict(finding.link), option=orjson.OPT_SORT_KEYS).decode()}
+    for source in words.links_for.get(finding.situation, words.links):
+        cited = press.content.sources[source]
+        yield {"label": cited.get("link_label", cited["title"]), "url": cited["url"], "type": "absolute"}
+
+
+def _override(code: str, content: Content) -> dict[str, str]:
+    return {"code": code, "system": OVERRIDE_SYSTEM, "display": content.override_reasons[code]["display"]}
+
+
+# --- suggestions ------------------------------------------------------------------------------------------------------
+
+def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, press: Press) -> Iterator[dict[str, Any]]:
+    for suggestion in finding.suggestions:
+        actions = [_action(suggestion, medication, snapshot, service, press) for medication in suggestion.targets]
+        if all(actions):
+            yield {"label": _suggestion_label(suggestion, press), "uuid": press.new_id(),
+                   "isRecommended": suggestion.recommended, "actions": actions}
+
+
+def _suggestion_label(suggestion: Suggestion, press: Press) -> str:
+    names = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
+    return str(press.content.shared["labels"][suggestion.code]).format_map({"opioid": " and ".join(names)})
+
+
+def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, service: Service,
+            press: Press) -> dict[str, Any] | None:
+    """One action on one order; None where it cannot be made honestly, and then the suggestion is left out."""
+    described = press.content.shared["actions"][suggestion.code]
+    if suggestion.code in {"DEL_NTX", "DEL_OPI"}:
+        target = _delete_target(medication, snapshot, service)
+        return None if target is None else {"type": "delete", "description": described, **target}
+    order = medication.order
+    if suggestion.code == "HOLD_NTX":
+        resource = write.hold(order.resource, order.release, press.content.shared["hold_reason"])
+    else:
+        resource = write.start_low(order.resource, order.release, press.content.shared["start_low"])
+    if not write.is_valid(resource, order.release):
+        return None
+    return {"type": "update", "description": described, "resource": resource}
+
+
+def _delete_target(medication: Medication, snapshot: Snapshot, service: Service) -> dict[str, str] | None:
+    """``resource`` on the 1.0 hook, ``resourceId`` on the order hooks (R87); {} for the only order without an id."""
+    ref = medication.order.ref
+    if service.delete_by_resource:
+        if ref:
+            return {"resource": ref.partition("/")[2]}
+        return {} if snapshot.orders_in_call == 1 else None
+    return {"resourceId": ref} if ref else None

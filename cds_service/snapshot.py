@@ -1,0 +1,285 @@
+"""Marry what was written with what it means: orders + terminology + dosing + timeline -> Snapshot, and every Gap.
+
+Read from top to bottom this is the clinical reading of one call. Nothing here decides what is worth saying.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
+from typing import Any
+
+from cds_service import dosing, timeline
+from cds_service.dosing import BandEdges
+from cds_service.fhir import read
+from cds_service.fhir.bundle import Entry, Resolver, might_be_order
+from cds_service.fhir.status import order_kind, release_of, standing_of
+from cds_service.fhir.values import as_code, resource_ref
+from cds_service.hooks.prefetch import Record, missing, order_key
+from cds_service.hooks.request import HookRequest
+from cds_service.model import (
+    Band,
+    Condition,
+    ConditionKind,
+    Draft,
+    Drug,
+    Exposure,
+    Gap,
+    Json,
+    Medication,
+    Order,
+    Recognition,
+    Release,
+    Role,
+    Snapshot,
+    Standing,
+    State,
+)
+from cds_service.terminology import Terminology, says_ldn
+
+_STOPPED = frozenset({"stopped", "completed", "ended"})
+_NEVER = frozenset({"cancelled", "entered-in-error"})
+_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
+
+
+@dataclass(frozen=True, slots=True)
+class Lens:
+    """What turns FHIR into meaning: the terminology, the dated thresholds and the zone that days are counted in."""
+
+    terminology: Terminology
+    thresholds: Mapping[str, Any]
+    zone: tzinfo
+
+
+@dataclass(slots=True)
+class _Context:
+    """The orders of the call, sorted by what the specification makes of them (2.1.3)."""
+
+    drafts: list[Draft] = field(default_factory=list)
+    stopped: list[Medication] = field(default_factory=list)
+    masked: set[str] = field(default_factory=set)
+    seen: int = 0
+    unidentified: int = 0
+    foreign_naltrexone: bool = False
+    gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+
+def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Snapshot:
+    """All that the rules may see of this call."""
+    clock = timeline.Clock(now, now.astimezone(lens.zone).date())
+    listed = record.entries()
+    entries = [entry for _, entry in listed]
+    reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), lens)
+
+    context = _read_context(request, reader)
+    medications, gaps = _read_listed(listed, request.patient_id, context.masked, reader)
+    exposures = _expose([*medications, *context.stopped], context.stopped, clock, lens)
+    conditions = _read_conditions(entries, request.patient_id, lens)
+    gaps.update(context.gaps)
+    return Snapshot(
+        hook=request.hook, as_of=now, today=clock.today, release=reader.release,
+        drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
+        conditions=conditions, conditions_read=record.answered("conditions"),
+        list_available=record.answered(order_key(reader.release)),
+        unidentified_draft=context.unidentified > 0,
+        foreign_naltrexone=context.foreign_naltrexone,
+        unidentifiable=context.seen > 0 and context.seen == context.unidentified,
+        age=_read_age(entries, request.patient_id, clock, lens),
+        setting=read.read_setting(_of_type(entries, "Encounter", request.patient_id), request.encounter_id),
+        gaps=(*missing(record, reader.release, bool(request.encounter_id)),
+              *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
+        thresholds=lens.thresholds, orders_in_call=len(request.orders.entries),
+    )
+
+
+def release_in_use(request: HookRequest, entries: Sequence[Entry]) -> Release:
+    """The release of the call: what a draft's shape gives away, else any resource's; R4 where nothing does (R45)."""
+    for group in (request.orders.entries, entries):
+        for entry in group:
+            if release := release_of(entry.resource):
+                return release
+    return Release.R4
+
+
+def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
+    """``Medication/id`` of every order whose drug is a reference to something that was not sent."""
+    entries = [*request.orders.entries, *(entry for _, entry in record.entries())]
+    resolver = Resolver(entries)
+    return frozenset(ref for entry in entries if order_kind(entry.resource)
+                     if (ref := read.has_unread_reference(entry.resource, resolver)))
+
+
+# --- one order, understood --------------------------------------------------------------------------------------------
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads single resources of this call."""
+
+    resolver: Resolver
+    release: Release
+    lens: Lens
+
+    def recognise(self, resource: Json) -> tuple[Drug, Recognition]:
+        drug = read.read_drug(resource, self.resolver)
+        return drug, self.lens.terminology.recognise(drug)
+
+    def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str) -> Medication:
+        release = release_of(resource) or self.release
+        order = read.read_order(resource, drug, source, release, self.lens.zone, self.resolver)
+        return understand(order, recognition, self.lens)
+
+    def draft(self, medication: Medication, selected: bool) -> Draft:
+        order = medication.order
+        kinds = frozenset[ConditionKind]().union(*map(self.lens.terminology.classify, order.reasons))
+        words = (*(d.text for d in order.dosages), *(r.label for r in order.reasons), *read.notes(order.resource))
+        return Draft(medication, selected, has_reason=any(r.codings or r.text for r in order.reasons),
+                     reason_kinds=kinds, says_ldn=medication.recognition.ldn_text or any(map(says_ldn, words)))
+
+
+def understand(order: Order, recognition: Recognition, lens: Lens) -> Medication:
+    """An order with its dose and, where it holds naltrexone, its dose band."""
+    naltrexone = next((c for c in recognition.components if c.role.is_naltrexone), None)
+    if naltrexone is None:
+        return Medication(order, recognition)
+    dose = dosing.compute(order.dosages, naltrexone, order.label)
+    band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(lens.thresholds["dose_bands"]))
+    return Medication(order, recognition, dose, band)
+
+
+# --- the orders of the call -------------------------------------------------------------------------------------------
+
+def _read_context(request: HookRequest, reader: _Reader) -> _Context:
+    context = _Context()
+    if request.orders.unreadable:
+        context.gaps["draft", "unreadable-entries"] += request.orders.unreadable
+    chosen = _selected_entries(request)
+    for entry in request.orders.entries:
+        _sort_order(entry, entry in chosen, request, reader, context)
+    return context
+
+
+def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Reader, context: _Context) -> None:
+    resource = entry.resource
+    if not order_kind(resource):
+        if might_be_order(resource):
+            _note_unidentified(context, "resource-type")
+        return
+    status = as_code(resource.get("status"))
+    if ref := resource_ref(resource):
+        context.masked.add(ref)
+    if status in _NEVER or resource.get("doNotPerform") is True or as_code(resource.get("intent")) == "option" \
+            or not read.names_medication(resource):
+        return
+    drug, recognition = reader.recognise(resource)
+    if read.belongs_to_other(resource, request.patient_id):
+        context.gaps["draft", "other-patient"] += 1
+        context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
+        return
+    context.seen += 1
+    if not recognition.identified:
+        _note_unidentified(context, "not-identified", counted=True)
+        return
+    if recognition.conflict:
+        context.gaps["draft", "code-and-text-disagree"] += 1
+    if not recognition.components:
+        return
+    medication = reader.understand(resource, drug, recognition, "context")
+    if status in _STOPPED:
+        context.stopped.append(medication)
+    else:
+        context.drafts.append(reader.draft(medication, selected))
+
+
+def _note_unidentified(context: _Context, why: str, counted: bool = False) -> None:
+    context.seen += not counted
+    context.unidentified += 1
+    context.gaps["draft", why] += 1
+
+
+def _selected_entries(request: HookRequest) -> list[Entry]:
+    """Entries that the clinician selected; all of them where nothing was selected or nothing selected can be found."""
+    entries = request.orders.entries
+    if request.selections is None:
+        return entries
+    chosen = [entry for entry in entries if request.selections & _handles(entry)]
+    return chosen or entries
+
+
+def _handles(entry: Entry) -> set[str]:
+    """Every way in which clients name an order in ``selections`` (R41)."""
+    ref = resource_ref(entry.resource)
+    bare = ref.partition("/")[2]
+    return {handle for handle in (ref, bare, bare and f"urn:uuid:{bare}", entry.full_url) if handle}
+
+
+def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hook: str) -> Iterable[Draft]:
+    """A renewal is a refill, an order with a prior prescription, or the same product that is current (2.12)."""
+    current = {e.medication.recognition.product_key for e in exposures if e.state is State.CURRENT}
+    for draft in drafts:
+        medication = draft.medication
+        renewal = hook == "medication-refill" or medication.order.prior_prescription \
+            or medication.recognition.product_key in current
+        yield replace(draft, renewal=renewal)
+
+
+# --- the medication list ----------------------------------------------------------------------------------------------
+
+def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: set[str],
+                 reader: _Reader) -> tuple[list[Medication], Counter[tuple[str, str]]]:
+    """Naltrexone and opioids on the list, in the order sent, and a count of everything that could not be judged."""
+    found: list[Medication] = []
+    gaps: Counter[tuple[str, str]] = Counter()
+    for source, entry in listed:
+        resource = entry.resource
+        kind = order_kind(resource)
+        if not kind:
+            if might_be_order(resource):
+                gaps["medicine", "resource-type"] += 1
+            continue
+        if resource_ref(resource) in masked or standing_of(resource, kind) is Standing.EXCLUDED:
+            continue
+        if read.belongs_to_other(resource, patient_id):
+            gaps["medicine", "other-patient"] += 1
+            continue
+        drug, recognition = reader.recognise(resource)
+        if not recognition.identified:
+            gaps["medicine", "not-identified"] += 1
+        if recognition.conflict:
+            gaps["medicine", "code-and-text-disagree"] += 1
+        if recognition.components:
+            found.append(reader.understand(resource, drug, recognition, source))
+    return found, gaps
+
+
+def _expose(medications: list[Medication], stopped: list[Medication], clock: timeline.Clock,
+            lens: Lens) -> tuple[Exposure, ...]:
+    doses = timeline.gather_doses(medications)
+    orders = {m.order.ref: m.order for m in medications if m.order.ref}
+    exposures = [
+        timeline.stopped_today(m, clock, doses, lens.thresholds) if m in stopped
+        else timeline.expose(m, clock, doses, lens.thresholds, orders) for m in medications]
+    return timeline.settle_brief(exposures)
+
+
+# --- the rest of the record -------------------------------------------------------------------------------------------
+
+def _read_conditions(entries: Sequence[Entry], patient_id: str, lens: Lens) -> tuple[Condition, ...]:
+    found = []
+    for resource in _of_type(entries, "Condition", patient_id):
+        if read.condition_counts(resource):
+            concept = read.read_condition(resource)
+            found.append(Condition(concept, lens.terminology.classify(concept)))
+    return tuple(found)
+
+
+def _read_age(entries: Sequence[Entry], patient_id: str, clock: timeline.Clock, lens: Lens) -> int | None:
+    ages = [read.read_age(p, clock.today, lens.zone) for p in _of_type(entries, "Patient", patient_id)
+            if not patient_id or str(p.get("id", patient_id)) == patient_id]
+    return min((age for age in ages if age is not None), default=None)
+
+
+def _of_type(entries: Sequence[Entry], kind: str, patient_id: str) -> list[Json]:
+    return [e.resource for e in entries if e.resource.get("resourceType") == kind
+            and not read.belongs_to_other(e.resource, patient_id)]
