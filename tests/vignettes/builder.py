@@ -90,7 +90,8 @@ def request(case: Json, release: str, hook: str) -> Json:
 
 
 def context(case: Json, release: str, hook: str) -> Json:
-    drafts = [releases.order(d, release, NOW.date().isoformat()) for d in case["draft_orders"]]
+    known = {m["id"]: m["authoredOn"] for m in case["meds"] if m.get("authoredOn")}
+    drafts = [releases.order(d, release, known.get(d["id"], TODAY.isoformat())) for d in case["draft_orders"]]
     said: Json = {"patientId": "pat-1", "userId": "Practitioner/prac-1"}
     if case.get("encounter_class"):
         said["encounterId"] = "enc-1"

@@ -59,7 +59,7 @@ def suggestion_code(suggestion: Json, body: Json) -> str:
 
 
 def action_code(action: Json, body: Json) -> str:
-    drafts = {r["id"] for r in orders(body["context"])}
+    drafts = {r["id"]: r for r in orders(body["context"]) if "id" in r}
     if action["type"] == "delete":
         target = str(action.get("resourceId") or action.get("resource") or "").rpartition("/")[2]
         return deletion_code(target, drafts)
@@ -74,10 +74,12 @@ def action_code(action: Json, body: Json) -> str:
     return f"{action['type']}({kind}/{target})"
 
 
-def deletion_code(target: str, drafts: set[str]) -> str:
+def deletion_code(target: str, drafts: Json) -> str:
+    """Told by the id where ours wrote it, else by the drug that the draft names."""
     if target not in drafts:
         return f"delete({target})"
-    return {"ntx": "DEL_NTX", "op": "DEL_OPI"}.get(target.partition("-")[0], f"delete({target})")
+    named = "DEL_NTX" if "naltrexone" in drug_of(drafts[target]) else "DEL_OPI"
+    return {"ntx": "DEL_NTX", "op": "DEL_OPI"}.get(target.partition("-")[0], named)
 
 
 def starts_low(resource: Json) -> bool:
@@ -90,8 +92,10 @@ def starts_low(resource: Json) -> bool:
 
 
 def drug_of(resource: Json) -> str:
-    concept = resource.get("medicationCodeableConcept") or resource.get("medication", {}).get("concept", {})
-    words = [concept.get("text", ""), *(c.get("display", "") for c in concept.get("coding", ()))]
+    """Every word that names the drug, in the resource itself or in its contained Medication."""
+    concepts = [resource.get("medicationCodeableConcept") or resource.get("medication", {}).get("concept") or {},
+                *(inside["code"] for inside in resource.get("contained", ()) if "code" in inside)]
+    words = [text for concept in concepts for name in ("text", "display") for text in under(concept, name)]
     return " ".join(words).lower()
 
 

@@ -1,21 +1,30 @@
-"""``answered``: the cards of one hook call, from the running service."""
+"""``answered``: the cards of one hook call, judged in-process by the whole pipeline."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Any
+from itertools import count
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.vignettes.builder import service_of
+from cds_service import content, terminology
+from cds_service.hooks.services import SERVICES
+from cds_service.pipeline import Desk, answer
+from tests.vignettes.builder import NOW, service_of
 from tests.vignettes.releases import Json
 
 
 @pytest.fixture(scope="session")
-def answered(service: Any) -> Callable[[Json], list[Json]]:
-    """A hook call body in, the cards of a 200 answer out."""
+def answered() -> Callable[[Json], list[Json]]:
+    """A hook call body in, its cards out, both as JSON would carry them; a rule that broke fails the test."""
+    ids = (f"00000000-0000-4000-8000-{number:012d}" for number in count())
+    desk = Desk(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org", lambda: next(ids))
+
     def cards(body: Json) -> list[Json]:
-        response = service.post(f"/cds-services/{service_of(body['hook'])}", json=body)
-        assert 200 == response.status_code
-        return response.json()["cards"]  # type: ignore[no-any-return]
+        sent = json.loads(json.dumps(body))
+        outcome = answer(sent, SERVICES[service_of(body["hook"])], desk, NOW)
+        assert [] == [(verdict.rule, verdict.error) for verdict in outcome.verdicts if verdict.error]
+        return json.loads(json.dumps(outcome.response["cards"]))  # type: ignore[no-any-return]
     return cards

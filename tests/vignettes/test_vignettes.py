@@ -9,7 +9,7 @@ import pytest
 
 from tests.vignettes import builder
 from tests.vignettes.builder import HOOKS, expected, request, unsaid, vignette, vignettes
-from tests.vignettes.compare import differences
+from tests.vignettes.compare import differences, orders
 from tests.vignettes.releases import RELEASES, Json
 
 AS_WRITTEN = [pytest.param(case, id=case["id"]) for case in vignettes()]
@@ -35,6 +35,32 @@ def test_a_vignette_gets_the_same_cards_everywhere(case: Json, release: str, hoo
     """The decision does not depend on the FHIR release or the hook that carries the facts."""
     body = request(case, release, hook)
     assert [] == compared(case, hook, answered(body), body)
+
+
+CONTAINED = [pytest.param(case, release, id=f"{case['id']}-{release}") for case in vignettes() for release in RELEASES
+             if not unsaid(case, release, case["hook"])]
+
+
+def contained(resource: Json) -> None:
+    """Move the drug of a medication resource into a contained Medication, as many servers send it."""
+    concept = resource.get("medicationCodeableConcept") or resource.get("medication", {}).get("concept")
+    if not concept:
+        return
+    resource["contained"] = [{"resourceType": "Medication", "id": "drug", "code": concept}]
+    if resource.pop("medicationCodeableConcept", None):
+        resource["medicationReference"] = {"reference": "#drug"}
+    else:
+        resource["medication"] = {"reference": {"reference": "#drug"}}
+
+
+@pytest.mark.parametrize(("case", "release"), CONTAINED)
+def test_a_contained_medication_gets_the_same_cards(case: Json, release: str, answered: Any) -> None:
+    """It makes no difference whether a resource names its drug itself or in a contained Medication."""
+    body = request(case, release, case["hook"])
+    written = deepcopy(body)
+    for resource in (*orders(body["context"]), *orders(body["prefetch"])):
+        contained(resource)
+    assert [] == compared(case, case["hook"], answered(body), written)
 
 
 def test_every_vignette_is_compared_somewhere() -> None:
