@@ -85,7 +85,7 @@ def compute(dosages: tuple[Dosage, ...], component: Component | None, drug_text:
     """mg/day of one component by its dosages (specification 2.13).
 
     ``drug_text`` is asked for a concentration ("1 mg/mL") only where the component has none. Different
-    sequences are phases (the highest counts), the same sequence adds, a dosage without one adds to each phase.
+    sequences are phases (the highest counts), the same sequence adds, a dosage without one adds to each.
     """
     strength = _strength(component, drug_text)
     because: list[str] = []
