@@ -29,44 +29,44 @@ def failing(wanted: str, keys: KeySource) -> list[str]:
 
 def test_good_token_passes_every_rule_but_the_one_only_the_service_knows(keys: KeySource) -> None:
     verdicts = {name: rule.verdict for name, rule in explain(token(), keys, ENDPOINT).items()}
-    assert verdicts == {**dict.fromkeys(RULE_NAMES, "pass"), "replay": "not checked"}
+    assert {**dict.fromkeys(RULE_NAMES, "pass"), "replay": "not checked"} == verdicts
 
 
 def test_file_may_end_with_a_line_break(keys: KeySource) -> None:
-    assert failing(f"{token()}\n", keys) == []
+    assert [] == failing(f"{token()}\n", keys)
 
 
 def test_explaining_does_not_use_the_token_up(tmp_path: Path, keys: KeySource) -> None:
     entrance, once = Entrance(tmp_path), token()
     explain(once, keys, ENDPOINT)
-    assert entrance.says(once) == "admitted"
+    assert "admitted" == entrance.says(once)
 
 
 def test_all_faults_are_named_at_once(keys: KeySource) -> None:
     bad = token(number=1, header={"typ": "at+jwt"}, aud="https://other.example", exp=NOW + 90_000, jti="")
-    assert failing(bad, keys) == ["header", "audience", "times", "jti"]
+    assert ["header", "audience", "times", "jti"] == failing(bad, keys)
 
 
 def test_rule_that_hangs_on_a_failed_one_is_not_checked(keys: KeySource) -> None:
     rules = explain(token(iss="https://stranger.example"), keys, ENDPOINT)
-    assert [name for name, rule in rules.items() if rule.verdict == "not checked"] \
-        == ["tenant", "keys", "signature", "replay"]
+    unchecked = [name for name, rule in rules.items() if rule.verdict == "not checked"]
+    assert ["tenant", "keys", "signature", "replay"] == unchecked
 
 
 def test_nothing_is_fetched_for_an_unknown_issuer() -> None:
     web = PublishedAt()
     explain(token(iss="https://stranger.example"), JwksCache(web), ENDPOINT)
-    assert web.fetched == []
+    assert [] == web.fetched
 
 
 def test_token_that_cannot_be_read_leaves_the_rest_unchecked(keys: KeySource) -> None:
     verdicts = [rule.verdict for rule in explain("no token", keys, ENDPOINT).values()]
-    assert verdicts == ["fail"] + ["not checked"] * 10
+    assert ["fail"] + ["not checked"] * 10 == verdicts
 
 
 def test_audience_is_not_judged_without_the_url_called(keys: KeySource) -> None:
     why = f"aud is {ENDPOINT!r}; say which URL is called to have it judged"
-    assert explain(token(), keys)["audience"] == Rule("audience", "not checked", why)
+    assert Rule("audience", "not checked", why) == explain(token(), keys)["audience"]
 
 
 @pytest.mark.parametrize(("wanted", "name", "why"), [
@@ -85,7 +85,7 @@ def test_audience_is_not_judged_without_the_url_called(keys: KeySource) -> None:
 ])
 def test_fault_is_explained_with_both_sides(wanted: str, name: str, why: str, keys: KeySource) -> None:
     rules = explain(wanted, keys, ENDPOINT)
-    assert rules[name] == Rule(name, "fail", why)
+    assert Rule(name, "fail", why) == rules[name]
 
 
 def test_long_claims_are_cut(keys: KeySource) -> None:
@@ -98,15 +98,15 @@ def test_long_claims_are_cut(keys: KeySource) -> None:
     token(header={"typ": "x"}), token(header={"kid": "x"}), "no token",
 ])
 def test_explanation_and_service_agree(tmp_path: Path, keys: KeySource, wanted: str) -> None:
-    assert (failing(wanted, keys) == []) == (Entrance(tmp_path).says(wanted) == "admitted")
+    assert (Entrance(tmp_path).says(wanted) == "admitted") == (failing(wanted, keys) == [])
 
 
 def test_keys_that_cannot_be_had_are_named() -> None:
     rules = explain(token(), JwksCache(PublishedAt({JWKS_URL: OSError("down")})), ENDPOINT)
-    assert rules["keys"] == Rule("keys", "fail", f"the keys at {JWKS_URL} cannot be had (no-keys)")
+    assert Rule("keys", "fail", f"the keys at {JWKS_URL} cannot be had (no-keys)") == rules["keys"]
 
 
 def test_sandbox_is_explained_as_a_stranger_in_production() -> None:
     sandbox = ehr(issuer="https://sandbox.cds-hooks.org")
     rules = explain_token(token(iss=sandbox.issuer), settings(sandbox), JwksCache(PublishedAt()), NOW)
-    assert (rules[3].name, rules[3].verdict) == ("issuer", "fail")
+    assert ("issuer", "fail") == (rules[3].name, rules[3].verdict)

@@ -47,44 +47,48 @@ def kids(cache: JwksCache, kid: str) -> list[str]:
 
 
 def test_known_key_is_fetched_once(cache: JwksCache, web: PublishedAt) -> None:
-    assert [kids(cache, KID) for _ in range(100)] == [[KID]] * 100
-    assert web.fetched == [JWKS_URL]
+    assert [[KID]] * 100 == [kids(cache, KID) for _ in range(100)]
+    assert [JWKS_URL] == web.fetched
 
 
 def test_old_keys_are_fetched_again(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
     kids(cache, KID)
     clock.forward(FRESH_SECONDS + 1)
-    assert (kids(cache, KID), len(web.fetched)) == ([KID], 2)
+    assert ([KID], 2) == (kids(cache, KID), len(web.fetched))
 
 
 def test_withdrawn_key_ends_with_the_next_fetch(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = key_set(jwk(kid="new"))
     clock.forward(FRESH_SECONDS + 1)
-    assert (kids(cache, KID), kids(cache, "new")) == ([], ["new"])
+    assert ([], ["new"]) == (kids(cache, KID), kids(cache, "new"))
 
 
 def test_empty_key_set_withdraws_every_key(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = b'{"keys": []}'
     clock.forward(FRESH_SECONDS + 1)
-    assert kids(cache, KID) == []
+    assert [] == kids(cache, KID)
 
 
 def test_CR129_rotated_key_is_found_by_one_refetch(cache: JwksCache, web: PublishedAt) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = ROTATED
-    assert [kids(cache, "new"), kids(cache, "new")] == [["new"], ["new"]]
-    assert len(web.fetched) == 2
+    assert [["new"], ["new"]] == [kids(cache, "new"), kids(cache, "new")]
+    assert 2 == len(web.fetched)
 
 
 def test_CT03_unknown_kid_is_asked_for_once_a_minute(
         cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
     kids(cache, KID)
-    assert [kids(cache, "nobody") for _ in range(50)] == [[]] * 50
-    assert len(web.fetched) == 2
+    assert [[]] * 50 == [kids(cache, "nobody") for _ in range(50)]
+    assert 2 == len(web.fetched)
     clock.forward(61)
-    assert (kids(cache, "nobody"), len(web.fetched)) == ([], 3)
+    assert ([], 3) == (kids(cache, "nobody"), len(web.fetched))
+
+
+def test_CT03_kid_that_a_fresh_key_set_lacks_is_not_asked_for(cache: JwksCache, web: PublishedAt) -> None:
+    assert ([], [], [JWKS_URL]) == (kids(cache, "nobody"), kids(cache, "nobody"), web.fetched)
 
 
 def test_CT03_thousand_unknown_kids_in_a_minute_are_two_fetches(
@@ -92,7 +96,7 @@ def test_CT03_thousand_unknown_kids_in_a_minute_are_two_fetches(
     for number in range(1_000):
         kids(cache, f"kid {number}")
         clock.forward(0.0599)
-    assert len(web.fetched) == 2
+    assert 2 == len(web.fetched)
 
 
 def test_kid_that_could_not_be_asked_for_is_found_as_soon_as_it_may_be(
@@ -101,9 +105,9 @@ def test_kid_that_could_not_be_asked_for_is_found_as_soon_as_it_may_be(
     kids(cache, "stranger 1")
     kids(cache, "stranger 2")
     web.documents[JWKS_URL] = ROTATED
-    assert kids(cache, "new") == []
+    assert [] == kids(cache, "new")
     clock.forward(60)
-    assert kids(cache, "new") == ["new"]
+    assert ["new"] == kids(cache, "new")
 
 
 @pytest.mark.parametrize("document", [OSError("down"), b"<html>", b" " * (MAX_BYTES + 1)],
@@ -113,7 +117,7 @@ def test_CL17_last_good_keys_serve_a_day(
     kids(cache, KID)
     web.documents[JWKS_URL] = document
     clock.forward(LAST_GOOD_SECONDS - 1)
-    assert (kids(cache, KID), cache.at_hand(JWKS_URL)) == ([KID], True)
+    assert ([KID], True) == (kids(cache, KID), cache.at_hand(JWKS_URL))
     clock.forward(2)
     with pytest.raises(KeysUnavailableError):
         kids(cache, KID)
@@ -126,10 +130,10 @@ def test_server_that_fails_is_left_alone_for_half_a_minute(
     for _ in range(20):
         with pytest.raises(KeysUnavailableError):
             kids(cache, KID)
-    assert len(web.fetched) == 1
+    assert 1 == len(web.fetched)
     web.documents[JWKS_URL] = key_set()
     clock.forward(30)
-    assert kids(cache, KID) == [KID]
+    assert [KID] == kids(cache, KID)
 
 
 def test_each_source_has_its_own_keys_and_limits(clock: Clock) -> None:
@@ -137,7 +141,7 @@ def test_each_source_has_its_own_keys_and_limits(clock: Clock) -> None:
     cache = JwksCache(web, clock)
     with pytest.raises(KeysUnavailableError):
         kids(cache, "new")
-    assert [key.kid for key in cache.find("https://b.example/keys", "new")] == ["new"]
+    assert ["new"] == [key.kid for key in cache.find("https://b.example/keys", "new")]
 
 
 def test_keys_in_a_file_are_read_and_rotate(tmp_path: Path, cache: JwksCache, web: PublishedAt) -> None:
@@ -145,7 +149,7 @@ def test_keys_in_a_file_are_read_and_rotate(tmp_path: Path, cache: JwksCache, we
     file.write_bytes(key_set())
     first = [key.kid for key in cache.find(str(file), KID)]
     file.write_bytes(ROTATED)
-    assert (first, [key.kid for key in cache.find(str(file), "new")], web.fetched) == ([KID], ["new"], [])
+    assert ([KID], ["new"], []) == (first, [key.kid for key in cache.find(str(file), "new")], web.fetched)
 
 
 def test_file_that_is_missing_is_no_key_set(tmp_path: Path, cache: JwksCache) -> None:
@@ -168,12 +172,12 @@ def test_twenty_callers_at_once_share_one_fetch(clock: Clock) -> None:
         caller.start()
     for caller in callers:
         caller.join()
-    assert (found, len(fetched)) == ([[KID]] * 20, 1)
+    assert ([[KID]] * 20, 1) == (found, len(fetched))
 
 
 def test_keys_without_a_kid_and_beyond_the_hundredth_are_not_read() -> None:
     document = key_set(jwk(kid=None), jwk(kid=5), *[jwk(kid=str(number)) for number in range(120)])
-    assert [key.kid for key in read_keys(document)] == [str(number) for number in range(98)]
+    assert [str(number) for number in range(98)] == [key.kid for key in read_keys(document)]
 
 
 # The transport used where no other is wired
@@ -241,7 +245,7 @@ def site() -> Iterator[str]:
 
 
 def test_document_is_fetched(site: str) -> None:
-    assert fetch_document(f"{site}/good") == key_set()
+    assert key_set() == fetch_document(f"{site}/good")
 
 
 @pytest.mark.parametrize("page", [
@@ -270,4 +274,4 @@ def test_CT02_no_password_of_this_machine_is_sent(
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     fetch_document(f"{site}/good")
-    assert _Site.seen[-1] == ("/good", None)
+    assert ("/good", None) == _Site.seen[-1]

@@ -80,13 +80,13 @@ def stored(engine: Engine) -> int:
 
 def test_CT03_token_is_new_once(engine: Engine) -> None:
     seen = SeenTokens(engine, Clock())
-    assert [seen.remember(ISSUER, "a", LATER) for _ in range(3)] == [True, False, False]
+    assert [True, False, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(3)]
 
 
 @pytest.mark.parametrize("other", [("https://b.example", "a"), (ISSUER, "b"), (ISSUER, "A")])
 def test_CT03_another_issuer_or_jti_is_another_token(engine: Engine, other: tuple[str, str]) -> None:
     seen = SeenTokens(engine, Clock())
-    assert (seen.remember(ISSUER, "a", LATER), seen.remember(*other, LATER)) == (True, True)
+    assert (True, True) == (seen.remember(ISSUER, "a", LATER), seen.remember(*other, LATER))
 
 
 def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
@@ -94,7 +94,7 @@ def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
 
 
 def test_CT03_token_used_at_one_worker_is_refused_at_another(worker: Callable[[], SeenTokens]) -> None:
-    assert [worker().remember(ISSUER, "a", LATER) for _ in range(3)] == [True, False, False]
+    assert [True, False, False] == [worker().remember(ISSUER, "a", LATER) for _ in range(3)]
 
 
 def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[], SeenTokens]) -> None:
@@ -111,7 +111,7 @@ def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[
         caller.start()
     for caller in callers:
         caller.join()
-    assert sorted(said) == [False] * 19 + [True]
+    assert [False] * 19 + [True] == sorted(said)
 
 
 _WORKER = """
@@ -128,7 +128,7 @@ def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
     command = [sys.executable, "-c", _WORKER, url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     new = [int(number) for process in processes for number in process.communicate(timeout=60)[0].split()]
-    assert sorted(new) == list(range(60))
+    assert list(range(60)) == sorted(new)
 
 
 def test_CT03_token_is_remembered_over_a_restart(url: str, worker: Callable[[], SeenTokens]) -> None:
@@ -142,7 +142,7 @@ def test_CR127_neither_issuer_nor_jti_is_stored(sqlite: Engine, tmp_path: Path) 
     SeenTokens(sqlite, Clock()).remember(ISSUER, "CANARY-JTI", LATER)
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     looked_for = (hash_token(ISSUER, "CANARY-JTI").encode(), b"CANARY", ISSUER.encode())
-    assert [text in content for text in looked_for] == [True, False, False]
+    assert [True, False, False] == [text in content for text in looked_for]
 
 
 def test_forgotten_tokens_make_room(engine: Engine) -> None:
@@ -153,7 +153,7 @@ def test_forgotten_tokens_make_room(engine: Engine) -> None:
     seen.remember(ISSUER, "b", LATER + PURGE_SECONDS + 1)
     clock.forward(360 + KEEP_SECONDS + 1)
     seen.remember(ISSUER, "c", clock.now + 360)
-    assert stored(engine) == 2
+    assert 2 == stored(engine)
 
 
 def test_CL17_clock_that_jumps_ahead_and_back_forgets_nothing(engine: Engine) -> None:
@@ -163,7 +163,7 @@ def test_CL17_clock_that_jumps_ahead_and_back_forgets_nothing(engine: Engine) ->
     clock.forward(3_600)
     seen.remember(ISSUER, "b", LATER + 3_600)
     clock.forward(-3_600)
-    assert [seen.remember(ISSUER, jti, LATER) for jti in ("a", "b")] == [False, False]
+    assert [False, False] == [seen.remember(ISSUER, jti, LATER) for jti in ("a", "b")]
 
 
 def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: Engine) -> None:
@@ -172,7 +172,7 @@ def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: E
     seen = SeenTokens(sqlite, Clock(), on_failure=lambda: told.append("failed"))
     jwt_seen.drop(sqlite)
     said = [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
-    assert (said, told) == ([True, False], ["failed"])
+    assert ([True, False], ["failed"]) == (said, told)
 
 
 def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
@@ -182,7 +182,7 @@ def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
     create(sqlite)
     time.sleep(RETRY_SECONDS + 0.1)
     seen.remember(ISSUER, "b", LATER)
-    assert stored(sqlite) == 1
+    assert 1 == stored(sqlite)
 
 
 def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
     with pytest.raises(SQLAlchemyError):
         create(engine)
     seen = SeenTokens(engine, Clock())
-    assert [seen.remember(ISSUER, "a", LATER) for _ in range(2)] == [True, False]
+    assert [True, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
     engine.dispose()
 
 
@@ -204,7 +204,7 @@ def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Engine) -> Non
         start = time.monotonic()
         said = [seen.remember(ISSUER, str(number), LATER) for number in range(100)]
         elapsed = time.monotonic() - start
-    assert (said, elapsed < 0.5) == ([True] * 100, True)
+    assert ([True] * 100, True) == (said, elapsed < 0.5)
 
 
 def test_CL12_site_may_ask_for_503_instead(sqlite: Engine) -> None:
@@ -215,4 +215,4 @@ def test_CL12_site_may_ask_for_503_instead(sqlite: Engine) -> None:
         seen.remember(ISSUER, "a", LATER)
     create(sqlite)
     time.sleep(RETRY_SECONDS + 0.1)
-    assert (refusal.value.headers, seen.remember(ISSUER, "a", LATER)) == ({"Retry-After": "2"}, True)
+    assert ({"Retry-After": "2"}, True) == (refusal.value.headers, seen.remember(ISSUER, "a", LATER))
