@@ -1,0 +1,75 @@
+"""The table of conformance ids against the tests named after them: ``python -m tests.conformance.coverage``.
+
+Names are read from the source with ``ast``, so a comment does not count. Ids demanded by the present issue are
+listed in full; the others of the conformance page are "later" until a test bears their name.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+NAME = re.compile(r"test_(C[RNTLI])(\d+)_")
+
+
+def numbered(prefix: str, *spans: tuple[int, int]) -> list[str]:
+    """Ids of one letter, with both ends of each span."""
+    return [f"{prefix}{n:02d}" for first, last in spans for n in range(first, last + 1)]
+
+
+DEMANDED = [
+    *numbered("CR", (1, 7), (10, 26), (30, 32), (37, 45), (51, 54), (56, 56), (60, 61), (70, 97)),
+    *numbered("CN", (1, 20)),
+    *numbered("CI", (2, 5), (9, 18)),
+    *numbered("CT", (5, 6), (8, 8)),
+    "CL19",
+]
+LATER = [
+    *numbered("CR", (27, 28), (33, 36), (50, 50), (55, 55), (57, 59), (100, 110), (120, 130), (140, 140)),
+    *numbered("CT", (1, 4), (7, 7), (9, 16)),
+    *numbered("CL", (1, 18), (20, 20)),
+    "CI01",
+    *numbered("CI", (6, 8), (19, 22)),
+]
+
+
+def names_in(path: Path) -> Iterator[str]:
+    """Names of the test functions in one file."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    yield from (
+        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+
+
+def collect(folder: Path = TESTS) -> dict[str, list[str]]:
+    """Conformance id to the tests that bear it, as file::name."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(folder.rglob("test_*.py")):
+        for name in names_in(path):
+            if match := NAME.match(name):
+                identifier = f"{match.group(1)}{int(match.group(2)):02d}"
+                found.setdefault(identifier, []).append(f"{path.relative_to(folder).as_posix()}::{name}")
+    return found
+
+
+def missing(found: dict[str, list[str]]) -> list[str]:
+    """Demanded ids without a test."""
+    return [name for name in DEMANDED if name not in found]
+
+
+def table(found: dict[str, list[str]]) -> str:
+    """The ids against their tests, in Markdown."""
+    rows = ["| id | tests | named |", "|---|---|---|"]
+    for name in [*DEMANDED, *LATER]:
+        tests = found.get(name, [])
+        gap = "**none**" if name in DEMANDED else "later"
+        rows.append(f"| {name} | {len(tests)} | {', '.join(t.split('::')[1] for t in tests) or gap} |")
+    covered = sum(name in found for name in DEMANDED)
+    return "\n".join([*rows, "", f"{covered} of {len(DEMANDED)} demanded ids have a test."])
+
+
+if __name__ == "__main__":
+    print(table(collect()))  # noqa: T201

@@ -1,0 +1,28 @@
+"""Every conformance id that is demanded has a test that bears its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.conformance.coverage import DEMANDED, LATER, collect, missing, table
+
+
+def test_every_demanded_id_has_a_test() -> None:
+    assert [] == missing(collect())
+
+
+def test_every_name_is_an_id_of_the_conformance_page() -> None:
+    assert set() == set(collect()) - {*DEMANDED, *LATER}
+
+
+def test_no_id_is_listed_twice() -> None:
+    assert len({*DEMANDED, *LATER}) == len([*DEMANDED, *LATER])
+
+
+def test_an_id_without_a_test_is_shown(tmp_path: Path) -> None:
+    """The check can fail: a folder with one test lacks all the other ids."""
+    (tmp_path / "test_one.py").write_text(
+        "def test_CR01_x():\n    pass\n# def test_CR02_y(): pass\n", encoding="utf-8"
+    )
+    assert [name for name in DEMANDED if name != "CR01"] == missing(collect(tmp_path))
+    assert "| CR02 | 0 | **none** |" in table(collect(tmp_path))
