@@ -113,8 +113,8 @@ def _name_exposure(exposure: Exposure, content: Content) -> str:
     """{label}, {standing}, {date} ({source}): what a prescriber would otherwise look up in the chart."""
     order = exposure.medication.order
     day = exposure.on.isoformat() if exposure.on else "date unknown"
-    return f"{_label(exposure.medication)}, {content.shared['standing'][exposure.state]}, {day} " \
-           f"({content.shared['kinds'][order.kind]})"
+    standing, kind = content.shared["standing"][exposure.state], content.shared["kinds"][order.kind]
+    return f"{_label(exposure.medication)}, {standing}, {day} ({kind})"
 
 
 def _label(medication: Medication) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ENV_PREFIX = "NALTREXONE_CDS_"
+FILE_VARIABLE = "NALTREXONE_CDS_SETTINGS"
 SANDBOX_ORIGINS = ("https://sandbox.cds-hooks.org", "http://localhost:8080")
 TOPICS = frozenset({
     "naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check",
@@ -122,11 +123,16 @@ def load(path: str | None = None, environ: Mapping[str, str] | None = None, **ov
     environ = os.environ if environ is None else environ
     raw = _read_file(path) if path else {}
     raw = {**raw, **_from_environment(environ), **{k: v for k, v in overrides.items() if v is not None}}
-    settings = _build(Settings, raw, "")
+    settings: Settings = _build(Settings, raw, "")
     if settings.is_demo and not settings.cors_origins:
         settings = replace(settings, cors_origins=SANDBOX_ORIGINS)
     check(settings)
     return settings
+
+
+def load_for_worker() -> Settings:
+    """The same settings inside a server worker, which inherits only the environment."""
+    return load(os.environ.get(FILE_VARIABLE) or None)
 
 
 def check(settings: Settings) -> None:
@@ -209,7 +215,7 @@ def _production_complaints(s: Settings) -> list[str]:
 
 def redacted(settings: Settings) -> dict[str, Any]:
     """The effective settings for a person, without secrets (a database URL loses its password)."""
-    shown = _plain(settings)
+    shown: dict[str, Any] = _plain(settings)
     if settings.database_url:
         parts = urlsplit(settings.database_url)
         host = parts.hostname or ""

@@ -256,10 +256,9 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: s
 def _expose(medications: list[Medication], stopped: list[Medication], clock: timeline.Clock,
             lens: Lens) -> tuple[Exposure, ...]:
     doses = timeline.gather_doses(medications)
-    orders = {m.order.ref: m.order for m in medications if m.order.ref}
     exposures = [
         timeline.stopped_today(m, clock, doses, lens.thresholds) if m in stopped
-        else timeline.expose(m, clock, doses, lens.thresholds, orders) for m in medications]
+        else timeline.expose(m, clock, doses, lens.thresholds) for m in medications]
     return timeline.settle_brief(exposures)
 
 

@@ -70,9 +70,8 @@ def depot_interval(medication: Medication, thresholds: Mapping[str, Any]) -> int
     return days["weekly"] if _WEEKLY.search(words) and not _MONTHLY.search(words) else days["monthly"]
 
 
-def expose(medication: Medication, clock: Clock, doses: Doses, thresholds: Mapping[str, Any],
-           orders: Mapping[str, Order]) -> Exposure:
-    """The exposure that one listed, not excluded medicine stands for; ``orders`` finds a dispense's own order."""
+def expose(medication: Medication, clock: Clock, doses: Doses, thresholds: Mapping[str, Any]) -> Exposure:
+    """The exposure that one listed, not excluded medicine stands for."""
     order = medication.order
     match order.kind, order.standing:
         case _, Standing.HELD:
@@ -80,7 +79,7 @@ def expose(medication: Medication, clock: Clock, doses: Doses, thresholds: Mappi
         case "administration", _:
             exposure = _administered(medication, clock)
         case "dispense", _:
-            exposure = _dispensed(medication, clock, thresholds, orders)
+            exposure = _dispensed(medication, clock, thresholds)
         case _, Standing.ENDED:
             exposure = _ended(medication, clock, doses, thresholds)
         case _:
@@ -141,14 +140,12 @@ def _administered(medication: Medication, clock: Clock) -> Exposure:
                     because="given less than 24 hours ago" if fresh else f"given {days} days ago", on=order.given_on)
 
 
-def _dispensed(medication: Medication, clock: Clock, thresholds: Mapping[str, Any],
-               orders: Mapping[str, Order]) -> Exposure:
+def _dispensed(medication: Medication, clock: Clock, thresholds: Mapping[str, Any]) -> Exposure:
     order = medication.order
     if order.handed_over is None:
         return Exposure(medication, State.HELD, because="dispensed, but without a date")
     since = days_between(order.handed_over, clock.today)
-    supply = order.supply_days or next(
-        (orders[ref].supply_days for ref in order.based_on if ref in orders and orders[ref].supply_days), None)
+    supply = order.supply_days
     if supply is None:
         return _dispensed_without_supply(medication, since, thresholds)
     end = _plus(order.handed_over, supply)

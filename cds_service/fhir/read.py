@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, tzinfo
+from decimal import Decimal
 from typing import Any
 
 from cds_service.fhir.bundle import Resolver
@@ -133,7 +134,7 @@ def read_order(resource: Json, drug: Drug, source: str, release: Release, zone: 
         dosages=dosages, reasons=tuple(_reasons(resource, resolver)), categories=category_codes(resource),
         authored=read_date(first_present(resource, "authoredOn", "dateWritten", "dateAsserted", "recorded"), zone),
         start=start, end=end,
-        supply_days=read_days(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply")),
+        supply_days=_supply(resource) or _supply_of_linked_order(resource, resolver),
         refills=_refills(request),
         given_on=read_date(given, zone) if kind == "administration" else None,
         given_at=read_instant(given, zone) if kind == "administration" else None,
@@ -158,6 +159,19 @@ def notes(resource: Json) -> Iterator[str]:
 def _label(drug: Drug) -> str:
     lines = " / ".join(line.item.label for line in drug.ingredients if line.item.label)
     return drug.concept.label or lines or next((c.code for c in drug.concept.codings), "")
+
+
+def _supply(resource: Json) -> Decimal | None:
+    request = as_dict(resource.get("dispenseRequest"))
+    return read_days(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply"))
+
+
+def _supply_of_linked_order(resource: Json, resolver: Resolver) -> Decimal | None:
+    """A dispense without days of supply borrows those of its own order, whatever became of that order (2.4)."""
+    if order_kind(resource) != "dispense":
+        return None
+    linked = (resolver.resolve(reference, resource) for reference in _based_on(resource))
+    return next((days for order in linked if order is not None and (days := _supply(order))), None)
 
 
 def _refills(request: Json) -> int:

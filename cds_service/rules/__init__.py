@@ -6,7 +6,7 @@ becomes a Verdict with an error, which the data-gap rule turns into a visible co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from cds_service.model import Finding, Snapshot, Verdict
 from cds_service.rules import data_gap, dose_check, interaction, off_label, patient_safety
@@ -23,7 +23,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def decide(snapshot: Snapshot, rules: dict[str, Rule] | None = None) -> tuple[Verdict, ...]:
+def decide(snapshot: Snapshot, rules: Mapping[str, Rule] | None = None) -> tuple[Verdict, ...]:
     """Every rule's verdict in the order of the table; each rule sees what was said before it."""
     said: list[Verdict] = []
     for name, rule in (RULES if rules is None else rules).items():
