@@ -17,7 +17,7 @@ from cds_service.terminology.words import says_ldn
 __all__ = ["Terminology", "load", "says_ldn"]
 
 _REMEMBERED = 20_000
-_LONG = 500                        # characters; longer texts are read anew each time, so that they cannot fill memory
+_LONG = 500                # characters; longer texts are read anew each time, so that they cannot fill memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Terminology:
 
     def recognise(self, drug: Drug) -> Recognition:
         """What is in the drug; never raises, whatever the texts hold."""
-        if _length(drug.concept) > _LONG or drug.ingredients and sum(_length(i.item) for i in drug.ingredients) > _LONG:
+        if _length(drug.concept) + sum(_length(line.item) for line in drug.ingredients) > _LONG:
             return recognise(drug, self.tables)
         return self._recognised(drug)
 
@@ -49,7 +49,7 @@ class Terminology:
                 f"{sum(len(names) for names in tables.names.values())} names")
 
     def counts(self) -> dict[str, int]:
-        """How many opioid clinical drugs and guards the tables hold, and how many are recognised by code and by name."""
+        """How many opioid products and guards there are, and how many are recognised by code and by name."""
         return count(self.tables, self.recognise)
 
 
@@ -61,7 +61,10 @@ def _length(concept: Concept) -> int:
 
 
 def load(directory: Path | None = None) -> Terminology:
-    """The packaged tables, or those of ``directory`` as ``build`` writes them. Raises OSError, ValueError or KeyError."""
+    """The packaged tables, or those of ``directory`` as ``build`` writes them.
+
+    Raises OSError, ValueError or KeyError where a table cannot be read.
+    """
     tables, conditions = read_tables(directory), read_conditions(directory)
     return Terminology(
         tables, conditions,

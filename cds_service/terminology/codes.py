@@ -9,8 +9,8 @@ from cds_service.model import Coding
 from cds_service.terminology.tables import Product, Tables
 
 _SYSTEMS = {
-    "nlm.nih.gov/research/umls/rxnorm": "rxnorm", "urn:oid:2.16.840.1.113883.6.88": "rxnorm", "rxnorm": "rxnorm",
-    "2.16.840.1.113883.6.88": "rxnorm", "purl.bioontology.org/ontology/rxnorm": "rxnorm",
+    "nlm.nih.gov/research/umls/rxnorm": "rxnorm", "urn:oid:2.16.840.1.113883.6.88": "rxnorm",
+    "rxnorm": "rxnorm", "2.16.840.1.113883.6.88": "rxnorm", "purl.bioontology.org/ontology/rxnorm": "rxnorm",
     "hl7.org/fhir/sid/ndc": "ndc", "urn:oid:2.16.840.1.113883.6.69": "ndc", "fda.gov/ndc": "ndc",
     "whocc.no/atc": "atc", "urn:oid:2.16.840.1.113883.6.73": "atc",
     "snomed.info/sct": "snomed", "urn:oid:2.16.840.1.113883.6.96": "snomed",
@@ -28,7 +28,7 @@ class Code(NamedTuple):
 
 
 def system_of(uri: str) -> str:
-    """rxnorm, ndc, atc, snomed, unii or ""; http or https, a trailing slash and the case make no difference."""
+    """rxnorm, ndc, atc, snomed, unii or ""; http(s), a trailing slash and the case make no difference."""
     if len(uri) > 200:
         return ""
     bare = re.sub(r"^https?://(?:www\.)?", "", uri.strip().lower()).rstrip("/")
@@ -84,10 +84,12 @@ def ndc_forms(code: str) -> tuple[str, ...]:
 
 
 def _ndc(code: str, tables: Tables) -> Product | None:
-    """The product; several readings of one number count only if all that we know hold the same ingredients."""
+    """The product; several readings of a number count only if all that we know hold the same ingredients."""
     hits = {tables.ndc[form] for form in ndc_forms(code) if form in tables.ndc}
     products = sorted((tables.products[rxcui] for rxcui in hits), key=lambda p: int(p.code))
     if len({p.ingredients for p in products}) != 1:
         return None
     first = products[0]
-    return first if len(products) == 1 else Product(first.code, "IN", " / ".join(first.ingredients), first.ingredients)
+    if len(products) == 1:
+        return first
+    return Product(first.code, "IN", " / ".join(first.ingredients), first.ingredients)

@@ -13,51 +13,56 @@ from pathlib import Path
 from cds_service.model import Coding, Concept, ConditionKind
 from cds_service.terminology.words import fold, says_ldn
 
-_ICD_SYSTEMS = re.compile(r"(?:https?://hl7\.org/fhir/sid/icd-10(?:-cm)?/?|urn:oid:2\.16\.840\.1\.113883\.6\.(?:90|3))?",
-                          re.IGNORECASE)
+_ICD_SYSTEMS = re.compile(
+    r"(?:https?://hl7\.org/fhir/sid/icd-10(?:-cm)?/?|urn:oid:2\.16\.840\.1\.113883\.6\.(?:90|3))?",
+    re.IGNORECASE)
 _ICD_CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}", re.IGNORECASE)
-_SNOMED_SYSTEMS = re.compile(r"(?:https?://snomed\.info/sct(?:/.{0,100})?|urn:oid:2\.16\.840\.1\.113883\.6\.96)",
-                             re.IGNORECASE)
-_LONGEST_PREFIX = 7
+_SNOMED_SYSTEMS = re.compile(
+    r"https?://snomed\.info/sct(?:/.{0,100})?|urn:oid:2\.16\.840\.1\.113883\.6\.96", re.IGNORECASE)
 _EXCERPT = 2_000
 
 # What stands before a word and takes it back, within the same clause.
 _TAKEN_BACK = re.compile(
-    r"\b(?:no|not|non|never|denies|denied|without|negative for|free of|rules? out|ruled out|r/o|family|fhx?|father|mother"
-    r"|history of|hx|h/o|risk|prevent\w{0,4}|prophyla\w{0,5}|screen\w{0,4}|suspected|possible|questionable|vs"
-    r"|evaluat\w{0,4}|resolved|previous|prior|past|status post|s/p)\b", re.IGNORECASE)
+    r"\b(?:no|not|non|never|denies|denied|without|negative for|free of|rules? out|ruled out|r/o|family|fhx?"
+    r"|father|mother|history of|hx|h/o|risk|prevent\w{0,4}|prophyla\w{0,5}|screen\w{0,4}|suspected|possible"
+    r"|questionable|vs|evaluat\w{0,4}|resolved|previous|prior|past|status post|s/p)\b", re.IGNORECASE)
 _CLAUSE = re.compile(r"[.;\n]\s|\bbut\b", re.IGNORECASE)
 _REMISSION = re.compile(r"\b(?:remission|recovered)\b", re.IGNORECASE)
 
-K = ConditionKind
-_TEXT = (
-    (r"fibromyalgi|crohn|ulcerative colitis|inflammatory bowel|multiple sclerosis|complex regional pain|\bCRPS\b|causalgia"
-     r"|reflex sympathetic dystrophy|diabetic (?:poly)?(?:peripheral )?neuropath|painful (?:\w{1,20} ){0,2}neuropath"
-     r"|neuropathic pain|neuropathy.{0,20}\bpain|orofacial pain|facial pain|temporomandibular|burning mouth|glossodynia"
-     r"|trigeminal neuralgia|postherpetic neuralgia|dystonia|migraine|sciatica|chronic (?:\w{1,20} ){0,3}pain|intractable pain"
-     r"|chronic pain|central (?:pain|sensiti[sz]ation)|psoria|hailey|lichen plan|vitiligo|alopecia areata|scleroderma"
-     r"|systemic sclerosis|pemphig|autoimmune|rheumatoid arthritis|\blupus\b|sj[o]gren|hashimoto|graves|ankylosing"
-     r"|dermatomyositis|polymyositis", K.LDN_TYPE),
-    (r"opi(?:oid|ate) withdrawal|(?:heroin|fentanyl|methadone|buprenorphine) withdrawal|opioid dependence with withdrawal",
-     K.OPIOID_WITHDRAWAL),
-    (r"opi(?:oid|ate) (?:use disorder|dependence|addiction)|\bOUD\b|(?:heroin|methadone|fentanyl) (?:dependence|addiction)",
-     K.OPIOID_USE_DISORDER),
-    (r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b", K.ALCOHOL_USE_DISORDER),
-    (r"\bobes(?:e|ity)\b", K.OBESITY),
-    (r"acute (?:\w{1,20} ){0,2}hepatitis|alcoholic hepatitis|(?:liver|hepatic) failure|decompensated (?:\w{1,20} ){0,2}"
-     r"(?:cirrhosis|liver)|fulminant hepat|hepatorenal|hepatic encephalopathy", K.LIVER_ACUTE),
-    (r"\bpregnan(?:t|cy)\b(?! (?:test|prevention|planning|counsel))|\bgravid", K.PREGNANCY),
-    (r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?(?:3|III)(?![0-9I])[ab]?", K.CKD_3),
-    (r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?(?:4|5|IV|V)\b|end[\s-]stage (?:renal|kidney)|\bESRD\b|\bESKD\b"
-     r"|(?:hemo|haemo)?dialysis", K.CKD_4_5),
-    (r"hospice|palliative care|end[\s-]of[\s-]life", K.HOSPICE),
+_LDN_TYPE = (
+    r"fibromyalgi|crohn|ulcerative colitis|inflammatory bowel|multiple sclerosis|complex regional pain",
+    r"\bCRPS\b|causalgia|reflex sympathetic dystrophy|diabetic (?:poly)?(?:peripheral )?neuropath",
+    r"neuropathic pain|painful (?:\w{1,20} ){0,2}neuropath|neuropathy.{0,20}\bpain|orofacial pain|facial pain",
+    r"temporomandibular|burning mouth|glossodynia|trigeminal neuralgia|postherpetic neuralgia|dystonia|migraine",
+    r"sciatica|chronic (?:\w{1,20} ){0,3}pain|intractable pain|central (?:pain|sensiti[sz]ation)|psoria|hailey",
+    r"lichen plan|vitiligo|alopecia areata|scleroderma|systemic sclerosis|pemphig|autoimmune",
+    r"rheumatoid arthritis|\blupus\b|sjogren|hashimoto|graves|ankylosing|dermatomyositis|polymyositis",
 )
-_WORDS = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in _TEXT)
+_LIVER = (r"acute (?:\w{1,20} ){0,2}hepatitis|alcoholic hepatitis|(?:liver|hepatic) failure|fulminant hepat"
+          r"|decompensated (?:\w{1,20} ){0,2}(?:cirrhosis|liver)|hepatorenal|hepatic encephalopathy")
+_KIDNEY = r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?"
+_OPIOID = r"opi(?:oid|ate)"
+_DEPENDENCE = (rf"{_OPIOID} (?:use disorder|dependence|addiction)|\bOUD\b"
+               r"|(?:heroin|methadone|fentanyl) (?:dependence|addiction)")
+_WITHDRAWAL = (rf"(?:{_OPIOID}|heroin|fentanyl|methadone|buprenorphine) withdrawal"
+               rf"|{_OPIOID} dependence with withdrawal")
+_WORDS = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in (
+    ("|".join(_LDN_TYPE), ConditionKind.LDN_TYPE),
+    (_WITHDRAWAL, ConditionKind.OPIOID_WITHDRAWAL),
+    (_DEPENDENCE, ConditionKind.OPIOID_USE_DISORDER),
+    (r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b", ConditionKind.ALCOHOL_USE_DISORDER),
+    (r"\bobes(?:e|ity)\b", ConditionKind.OBESITY),
+    (_LIVER, ConditionKind.LIVER_ACUTE),
+    (r"\bpregnan(?:t|cy)\b(?! (?:test|prevention|planning|counsel))|\bgravid", ConditionKind.PREGNANCY),
+    (rf"{_KIDNEY}(?:3|III)(?![0-9I])", ConditionKind.CKD_3),
+    (rf"{_KIDNEY}(?:4|5|IV|V)\b|end[\s-]stage (?:renal|kidney)|\bES[RK]D\b|dialysis", ConditionKind.CKD_4_5),
+    (r"hospice|palliative care|end[\s-]of[\s-]life", ConditionKind.HOSPICE),
+))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConditionTable:
-    """ICD-10-CM prefixes without the dot and SNOMED CT codes, each with the kinds it means (none = explicitly nothing)."""
+    """ICD-10-CM prefixes without the dot and SNOMED CT codes, each with the kinds that it means."""
 
     icd: Mapping[str, frozenset[ConditionKind]]
     snomed: Mapping[str, frozenset[ConditionKind]]
@@ -66,11 +71,13 @@ class ConditionTable:
 def read_conditions(directory: Path | None = None) -> ConditionTable:
     """The table of ``directory``, or the packaged one where it has none. Raises OSError or ValueError."""
     own = directory / "conditions.csv" if directory else None
-    file = own if own is not None and own.is_file() else files("cds_service.terminology") / "data" / "conditions.csv"
+    packaged = files("cds_service.terminology") / "data" / "conditions.csv"
+    file = own if own is not None and own.is_file() else packaged
     tables: dict[str, dict[str, frozenset[ConditionKind]]] = defaultdict(dict)
     with file.open(encoding="utf-8") as handle:
         for row in csv.DictReader(handle):
-            tables[row["system"]][row["code"].replace(".", "")] = frozenset(map(ConditionKind, row["kinds"].split()))
+            kinds = frozenset(ConditionKind(kind) for kind in row["kinds"].split())
+            tables[row["system"]][row["code"].replace(".", "")] = kinds
     return ConditionTable(tables["icd10cm"], tables["snomed"])
 
 
@@ -90,12 +97,13 @@ def _by_code(coding: Coding, table: ConditionTable) -> frozenset[ConditionKind] 
     if not _ICD_SYSTEMS.fullmatch(system) or not _ICD_CODE.fullmatch(code):
         return None
     bare = code.replace(".", "").upper()
-    return next((table.icd[bare[:n]] for n in range(min(len(bare), _LONGEST_PREFIX), 0, -1) if bare[:n] in table.icd), None)
+    prefixes = (bare[:size] for size in range(len(bare), 0, -1))
+    return next((table.icd[prefix] for prefix in prefixes if prefix in table.icd), None)
 
 
 def _by_words(text: str) -> Iterable[ConditionKind]:
     if says_ldn(text):
-        yield K.LDN_TYPE
+        yield ConditionKind.LDN_TYPE
     for clause in _CLAUSE.split(text):
         taken_back = _TAKEN_BACK.search(clause)
         end = taken_back.start() if taken_back else len(clause)
@@ -104,7 +112,7 @@ def _by_words(text: str) -> Iterable[ConditionKind]:
             if found is None or found.start() >= end:
                 continue
             yield kind
-            if kind is K.OPIOID_WITHDRAWAL and "dependence" in found.group().lower():
-                yield K.OPIOID_USE_DISORDER
-            if kind is K.OPIOID_USE_DISORDER and not _REMISSION.search(text):
-                yield K.OPIOID_DEPENDENCE_ACTIVE
+            if kind is ConditionKind.OPIOID_WITHDRAWAL and "dependence" in found.group().lower():
+                yield ConditionKind.OPIOID_USE_DISORDER
+            if kind is ConditionKind.OPIOID_USE_DISORDER and not _REMISSION.search(text):
+                yield ConditionKind.OPIOID_DEPENDENCE_ACTIVE

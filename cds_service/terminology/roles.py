@@ -19,7 +19,7 @@ _LEAST_SEQUESTERED = Decimal("0.1")
 
 
 def role_of(ingredient: Ingredient, traits: frozenset[Trait], strength: Strength | None) -> Role | None:
-    """The role, or None where the product gives the body nothing that matters (naloxone, a topical opioid)."""
+    """The role, or None where the body meets nothing that matters (naloxone, a topical opioid)."""
     if not ingredient.counts:
         return None
     if ingredient.kind == "naltrexone":
@@ -49,7 +49,8 @@ def _buprenorphine(traits: frozenset[Trait], strength: Strength | None) -> Role:
         return Role.BUP_DEPOT
     if traits & _BUP_EVERYDAY:
         return Role.BUP
-    weak = strength is not None and strength.per_unit == "mL" and strength.mg / strength.per_amount < _WEAKEST_DEPOT
+    weak = (strength is not None and strength.per_unit == "mL"
+            and strength.mg / strength.per_amount < _WEAKEST_DEPOT)
     slow = traits & {Trait.ER, Trait.DEPOT} or Trait.SYRINGE in traits
     return Role.BUP_DEPOT if slow and not weak else Role.BUP
 
@@ -65,7 +66,7 @@ def _agonist(ingredient: Ingredient, traits: frozenset[Trait]) -> Role:
 
 
 def is_cough_product(ingredient: str, traits: frozenset[Trait]) -> bool:
-    """Codeine, hydrocodone or dihydrocodeine by mouth with a cough partner and without an analgesic or butalbital."""
+    """Codeine, hydrocodone or dihydrocodeine by mouth, with a cough partner, without an analgesic."""
     if ingredient == "opium alkaloids":
         return True
     return (ingredient in _COUGH_OPIOIDS and Trait.COUGH in traits and Trait.ANALGESIC not in traits
@@ -73,7 +74,7 @@ def is_cough_product(ingredient: str, traits: frozenset[Trait]) -> bool:
 
 
 def is_sequestered(names: frozenset[str], traits: frozenset[Trait], naltrexone: Strength | None) -> bool:
-    """Embeda or Troxyca by its words: morphine or oxycodone, ER or abuse-deterrent, with naltrexone of 0.1 mg or more."""
+    """Embeda or Troxyca by its words: ER or abuse-deterrent, with 0.1 mg of naltrexone or more."""
     slow = traits & {Trait.ER, Trait.DETERRENT}
     return bool("naltrexone" in names and names & _SEQUESTERED_WITH and slow
                 and naltrexone is not None and naltrexone.mg >= _LEAST_SEQUESTERED)

@@ -1,4 +1,4 @@
-"""The drug tables as frozen values: ingredients, RxNorm products, NDC, ATC, SNOMED CT and the names people write."""
+"""The drug tables as frozen values: ingredients, products, codes, and the names that people write."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from pathlib import Path
 
 from cds_service.terminology.words import split_words
 
+_FILES = ("ingredients", "products", "ndc", "atc", "snomed", "names")
 INGREDIENT_LEVEL = frozenset({"IN", "PIN"})
 CLINICAL_DRUG = frozenset({"SCD", "SBD", "GPCK", "BPCK"})
 
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """One substance. ``kind`` is its class in specification 2.2; "never" = known, and no component of any product."""
+    """One substance. ``kind`` is its class in specification 2.2; "never" = known, but no component."""
 
     name: str
     rxcui: str
@@ -32,7 +33,7 @@ class Ingredient:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One coded concept (RxNorm, ATC or SNOMED CT); ``ingredients`` are those of ours in it, by generic name."""
+    """One coded concept (RxNorm, ATC, SNOMED CT); ``ingredients`` are those of ours, by generic name."""
 
     code: str
     tty: str
@@ -46,7 +47,10 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """One name that people write. ``match``: phrase, upper (whole upper-case token), whole (the entire text), ambiguous."""
+    """One name that people write.
+
+    ``match``: phrase, upper (a whole token in capitals), whole (the entire text) or ambiguous.
+    """
 
     words: tuple[str, ...]
     ingredients: tuple[str, ...]
@@ -56,7 +60,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """Everything recognition looks things up in. ``names`` is keyed by the first word, longest names first."""
+    """Everything that is looked up. ``names`` is keyed by the first word, longest names first."""
 
     release: str
     ingredients: Mapping[str, Ingredient]
@@ -73,7 +77,7 @@ class Tables:
 
 
 def read_tables(directory: Path | None = None) -> Tables:
-    """The tables of ``directory``; a file that it lacks comes from the package. Raises OSError or ValueError."""
+    """The tables of ``directory``; other files come from the package. Raises OSError, ValueError, KeyError."""
     packaged = files("cds_service.terminology") / "data"
 
     def find(name: str) -> Traversable:
@@ -82,9 +86,9 @@ def read_tables(directory: Path | None = None) -> Tables:
 
     if directory is not None and not (directory / "products.csv").is_file():
         raise FileNotFoundError("the terminology directory holds no products.csv")
-    rows = {name: _rows(find(f"{name}.csv")) for name in ("ingredients", "products", "ndc", "atc", "snomed", "names")}
+    rows = {name: list(_rows(find(f"{name}.csv"))) for name in _FILES}
     release = json.loads(find("release.json").read_text(encoding="utf-8"))["release"]
-    return _assemble(release, {name: list(table) for name, table in rows.items()})
+    return _assemble(release, rows)
 
 
 def _rows(file: Traversable) -> Iterator[dict[str, str]]:
@@ -113,8 +117,8 @@ def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]]) -> Tables:
 
 
 def _product(row: Mapping[str, str]) -> Product:
-    return Product(row["rxcui"], row["tty"], row["name"], tuple(row["ingredients"].split(";")), row["dose_form"],
-                   row["brand"], row["extended_release"] == "1", row["active"] == "1")
+    return Product(row["rxcui"], row["tty"], row["name"], tuple(row["ingredients"].split(";")),
+                   row["dose_form"], row["brand"], row["extended_release"] == "1", row["active"] == "1")
 
 
 def _concept(tty: str, row: Mapping[str, str]) -> Product:
@@ -143,8 +147,8 @@ def _names(ingredients: Mapping[str, Ingredient], rows: list[dict[str, str]]) ->
              for name in ingredients for words in [split_words(name)]}
     for row in rows:
         if row["match"] != "guard":
-            words = split_words(row["text"])
-            found[words, row["match"]] = Name(words, tuple(row["ingredients"].split(";")), row["match"], row["kind"])
+            words, match = split_words(row["text"]), row["match"]
+            found[words, match] = Name(words, tuple(row["ingredients"].split(";")), match, row["kind"])
     index = defaultdict(list)
     for name in found.values():
         index[name.words[0]].append(name)

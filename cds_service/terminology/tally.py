@@ -1,4 +1,4 @@
-"""How well the tables recognise themselves: every opioid product by code alone and by name alone, and no guard."""
+"""How well the tables recognise themselves: every opioid product by code and by name, and no guard."""
 
 from __future__ import annotations
 
