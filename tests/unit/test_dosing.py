@@ -216,6 +216,11 @@ def test_a_text_with_steps_is_no_single_phase() -> None:
     assert ("4.5", "1.5", 2) == (shown(found.daily_mg), shown(found.first_phase_mg), found.phases)
 
 
+def test_a_text_that_repeats_the_structured_dose_adds_no_phase() -> None:
+    found = compute((dataclasses.replace(dose("4.5"), text="Take 4.5 mg at bedtime"),), naltrexone())
+    assert ("4.5", "4.5", 1) == (shown(found.structured_mg), shown(found.sig_mg), found.phases)
+
+
 @pytest.mark.parametrize(("texts", "expected"), [
     (("1.5 mg qam", "3 mg qhs"), "4.5"), (("1.5 mg qhs", "1.5 mg qhs"), "unknown"),
     (("1.5 mg qam", ""), "unknown"),
@@ -229,7 +234,7 @@ def test_texts_of_concurrent_dosages_add_and_a_copied_or_missing_text_is_a_doubt
     ("0", Band.UNKNOWN), ("0.002", Band.MICRO), ("0.0999", Band.MICRO), ("0.09999999999", Band.VLDN),
     ("0.1", Band.VLDN), ("0.999", Band.VLDN), ("0.99999999999", Band.LDN), ("1", Band.LDN), ("5", Band.LDN),
     ("5.00000000001", Band.LDN), ("5.0001", Band.INTERMEDIATE), ("49.999", Band.INTERMEDIATE),
-    ("49.99999999999", Band.LABELLED), ("50", Band.LABELLED), ("100", Band.LABELLED),
+    ("49.999999999", Band.LABELLED), ("50", Band.LABELLED), ("100", Band.LABELLED),
     ("100.00000000001", Band.LABELLED), ("100.01", Band.SUPRA),
 ])
 def test_a_band_begins_and_ends_at_its_edges(mg: str, expected: Band) -> None:
