@@ -1,7 +1,7 @@
 """The table of conformance ids against the tests named after them: ``python -m tests.conformance.coverage``.
 
-Names are read from the source with ``ast``, so a comment does not count. Ids demanded by the present issue are
-listed in full; the others of the conformance page are "later" until a test bears their name.
+Names are read from the source with ``ast``, so a comment does not count. Ids demanded by the present issue
+are listed in full; the others of the conformance page are "later" until a test bears their name.
 """
 
 from __future__ import annotations

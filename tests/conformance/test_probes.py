@@ -72,7 +72,7 @@ def is_outcome(answer: requests.Response) -> bool:
 
 
 CRITICAL = cards_are({T1: "critical", T2: "info"})
-BIG = call("order-sign", ldn(), meds=(*(listed(LEVOTHYROXINE, id=f"m-{n}") for n in range(1500)), listed()))
+BIG = call("order-sign", ldn(), meds=(*(listed(LEVOTHYROXINE, id=f"levo-{n}") for n in range(1500)), listed()))
 BARE = {k: v for k, v in conflict().items() if k != "prefetch"}
 REFERENCE = order(LDN, medicationCodeableConcept=None, medicationReference={"reference": "Medication/x"})
 CONTAINED = ldn(
