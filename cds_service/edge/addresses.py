@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,7 +56,12 @@ class Place:
         return f"{self.scheme}://{self.authority}{path}{'?' if self.query else ''}{self.query}"
 
     def holds(self, other: Place) -> bool:
-        """True if ``other`` has the same scheme, host and port and its path begins with all our segments."""
+        """True if ``other`` has the same scheme, host and port and its path begins with all our segments.
+
+        With a query of our own we hold nothing but ourselves.
+        """
+        if self.query:
+            return self == other
         return (self.scheme == other.scheme and self.host == other.host and self.port in (0, other.port)
                 and other.segments[:len(self.segments)] == self.segments)
 
@@ -82,12 +87,10 @@ def read_place(url: str) -> Place | None:
 
 
 def read_listed(url: str) -> Place | None:
-    """One entry of an allow-list (``http://localhost:*`` is every port there); None where it is no base."""
+    """One entry of an allow-list (``http://localhost:*`` is every port there); None where it cannot be read."""
     any_port = _ANY_PORT.match(url)
     place = read_place(any_port[1] + url[any_port.end():] if any_port else url)
-    if place is None or place.query:
-        return None
-    return Place(place.scheme, place.host, 0, place.segments) if any_port else place
+    return replace(place, port=0) if place is not None and any_port else place
 
 
 def find_listed(place: Place, entries: Iterable[str]) -> str:

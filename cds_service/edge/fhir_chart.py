@@ -57,7 +57,7 @@ class Chart:
             yield from self.turn_pages(found.resource)
 
     def turn_pages(self, bundle: dict[str, Any]) -> Iterator[Fetched]:
-        """Ever longer Bundles; the last is complete unless a page is missing, foreign, repeated or too much."""
+        """Ever longer Bundles; the last is complete unless a page failed, was foreign or one too many."""
         whole, page, seen = bundle, bundle, set[str]()
         for _ in range(self.pages - 1):
             if not next_link(page) or _holds_error(page):
@@ -153,9 +153,9 @@ def _holds_error(bundle: Mapping[str, Any]) -> bool:
 
 
 def next_link(bundle: Mapping[str, Any]) -> str:
-    """The URL of the following page; "" where there is none, "?" where there is a link without a URL."""
+    """The URL of the following page; "" where there is none, a backslash where it cannot be read."""
     links = map(as_dict, as_list(bundle.get("link")))
-    return next((as_text(link.get("url")) or "?" for link in links if link.get("relation") == "next"), "")
+    return next((as_text(link.get("url")) or "\\" for link in links if link.get("relation") == "next"), "")
 
 
 def _join(whole: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any]:

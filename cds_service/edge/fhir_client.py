@@ -92,7 +92,7 @@ class FhirClient:
     patient. ``monotonic`` is the breaker's clock.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an edge of the process
+    def __init__(
             self, limits: Limits, allowed_bases: Iterable[str], *, allow_http: bool = False,
             resolver: Resolver = socket.getaddrinfo, monotonic: Callable[[], float] = time.monotonic,
             trust: ssl.SSLContext | None = None) -> None:
@@ -159,11 +159,11 @@ class FhirClient:
     def _budget(self, access: FhirAccess, deadline_ms: int | None) -> float:
         if access.expires_in is not None and access.expires_in <= 0:
             raise CallFailedError("expired")
-        shortest = min(self._limits.fhir_budget_ms, *([] if deadline_ms is None else [deadline_ms]),
-                       *([] if access.expires_in is None else [access.expires_in * 1_000]))
-        if shortest <= 0:
+        lifetime = None if access.expires_in is None else access.expires_in * 1_000
+        bounds = [each for each in (self._limits.fhir_budget_ms, deadline_ms, lifetime) if each is not None]
+        if min(bounds) <= 0:
             raise CallFailedError("timeout")
-        return shortest / 1_000
+        return min(bounds) / 1_000
 
     def _visit(self, tasks: Mapping[str, Callable[[Chart], Iterator[Fetched]]], base: Place,
                access: FhirAccess, seconds: float) -> dict[str, Fetched]:
@@ -205,7 +205,7 @@ def _fence(task: Callable[[Chart], Iterator[Fetched]], chart: Chart) -> Iterator
         yield from task(chart)
     except CallFailedError as failure:
         yield failed(failure.why)
-    except Exception:                    # a fault of ours must not look like a slow server
+    except Exception:  # noqa: BLE001 - a fault of ours must not look like a slow server
         yield failed("failed")
 
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 import certifi
 import requests
-from urllib3.exceptions import HTTPError, NewConnectionError
+from urllib3.exceptions import NewConnectionError
 
 from cds_service.edge.addresses import Place, Resolver, find_listed, pin, read_place
 from cds_service.edge.pinned import CREW, PinnedAdapter
@@ -64,8 +64,8 @@ def usual_trust() -> ssl.SSLContext:
 class Outbound:
     """Where calls may go and what an answer may weigh (bytes, after inflating).
 
-    ``listed`` are absolute URLs; each covers itself and what lies below its path. ``trust`` None means
-    ``usual_trust``.
+    ``listed`` are absolute URLs; each covers itself and what lies below its path, or, where it has a query, itself
+    alone. ``trust`` None means ``usual_trust``.
     """
 
     listed: tuple[str, ...]
@@ -218,10 +218,10 @@ class Visit:
         for adapter in self._adapters:
             try:
                 answer = self._receive(adapter, request.prepare())
-            except (OSError, ValueError, HTTPError) as error:     # requests' own errors are OSErrors
-                why = _name(error, over=not self.left)
             except CallFailedError as failure:
                 why = failure.why
+            except Exception as error:  # noqa: BLE001 - whatever a library raises: its text may hold the URL
+                why = _name(error, over=not self.left)
             else:
                 self.answered = True
                 return answer
