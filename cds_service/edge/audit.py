@@ -169,7 +169,7 @@ class AuditLog:
             self._write(events)
         except Unavailable:
             return False
-        except Exception:
+        except Exception:  # noqa: BLE001 - no event is worth the thread that writes all others
             self._drop(len(events))
         return True
 

@@ -21,8 +21,8 @@ FEEDBACK_COLUMNS = (
 )
 AUDIT_COLUMNS = (
     "seq", "time", "kind", "request_id", "issuer", "tenant", "jti", "hook", "service", "hook_instance",
-    "patient_hash", "status", "ms", "content_version", "rules", "sources", "cards", "gaps", "events", "base", "base_hash",
-    "hash",
+    "patient_hash", "status", "ms", "content_version", "rules", "sources", "cards", "gaps", "events",
+    "base", "base_hash", "hash",
 )
 
 Member = Mapping[str, Any]

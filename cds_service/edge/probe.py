@@ -34,9 +34,9 @@ class Probe:
             return self._last
 
     def close(self) -> None:
-        """Ask no more."""
+        """Ask no more; waits for a question that is being asked."""
         if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
 
     def _collect(self, pending: Future[bool]) -> None:
         try:

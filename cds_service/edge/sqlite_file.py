@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 BUSY_MS = 5_000
 CHECK_SECONDS = 0.5
+ROOM_BYTES = 256 * 1024
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 PRAGMAS = (
     "journal_mode=WAL",
@@ -74,6 +76,14 @@ def create_private(path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def has_room(path: Path) -> bool:
+    """True if the disk has room for some more feedback; False also if nobody can tell."""
+    try:
+        return shutil.disk_usage(path.parent).free >= ROOM_BYTES
+    except OSError:
+        return False
 
 
 def is_empty(path: Path) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,7 +42,11 @@ def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
     parsed = parse_url(url)
     file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
     store = Store(make_engine(parsed), file, clock)
-    store.try_to_open()
+    try:
+        store.try_to_open()
+    except StoreError:
+        store.close()
+        raise
     return store
 
 
@@ -118,8 +122,16 @@ class Store:
         self._probe.close()
         self.engine.dispose()
 
-    def _begin(self) -> AbstractContextManager[Connection]:
-        return self.engine.execution_options(writes=True).begin()
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """A write transaction on a connection that is not used again if anything in the store failed on it."""
+        with self.engine.execution_options(writes=True).connect() as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except SQLAlchemyError:
+                connection.invalidate()
+                raise
 
     def _open(self) -> None:
         """Do nothing unless it is the first time, an error asked for it, or the file is another one now."""
@@ -157,11 +169,13 @@ class Store:
         self.fault = str(getattr(cause, "sqlite_errorname", "") or type(cause).__name__)
         if sqlite_file.tells_damage(cause):
             self._opened, self._damaged = False, True
-        self.engine.dispose()                  # what failed once on a connection is not trusted again
         if self._file is None:                 # a server that is away costs seconds a try
             self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def _touch(self) -> bool:
+        """Write one row. A full disk still takes that, as it needs no new room: so look for room too."""
+        if self._file is not None and not sqlite_file.has_room(self._file):
+            return False
         try:
             with self.write() as connection:
                 connection.execute(update(readiness).values(at=self._clock()))
