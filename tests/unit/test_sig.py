@@ -56,10 +56,12 @@ TIMES = [
     ("3 mg every 72 hours", "1"), ("7 mg weekly", "1"), ("7 mg once a week", "1"),
     ("28 mg every 4 weeks", "1"),
     ("30 mg monthly", "1"), ("twice a day take 2 mg", "4"), ("2 mg nightly at 9 pm", "2"),
+    ("2 mg in the evening at bedtime", "2"),
     ("2 mg with dinner", "2"),
 ]
 
 DOSES = [
+    ("1 tablet or 2 tablets nightly", each("5"), "10"),
     ("0.5 to 1 mg twice daily", None, "2"), ("0.5 mg or 1 mg nightly", None, "1"),
     ("1-2 caps qhs", each("1.5"), "3"),
     ("one to two tablets at bedtime", each("1.5"), "3"), ("1 or 2 tablets nightly", each("5"), "10"),
@@ -95,6 +97,7 @@ LIMITS = [
 ]
 
 NO_DOSE = [
+    "1.5 mg in the morning, 1.5 mg at bedtime", "1.5 mg qam for 14 days and 3 mg qhs", "1 mg, 2 mg nightly",
     "for 7 days", "x 14 days", "#30", "refill 2", "take with 8 oz water", "in 24 hours",
     "take 4.5 mg in 24 hours",
     "take 4.5 mg for 7 days", "take 4.5 mg x 14 days", "take 4.5 mg #30", "take 4.5 mg, refill 2", "4.5 mg",
@@ -191,9 +194,9 @@ def test_the_explanation_holds_numbers_and_no_words_of_the_order() -> None:
 
 
 def test_a_frequency_alone_can_be_read() -> None:
-    texts = ("take at bedtime", "one tablet twice daily", "as directed", "bid or q4h")
+    texts = ("at bedtime", "one tablet twice daily", "morning and at bedtime", "as directed", "bid or q4h")
     rates = [read_rate(text) for text in texts]
-    assert ["1/d", "2/d", "None", "None"] == [str(rate) for rate in rates]
+    assert ["1/d", "2/d", "2/d", "None", "None"] == [str(rate) for rate in rates]
 
 
 @pytest.mark.parametrize("hostile", [
