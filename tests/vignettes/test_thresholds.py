@@ -280,8 +280,6 @@ def test_a_dispense_borrows_the_supply_of_its_order(days: int, severity: str, re
 
 @pytest.mark.parametrize("release", ["STU3", "R4", "R5"])
 @pytest.mark.parametrize(("days", "severity"), BORROWED)
-@pytest.mark.xfail(strict=True, reason="2.4 'the linked order's supply': that of a cancelled order is not read, so the "
-                                       "dispense counts as CURRENT for 30 days")
 def test_a_dispense_borrows_the_supply_of_its_cancelled_order(days: int, severity: str, release: str,
                                                               answered: Answered) -> None:
     """Cancelled after hand-over, the order is no exposure, but still says how long the dispense lasts."""
