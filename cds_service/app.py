@@ -4,36 +4,181 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from cds_service import content, terminology
 from cds_service import settings as configuration
+from cds_service.edge import replay
+from cds_service.edge.audit import AuditLog
+from cds_service.edge.client_auth import ClientAuthentication, known_clients
+from cds_service.edge.feedback import FeedbackJournal
+from cds_service.edge.fhir_client import FhirClient
+from cds_service.edge.jwks import JwksCache
+from cds_service.edge.missing_data import DEMO_BASES, MissingData
+from cds_service.edge.outbound import Outbound
+from cds_service.edge.pseudonyms import Pseudonyms
+from cds_service.edge.smart_oauth import SmartOauth, registrations
+from cds_service.edge.smart_record import SmartRecord
+from cds_service.edge.smart_session import SmartSessions, read_or_make_key
+from cds_service.edge.store import Store, open_store
+from cds_service.edge.telemetry import open_log
+from cds_service.hooks.feedback import read_feedback
+from cds_service.hooks.services import Service
 from cds_service.pipeline import Desk
-from cds_service.settings import Settings
+from cds_service.settings import Client, Settings
 from cds_service.web import wire
+from cds_service.web.admission import make_admit
 from cds_service.web.hooks import HookPorts, make_hooks
+from cds_service.web.ops import make_ops
+from cds_service.web.record import Recorder
+from cds_service.web.smart import SmartServices, make_smart
+from cds_service.web.smart_judge import HookJudge
+
+Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def create_app(settings: Settings, now: Callable[[], datetime] = utc_now) -> Flask:
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one worker keeps for its life: the desk, the store and what writes to it, and who may call."""
+
+    desk: Desk
+    store: Store
+    audit: AuditLog
+    feedback: FeedbackJournal
+    pseudonyms: Pseudonyms
+    fhir: FhirClient
+    keys: JwksCache
+    authentication: ClientAuthentication | None
+    log: Any
+
+
+def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
     """The whole service for one worker process."""
+    parts = make_parts(settings, now)
     app = Flask("cds_service", static_folder=None)
-    desk = Desk(terminology.load(), content.load(settings.content_overlay), settings.zone, settings.base_url,
-                lambda: str(uuid.uuid4()))
+    app.extensions["naltrexone_cds"] = parts
+
     wire.install(app, settings)
-    app.register_blueprint(make_hooks(desk, settings, HookPorts(now=now)))
-    CORS(app, origins=list(settings.cors_origins), methods=["GET", "POST", "OPTIONS"],
+    recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.desk.content.version,
+                        required=settings.audit == "required")
+    recorder.install(app)
+    app.register_blueprint(make_hooks(parts.desk, settings, HookPorts(
+        now=now,
+        admit=make_admit(settings, parts.authentication),
+        fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
+        watch=recorder.watch,
+        record_feedback=_feedback_into(parts.feedback, settings, now),
+    )))
+    app.register_blueprint(make_ops(_checks(parts, settings)))
+    app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
+    CORS(app, resources=r"/cds-services.*", origins=list(settings.cors_origins), methods=["GET", "POST", "OPTIONS"],
          allow_headers=["Authorization", "Content-Type"], max_age=600, send_wildcard=False, vary_header=True)
-    app.wsgi_app = wire.MergeSlashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
 
 def worker() -> Flask:
     """Factory for the WSGI server: the settings file and overrides come through the environment."""
     return create_app(configuration.load_for_worker())
+
+
+def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
+    """Everything that a worker opens; raises ContentError or StoreError for what no waiting mends."""
+    log, _ = open_log(settings.log_level)
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = open_store(settings.database, now)
+    for alarm in store.alarms:
+        log.error("store-alarm", alarm=alarm)
+    audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
+    keys = JwksCache(_jwks_get(settings))
+    return Parts(
+        desk=Desk(terminology.load(), content.load(settings.content_overlay), settings.zone, settings.base_url,
+                  lambda: str(uuid.uuid4())),
+        store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
+        pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
+                              make=not settings.audit_key_file),
+        fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
+                        allow_http=settings.is_demo),
+        keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log)
+
+
+def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Clock,
+                    log: Any) -> ClientAuthentication | None:
+    if settings.auth_mode == "off":
+        return None
+    seen = replay.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
+                             on_failure=lambda: log.error("replay-store-unavailable"))
+    return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
+                                on_refusal=lambda why: log.warning("refused", why=why))
+
+
+def _jwks_get(settings: Settings) -> Callable[[str], bytes]:
+    """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
+    listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
+    outbound = Outbound(listed, settings.is_demo, 256_000)
+
+    def get(url: str) -> bytes:
+        answer = outbound.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
+        if answer.status != 200:
+            raise LookupError("no key document")
+        return answer.body
+
+    return get
+
+
+def _feedback_into(journal: FeedbackJournal, settings: Settings,
+                   now: Clock) -> Callable[[Service, object, Client | None], None]:
+    def record(service: Service, body: object, client: Client | None) -> None:
+        items = read_feedback(body, service.id, settings.limits.feedback_items)
+        issuer, quota = (client.issuer, client.feedback_quota) if client else ("", Client(issuer="").feedback_quota)
+        journal.record(items, issuer=issuer, now=now(), quota=quota)
+
+    return record
+
+
+def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
+    """The titration app on the same desk and the same store as the hooks."""
+    def clock() -> float:
+        return now().timestamp()
+
+    listed = registrations(settings)
+    return SmartServices(
+        sessions=SmartSessions(parts.store, read_or_make_key(Path(settings.data_dir) / "smart.key"), clock),
+        oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
+        record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
+        judge=HookJudge(parts.desk), now=now)
+
+
+def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
+    """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
+    def rules() -> str:
+        return "ok" if parts.desk.terminology.version and parts.desk.content.cards else "not ready: no rules"
+
+    def store() -> str:
+        if parts.store.writable():
+            return "ok"
+        return "not ready: audit is required" if settings.audit == "required" else "degraded: store not writable"
+
+    def keys() -> str:
+        if parts.authentication is None:
+            return "ok"
+        sources = [c.jwks_url for c in known_clients(settings) if c.jwks_url]
+        return "ok" if all(map(parts.keys.at_hand, sources)) else "degraded: keys not fetched yet"
+
+    return {"rules": rules, "store": store, "keys": keys}
+
+
+def _middleware(application: Any, settings: Settings) -> Any:
+    wrapped = wire.MergeSlashes(application)
+    return ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0) if settings.trusted_proxy else wrapped

@@ -22,7 +22,7 @@ from cds_service.model import Finding, Snapshot, Verdict
 from cds_service.render import Press, could_not_check, render
 from cds_service.rules import Rule, decide
 from cds_service.settings import Client
-from cds_service.snapshot import Lens, take
+from cds_service.snapshot import Lens, concerns_us, take
 from cds_service.terminology import Terminology
 
 Fetch = Callable[[HookRequest, Record], Record]
@@ -75,7 +75,7 @@ def answer(body: object, service: Service, desk: Desk, now: datetime, *, client:
     request = decode(body, service)
     record = read_prefetch(request.prefetch, client.null_means_unknown if client else False)
     marks.append(stopwatch())
-    if fetch is not None:
+    if fetch is not None and concerns_us(request, record, desk.terminology):
         record = fetch(request, record)
     marks.append(stopwatch())
     snapshot = take(request, record, desk.lens(now), now)

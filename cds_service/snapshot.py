@@ -103,6 +103,14 @@ def release_in_use(request: HookRequest, entries: Sequence[Entry]) -> Release:
     return Release.R4
 
 
+def concerns_us(request: HookRequest, record: Record, terminology: Terminology) -> bool:
+    """True where a drafted order is, or may be, naltrexone or an opioid: only then is more of the record needed (R25)."""
+    resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries())])
+    drawn = (terminology.recognise(read.read_drug(entry.resource, resolver)) for entry in request.orders.entries
+             if order_kind(entry.resource) and read.names_medication(entry.resource))
+    return any(recognition.components or not recognition.identified for recognition in drawn)
+
+
 def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
     """``Medication/id`` of every order whose drug is a reference to something that was not sent."""
     entries = [*request.orders.entries, *(entry for _, entry in record.entries())]

@@ -1,0 +1,51 @@
+"""Who may call: client authentication by signed token, then a rate limit per client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import g, request
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+
+from cds_service.edge.client_auth import Caller, ClientAuthentication
+from cds_service.errors import TooManyRequests
+from cds_service.settings import Client, Settings
+
+
+def make_admit(settings: Settings, authentication: ClientAuthentication | None) -> Callable[[str], Client | None]:
+    """A function that names the client behind the current request or raises Unauthorized or TooManyRequests.
+
+    ``auth = hooks`` leaves discovery open, ``all`` guards it too (R27), ``off`` lets everybody in; then the only
+    configured client, if there is just one, lends its rules.
+    """
+    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+    per_minute = settings.limits.requests_per_minute
+    rate = RateLimitItemPerMinute(per_minute) if per_minute else None
+    only = settings.clients[0] if len(settings.clients) == 1 else None
+
+    def admit(path: str) -> Client | None:
+        client = only
+        open_path = path == "/cds-services" and settings.auth_mode != "all"
+        if authentication is not None and not open_path:
+            client = _authenticate(path, authentication, settings)
+        if rate is not None and not limiter.hit(rate, client.issuer if client else ""):
+            raise TooManyRequests("Too many calls in this minute.", headers={"Retry-After": "60"})
+        return client
+
+    return admit
+
+
+def _authenticate(path: str, authentication: ClientAuthentication, settings: Settings) -> Client:
+    caller: Caller = authentication.admit(request.headers.getlist("Authorization"), _audiences(path, settings))
+    g.caller = caller
+    return caller.client
+
+
+def _audiences(path: str, settings: Settings) -> list[str]:
+    """The URL that was called, from the configured base and never from a header; for feedback also its service (R108)."""
+    urls = [settings.base_url + path]
+    if path.endswith("/feedback"):
+        urls.append(settings.base_url + path.removesuffix("/feedback"))
+    return urls
