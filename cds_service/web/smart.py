@@ -1,0 +1,121 @@
+"""The titration SMART app as a Flask blueprint: routes, safety headers, readable error pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from flask import Blueprint, Response, g, render_template, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from cds_service import pipeline, titration
+from cds_service.edge.smart_oauth import SmartOauth, registrations
+from cds_service.edge.smart_record import SmartRecord
+from cds_service.edge.smart_session import SmartSessions, read_or_make_key
+from cds_service.edge.store import Store
+from cds_service.errors import ServiceError
+from cds_service.schedules import SCHEDULES
+from cds_service.settings import Settings
+from cds_service.web import smart_gate, smart_view
+from cds_service.web.smart_desk import Desk, HaltError, Judge, Judgement, SmartServices
+from cds_service.web.smart_judge import HookJudge
+from cds_service.web.smart_launch import add_launch
+from cds_service.web.smart_planner import add_planner
+from cds_service.web.smart_words import TROUBLES, Trouble
+
+__all__ = ["Judge", "Judgement", "SmartServices", "make_services", "make_smart"]
+
+FORM_BYTES = 64_000
+KEY_FILE = "titration.key"
+_SHOWN: tuple[Callable[..., object], ...] = (      # what the templates may call
+    titration.common_strength, titration.dispense, titration.most_capsules_at_once, smart_view.amount,
+    smart_view.count_table, smart_view.day, smart_view.defaults, smart_view.diary_weeks, smart_view.draw_chart,
+    smart_view.hint, smart_view.mg, smart_view.say_mg, smart_view.supply_words, smart_view.weekday, smart_view.when)
+
+
+def make_services(settings: Settings, store: Store, desk: pipeline.Desk, now: Callable[[], datetime]) -> SmartServices:
+    """The app's services for one worker: sessions in the store, the listed EHRs, the hooks' own judgement."""
+    listed = registrations(settings)
+    key = read_or_make_key(Path(settings.data_dir) / KEY_FILE)
+
+    def clock() -> float:
+        return now().timestamp()
+
+    return SmartServices(
+        SmartSessions(store, key, clock),
+        SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
+        SmartRecord(listed, allow_http=settings.is_demo), HookJudge(desk), now)
+
+
+def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
+    """The app's routes, to be registered at ``/smart``."""
+    blueprint = Blueprint("smart", __name__, template_folder="templates", static_folder="static/smart",
+                          static_url_path="/static")
+    desk = Desk(settings, services)
+    add_launch(blueprint, desk)
+    add_planner(blueprint, desk)
+    _add_words(blueprint)
+    _add_troubles(blueprint)
+    policy = content_policy(settings.smart.frame_ancestors)
+
+    @blueprint.before_request
+    def limit_form() -> None:
+        request.max_content_length = FORM_BYTES
+        request.max_form_parts = 200
+
+    @blueprint.after_request
+    def protect(response: Response) -> Response:
+        headers = response.headers
+        headers["Content-Security-Policy"] = policy
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Content-Type-Options"] = "nosniff"
+        if request.endpoint != "smart.static":
+            headers["Cache-Control"] = "no-store"
+        return response
+
+    return blueprint
+
+
+def content_policy(frame_ancestors: tuple[str, ...]) -> str:
+    """Nothing from elsewhere, no inline code, and frames only of the EHRs that are listed."""
+    ancestors = " ".join(["'self'", *frame_ancestors]) if frame_ancestors else "'none'"
+    return ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+            f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}")
+
+
+def _add_words(blueprint: Blueprint) -> None:
+    @blueprint.context_processor
+    def words() -> dict[str, object]:
+        return {"SCHEDULES": SCHEDULES, "FILL_DAYS": titration.FILL_DAYS, "METHODS": smart_gate.METHODS,
+                "show": {name.__name__: name for name in _SHOWN}}
+
+
+def _add_troubles(blueprint: Blueprint) -> None:
+    @blueprint.errorhandler(HaltError)
+    def halt(error: HaltError) -> tuple[str, int]:
+        return _trouble(TROUBLES.get(error.why, TROUBLES["fault"]))
+
+    @blueprint.errorhandler(ServiceError)
+    def service(error: ServiceError) -> tuple[str, int, dict[str, str]]:
+        page, _ = _trouble(TROUBLES["busy"])
+        return page, error.status, error.headers
+
+    @blueprint.errorhandler(RequestEntityTooLarge)
+    def too_large(_error: RequestEntityTooLarge) -> tuple[str, int]:
+        return _trouble(TROUBLES["too-large"])
+
+    @blueprint.errorhandler(Exception)
+    def fault(error: Exception) -> tuple[str, int]:
+        g.fault = type(error).__name__
+        return _trouble(TROUBLES["fault"])
+
+    @blueprint.errorhandler(HTTPException)
+    def http(error: HTTPException) -> tuple[str, int]:
+        page, _ = _trouble(TROUBLES["not-found"])
+        return page, error.code or 404
+
+
+def _trouble(trouble: Trouble) -> tuple[str, int]:
+    again = request.full_path.rstrip("?") if trouble.again and request.method == "GET" else ""
+    return render_template("smart/trouble.html", trouble=trouble, again=again), trouble.status

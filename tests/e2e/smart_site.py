@@ -1,0 +1,104 @@
+"""The titration app on its own, for tests: the real routes, store, rules and terminology, with a movable clock."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from flask import Flask
+from werkzeug.serving import make_server
+
+from cds_service import content, terminology
+from cds_service.edge.store import open_store
+from cds_service.pipeline import Desk
+from cds_service.settings import Settings, Smart
+from cds_service.web import wire
+from cds_service.web.smart import make_services, make_smart
+from tests.e2e.oauth_server import Ehr, Quiet
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+PATIENT = {"resourceType": "Patient", "id": "ldn-1", "gender": "female", "birthDate": "1979-04-02",
+           "name": [{"use": "official", "family": "Canary-Novak", "given": ["Ada", "M."]}]}
+FIBROMYALGIA = {
+    "resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/ldn-1"},
+    "clinicalStatus": {"coding": [{"code": "active"}]},
+    "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7"}], "text": "Fibromyalgia"}}
+
+
+def order(name: str, text: str, *, status: str = "active", authored: str = "2026-11-15", **more: Any) -> dict[str, Any]:
+    """A listed order of the test patient."""
+    return {"resourceType": "MedicationRequest", "id": name, "status": status, "intent": "order",
+            "subject": {"reference": "Patient/ldn-1"}, "authoredOn": authored,
+            "medicationCodeableConcept": {"text": text}, **more}
+
+
+@dataclass
+class Clock:
+    """A clock that a test moves."""
+
+    now: datetime = NOON
+    moved: list[timedelta] = field(default_factory=list)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@functools.cache
+def desk() -> Desk:
+    """The hooks' desk, with the shipped terminology and content; loaded once."""
+    return Desk(terminology.load(), content.load(""), UTC, "http://127.0.0.1:1", lambda: "id")
+
+
+@dataclass
+class Site:
+    """The running app."""
+
+    app: Flask
+    clock: Clock
+    settings: Settings
+
+    @property
+    def base(self) -> str:
+        return self.settings.base_url
+
+
+def make_site(ehr: Ehr | None, folder: Path, *, base: str = "http://127.0.0.1:1", clock: Clock | None = None,
+              frame_ancestors: tuple[str, ...] = (), **registration: str) -> Site:
+    """The app registered at ``ehr`` (None = at none), with its store in ``folder``."""
+    issuers = {ehr.iss: {"client_id": ehr.client_id, **registration}} if ehr else {}
+    settings = Settings(public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors))
+    clock = clock or Clock()
+    store = open_store(f"sqlite:///{folder / 'store.sqlite3'}")
+    app = Flask("cds_service", static_folder=None)
+    wire.install(app, settings)
+    app.register_blueprint(make_smart(settings, make_services(settings, store, desk(), clock)), url_prefix="/smart")
+    app.extensions["store"] = store
+    return Site(app, clock, settings)
+
+
+@contextlib.contextmanager
+def serve_site(ehr: Ehr | None, folder: Path, **options: Any) -> Iterator[Site]:
+    """The app on a free loopback port, for a browser."""
+    probe = make_server("127.0.0.1", 0, lambda environ, start: [], threaded=True)
+    port = probe.server_port
+    probe.server_close()
+    site = make_site(ehr, folder, base=f"http://127.0.0.1:{port}", **options)
+    server = make_server("127.0.0.1", port, site.app, threaded=True, request_handler=Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield site
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        site.app.extensions["store"].close()
