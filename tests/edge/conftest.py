@@ -8,12 +8,16 @@ import socket
 import pytest
 
 
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
 @pytest.fixture(autouse=True)
 def _stay_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     connect = socket.socket.connect
 
     def guarded(sock: socket.socket, address: object) -> None:
-        if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
+        if isinstance(address, tuple) and not is_loopback(address[0]):
             raise AssertionError("a test tried to leave loopback")
         connect(sock, address)
 
