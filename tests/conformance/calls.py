@@ -68,7 +68,7 @@ def dosage(value: float, unit: str, release: str = "R4", *, frequency: int = 1, 
     }
 
 
-def order(  # noqa: PLR0913
+def order(
     drug: str | tuple[str, str],
     *,
     id: str = "ntx-1",  # noqa: A002
@@ -153,6 +153,21 @@ def listed(drug: str | tuple[str, str] = OXYCODONE, release: str = "R4", **membe
 def listed_ldn(release: str = "R4", **members: Any) -> Json:
     """Active low-dose naltrexone as a request, in supply."""
     return listed(LDN, release, **{"id": "m-ntx", "dose": dosage(4.5, "mg", release), **members})
+
+
+def taken(drug: str | tuple[str, str], *, end: str, amount: Json | None = None, **members: Any) -> Json:
+    """A finished R4 MedicationStatement that says on which day the patient took the last of it."""
+    text, code = (drug, "") if isinstance(drug, str) else drug
+    return {
+        "resourceType": "MedicationStatement",
+        "id": "s-1",
+        "status": "completed",
+        "subject": {"reference": f"Patient/{PATIENT}"},
+        "medicationCodeableConcept": concept(text, code),
+        "effectivePeriod": {"start": "2026-06-01", "end": end},
+        **({"dosage": [amount]} if amount else {}),
+        **members,
+    }
 
 
 def bundle(*resources: Json) -> Json:

@@ -22,6 +22,7 @@ from tests.conformance.calls import (
     T1,
     T2,
     T5,
+    actions,
     bundle,
     call,
     card_of,
@@ -441,6 +442,18 @@ def test_CN19_the_drug_is_found_in_what_is_left(service: Any, path: str) -> None
         body = call("order-sign", ldn())
         body["prefetch"]["medicationRequests"] = bundle(put(listed(), path, wrong))
         assert "critical" == topics(cards(service, body))[T1], wrong
+
+
+@pytest.mark.parametrize("wrong", ["x" * 65, "x" * 5_000, "a b", "a/b", "<b>", "é", "a\nb", "../x"])
+@pytest.mark.parametrize("hook", ["order-sign", "medication-prescribe"])
+def test_CN19_an_id_that_is_no_fhir_id_is_never_the_target_of_an_action(
+    service: Any, hook: str, wrong: str
+) -> None:
+    """The warning stays; what cannot be named in a reference is not offered for deletion or sent to the app."""
+    found = cards(service, call(hook, ldn(id=wrong), order(LEVOTHYROXINE, id="l"), meds=(listed(),)))
+    assert CRITICAL == topics(found)
+    assert [] == actions(card_of(found, T1))
+    assert wrong not in json.dumps([link.get("appContext") for card in found for link in card.get("links", [])])
 
 
 def test_CN19_a_number_written_as_text_is_a_number_only_as_a_value(service: Any) -> None:

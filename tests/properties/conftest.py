@@ -1,0 +1,15 @@
+"""The service of these tests answers in process, so that thousands of cases are quick and no fault is hidden."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from cds_service.pipeline import Desk
+from tests.properties.in_process import InProcess
+
+
+@pytest.fixture(scope="session")
+def walk(desk: Desk, as_of: datetime) -> InProcess:
+    return InProcess(desk, as_of)
