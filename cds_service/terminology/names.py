@@ -80,8 +80,8 @@ def _opening(word: str, tables: Tables) -> tuple[Name, ...]:
 
 
 def says_something(folded: str, unsure: list[tuple[Name, Mention]]) -> bool:
-    """Whether the words name anything: not an identifier, a placeholder, or a form and a dose alone."""
+    """Whether the words name anything: not an identifier, a placeholder, a form and a dose, or a foreign script."""
     skip = {word for name, _ in unsure for word in name.words}
     plain = _NOISE.sub(" ", folded) if ":" in folded or "-" in folded else folded
-    return any(len(word) > 2 and word not in _NAMELESS and word not in skip
+    return any(len(word) > 2 and word.isascii() and word not in _NAMELESS and word not in skip
                for word in _LETTERS.findall(plain.lower()))

@@ -25,8 +25,8 @@ def recognise(drug: Drug, tables: Tables) -> Recognition:
     evidence = gather(drug, tables)
     traits = traits_in(evidence, tables)
     strengths, unclear = _strengths(evidence, tables)
-    conflict = "; ".join(sorted({*conflicts_in(evidence, drug, tables), *unclear}))
-    sequestered = not conflict and _holds_naltrexone_back(evidence, traits, strengths, tables)
+    disputed = set(conflicts_in(evidence, drug, tables))
+    sequestered = not disputed and _holds_naltrexone_back(evidence, traits, strengths, tables)
     roles = _roles(evidence.names, traits, strengths, tables)
     if sequestered:
         roles = {name: Role.FULL_LA for name in roles if name != "naltrexone"}
@@ -34,9 +34,10 @@ def recognise(drug: Drug, tables: Tables) -> Recognition:
                                for name, role in roles.items()), key=lambda c: (c.role, c.ingredient)))
     return Recognition(
         identified=evidence.names_a_drug, components=components, matched_by=_matched_by(evidence),
-        ldn_text=any(text.ldn for text in evidence.texts), conflict=conflict, sequestered=sequestered,
-        combined=not conflict and len({c.role.is_naltrexone for c in components}) > 1,
-        product_key=_product_key(evidence, traits, strengths, exact=not conflict))
+        ldn_text=any(text.ldn for text in evidence.texts), sequestered=sequestered,
+        conflict="; ".join(sorted({*disputed, *unclear})),
+        combined=not disputed and len({c.role.is_naltrexone for c in components}) > 1,
+        product_key=_product_key(evidence, traits, strengths, exact=not (disputed or unclear)))
 
 
 def _roles(names: Iterable[str], traits: frozenset[Trait], strengths: Mapping[str, Strength],

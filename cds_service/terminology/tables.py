@@ -99,6 +99,10 @@ def _rows(file: Traversable) -> Iterator[dict[str, str]]:
 def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]]) -> Tables:
     ingredients = {r["ingredient"]: Ingredient(r["ingredient"], r["rxcui"], r["class"])
                    for r in rows["ingredients"] if r["tty"] != "PIN"}
+    naming = (row["ingredients"] for name in ("products", "atc", "snomed", "names") for row in rows[name])
+    used = {ingredient for cell in set(naming) for ingredient in cell.split(";")}
+    if unknown := used - ingredients.keys() - {""}:
+        raise ValueError(f"the tables name ingredients that are not in ingredients.csv: {', '.join(sorted(unknown))}")
     products = {r["rxcui"]: _product(r) for r in rows["products"]}
     for r in rows["ingredients"]:
         if r["rxcui"]:

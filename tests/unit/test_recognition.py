@@ -113,6 +113,7 @@ def test_a_unii_names_its_substance(terminology: Terminology) -> None:
     (Drug(), False), (written("   "), False), (written("--- ... !"), False), (written("12345 67"), False),
     (written("unknown"), False), (written("Medication"), False), (written("Unknown medication"), False),
     (written("see notes"), False), (written("compounded capsule 4.5 mg"), False),
+    (written("налтрексон 4.5"), False), (written("n\u0430ltrexone"), False),
     (written("2f1c6e2a-9b1d-4c7e-8a55-0123456789ab"), False),
     (written("http://ehr.example.org/Medication/amoxicillin"), False), (written("urn:oid:1.2.3"), False),
     (Drug(ingredients=(IngredientLine(Concept(text="Ibuprofen")),)), True),
@@ -194,6 +195,11 @@ def test_embeda_by_brand_or_by_words_is_its_opioid_alone(terminology: Terminolog
     found = [terminology.recognise(written(t)) for t in texts]
     assert [(True, False, [Role.FULL_LA])] * 4 == [(r.sequestered, r.combined, [c.role for c in r.components])
                                                   for r in found]
+
+
+def test_embeda_stays_sequestered_where_only_its_strength_is_disputed(terminology: Terminology) -> None:
+    found = terminology.recognise(coded("863852", text="Embeda 30 mg-1.2 mg capsule"))
+    assert (True, {"morphine": Role.FULL_LA}, None) == (found.sequestered, roles(found), mg(found, "morphine"))
 
 
 def test_a_compounded_opioid_with_microgram_naltrexone_is_both(terminology: Terminology) -> None:
