@@ -30,7 +30,7 @@ from cds_service.sig import SigReading, read_rate, read_sig
 __all__ = ["BandEdges", "band", "compute", "format_mg", "same"]
 
 _TOLERANCE = Decimal("1e-9")
-_BARE = frozenset({"", "1", "each", "ea", "dose", "doses", "unit", "units"})
+_BARE = frozenset({"1", "each", "ea", "dose", "doses", "unit", "units"})
 _DRUG_FORM_CODES = frozenset({                 # HL7 orderableDrugForm
     "ortab", "ertab", "ertab24", "ectab", "drtab", "sltab", "buctab", "chewtab", "disintab", "ercap",
     "ercap12", "ercap24", "entcap", "orcap", "tpatch", "tpath16", "tpath24", "tpath72", "supp", "recsupp",

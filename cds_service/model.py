@@ -256,7 +256,7 @@ class Dose:
 class Order:
     """What is written, straight from FHIR, in any release: a request, statement, dispense or administration.
 
-    ``ref`` is ``Type/id`` ("" without id); ``source`` the prefetch key or "context". Dates are calendar days in the
+    ``ref`` is ``Type/id`` as written ("" without id), ``target`` the same where the id is a legal one that an action may name; ``source`` the prefetch key or "context". Dates are calendar days in the
     configured zone; ``given_at`` keeps the clock time of an administration where one was stated.
     """
 
@@ -281,6 +281,7 @@ class Order:
     handed_over: date | None = None
     based_on: tuple[str, ...] = ()             # refs of the order that a dispense or administration belongs to
     prior_prescription: bool = False
+    target: str = ""
     resource: Json = field(default_factory=dict, compare=False, repr=False, hash=False)
 
 

@@ -174,6 +174,8 @@ def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, 
         target = _delete_target(medication, snapshot, service)
         return None if target is None else {"type": "delete", "description": described, **target}
     order = medication.order
+    if not order.target:
+        return None
     if suggestion.code == "HOLD_NTX":
         resource = write.hold(order.resource, order.release, press.content.shared["hold_reason"])
     else:
@@ -185,7 +187,7 @@ def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, 
 
 def _delete_target(medication: Medication, snapshot: Snapshot, service: Service) -> dict[str, str] | None:
     """``resource`` on the 1.0 hook, ``resourceId`` on the order hooks (R87); {} for the only order without an id."""
-    ref = medication.order.ref
+    ref = medication.order.target
     if service.delete_by_resource:
         if ref:
             return {"resource": ref.partition("/")[2]}

@@ -29,6 +29,7 @@ from cds_service.fhir.values import (
     read_reference,
     resource_id,
     resource_ref,
+    target_ref,
 )
 from cds_service.model import Concept, Drug, IngredientLine, Json, Order, Release, Setting
 
@@ -142,6 +143,7 @@ def read_order(resource: Json, drug: Drug, source: str, release: Release, zone: 
         if kind == "dispense" else None,
         based_on=tuple(_based_on(resource)),
         prior_prescription=bool(first_present(resource, "priorPrescription")),
+        target=target_ref(resource),
         resource=resource,
     )
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from cds_service.model import Coding, Concept, Quantity
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?$")
-_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?$")
-_REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?$")
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
+_REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
+_LEGAL_ID = re.compile(r"(?!\.+$)[A-Za-z0-9\-._]{1,64}")   # FHIR's own, and the underscore that some EHRs use
 _DAYS_PER = {
     "d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 30, "month": 30, "months": 30,
     "a": 365, "y": 365, "year": 365, "years": 365,
@@ -42,7 +43,7 @@ def as_decimal(value: object) -> Decimal | None:
         return None
     if isinstance(value, int | float):
         return Decimal(repr(value)) if math.isfinite(value) and abs(value) < 1e15 else None
-    if isinstance(value, str) and _NUMBER.match(value.strip()):
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
         try:
             return Decimal(value.strip())
         except InvalidOperation:
@@ -105,7 +106,7 @@ def read_days(value: object) -> Decimal | None:
 def read_date(value: object, zone: tzinfo) -> date | None:
     """The calendar day in ``zone``. A partial date is its last day: the later reading is the more dangerous one."""
     text = as_text(value).strip()
-    match = _DATE.match(text)
+    match = _DATE.fullmatch(text)
     try:
         if match:
             year, month, day = int(match[1]), int(match[2] or 12), int(match[3] or 0)
@@ -148,7 +149,7 @@ def local_reference(reference: str) -> str:
     """``Type/id`` of any literal reference (absolute, versioned); other forms (urn:uuid, #x) as they are."""
     if reference.startswith(("urn:", "#")):
         return reference
-    match = _REFERENCE.match(reference)
+    match = _REFERENCE.fullmatch(reference)
     return f"{match[1]}/{match[2]}" if match else reference
 
 
@@ -158,6 +159,11 @@ def resource_id(resource: Mapping[str, Any]) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
     return as_text(value).strip()
+
+
+def target_ref(resource: Mapping[str, Any]) -> str:
+    """``Type/id`` where the id is one that may stand in a reference or an action; else ""."""
+    return resource_ref(resource) if _LEGAL_ID.fullmatch(resource_id(resource)) else ""
 
 
 def resource_ref(resource: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from cds_service.model import Json, Release
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 UCUM = "http://unitsofmeasure.org"
-_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?$")
+_DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
 _LISTS = ("category", "reasonCode")
 _START_DAYS = 14
@@ -114,7 +114,7 @@ def _drop_bad_dates(value: Any) -> None:
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     emptied = []
     for name, child in list(children):
-        if name in _DATES and isinstance(child, str) and not _DATE.match(child):
+        if name in _DATES and isinstance(child, str) and not _DATE.fullmatch(child):
             emptied.append(name)
         elif isinstance(child, dict | list):
             had = bool(child)

@@ -96,10 +96,10 @@ def _has_more(value: Mapping[str, Any], sent: int) -> bool:
 
 
 def _fits(key: str, value: object) -> bool:
-    """One of our searches must be answered by a Bundle (or a list of resources) to count as answered."""
+    """One of our searches must be answered by a Bundle to count as answered (specification 2.11)."""
     if key not in PREFETCH_KEYS or key in {"patient", "encounter"}:
         return True
-    return isinstance(value, list) or as_dict(value).get("resourceType") == "Bundle"
+    return as_dict(value).get("resourceType") == "Bundle"
 
 
 def order_key(release: Release) -> str:

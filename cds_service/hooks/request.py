@@ -15,7 +15,7 @@ from cds_service.fhir.bundle import Unpacked, unpack
 from cds_service.fhir.values import as_dict, as_text, texts
 from cds_service.hooks.services import SERVED_HOOKS, Service
 
-_ID = re.compile(r"[A-Za-z0-9\-._]{1,64}$")
+_ID = re.compile(r"[A-Za-z0-9\-._]{1,64}")
 _LONGEST_HOOK_INSTANCE = 128
 
 
@@ -71,15 +71,11 @@ def _patient_id(context: Mapping[str, Any], body: Mapping[str, Any]) -> str:
 
 
 def _bare_id(value: object, kind: str, where: str) -> str:
-    """A FHIR id without its type; "" where there is none; BadRequest for anything that could not be one (R40, T1)."""
-    if value is None:
-        return ""
+    """A FHIR id without its type; "" where there is no text; BadRequest for text that could not be one (R40, T1)."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     bare = as_text(value).removeprefix(f"{kind}/")
-    if not bare and value != "":
-        raise BadRequest(f"{where} must be a string.", expression=(where,))
-    if bare and (not _ID.match(bare) or bare.strip(".") == ""):
+    if bare and (not _ID.fullmatch(bare) or bare.strip(".") == ""):
         raise BadRequest(f"{where} is not a FHIR id.", expression=(where,))
     return bare
 

@@ -193,7 +193,7 @@ def _can_be_held(pair: Pair) -> bool:
     """Only oral naltrexone that is an active request with an id: a depot cannot be taken back (2.7)."""
     order, component = pair.naltrexone.order, pair.naltrexone.naltrexone
     return pair.direction == "opioid-draft" and pair.listed is not None and pair.listed.state is State.CURRENT \
-        and order.kind == "request" and order.standing is Standing.ACTIVE and bool(order.ref) \
+        and order.kind == "request" and order.standing is Standing.ACTIVE and bool(order.target) \
         and component is not None and component.role in {Role.NTX_ORAL, Role.NTX_BUP}
 
 

@@ -143,6 +143,6 @@ def _recent_naltrexone(snapshot: Snapshot) -> bool:
 
 def _app_context(draft: Draft, conflict: bool) -> dict[str, str]:
     """What the titration planner is told: the draft, its dose and the gate; nothing about the patient's history."""
-    context = {"draft": draft.medication.order.ref.partition("/")[2], "mgPerDay": _mg(draft),
+    context = {"draft": draft.medication.order.target.partition("/")[2], "mgPerDay": _mg(draft),
                "band": str(draft.medication.band), "gate": "opioid-conflict" if conflict else "none"}
     return {name: value for name, value in context.items() if value}

@@ -23,7 +23,7 @@ from cds_service.settings import Settings
 
 JSON = "application/json"
 _JSON_TYPES = frozenset({JSON, "application/fhir+json", "application/json+fhir"})
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,63}$")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,63}")
 
 
 def read_json(limit: int) -> object:
@@ -85,7 +85,7 @@ def install(app: Flask, settings: Settings) -> None:
 
 def _take_request_id() -> None:
     given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.match(given) else str(uuid.uuid4())
+    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
 
 
 def _answer_http_exception(error: HTTPException) -> Response:

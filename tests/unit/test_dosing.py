@@ -47,12 +47,17 @@ def test_a_mass_is_turned_into_mg_and_an_unknown_unit_is_never_guessed(unit: str
 @pytest.mark.parametrize("unit", [
     "{pill}", "{tbl}", "{tablet}", "TAB", "tab", "tablet", "Tablets", "tablet(s)", "CAP", "capsule",
     "capsules", "film",
-    "patch", "{patch}", "lozenge", "suppository", "", "1", "each", "{dose}", "ERTAB",
+    "patch", "{patch}", "lozenge", "suppository", "1", "each", "{dose}", "ERTAB",
 ])
 def test_a_count_of_solid_units_takes_the_strength_of_one(unit: str) -> None:
     assert ("25", "unknown", "unknown") == (
         daily(dose("0.5", unit), of=naltrexone("50")), daily(dose("0.5", unit), of=naltrexone()),
         daily(dose("0.5", unit), of=naltrexone("50", unit="mL")))
+
+
+def test_a_bare_number_without_any_unit_is_unknown() -> None:
+    """4.5 may be mg or tablets of 50 mg: a factor of fifty that nobody may guess."""
+    assert "unknown" == daily(dose("4.5", ""), of=naltrexone("50"))
 
 
 @pytest.mark.parametrize(("unit", "per_unit", "expected"), [
