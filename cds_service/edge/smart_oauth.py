@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,16 +135,19 @@ class SmartOauth:
                      fresh.refresh or token.refresh, token.context)
 
     def public_keys(self) -> dict[str, Any]:
-        """The JWKS to register at EHRs with private_key_jwt: public halves only."""
-        keys = [_key(r) for r in self.listed.values() if r.auth == "private_key_jwt" and r.key_file]
+        """The JWKS to register at EHRs with private_key_jwt: public halves; unreadable keys are left out."""
+        keys: list[ECKey | RSAKey] = []
+        for registration in self.listed.values():
+            if registration.auth == "private_key_jwt":
+                with suppress(OSError, ValueError, JoseError):
+                    keys.append(_key(registration))
         return {"keys": [{**key.as_dict(private=False), "kid": _kid(key), "use": "sig", "alg": _alg(key)}
                          for key in keys]}
 
     def _ask(self, registration: Registration, token_url: str,
              ask: Callable[[OAuth2Session], Mapping[str, Any]]) -> Token:
-        session = self._session(registration, token_url)
         try:
-            return _read_token(ask(session), self._clock())
+            return _read_token(ask(self._session(registration, token_url)), self._clock())
         except OAuthError as error:
             raise OauthFailedError(_known_error(error.error)) from None
         except CallFailedError as error:
@@ -281,8 +285,7 @@ def _key(registration: Registration) -> ECKey | RSAKey:
         found = json.loads(text)
         key = KeySet.import_key_set(found).keys[0] if "keys" in found else JWKRegistry.import_key(found)
     else:
-        kind = ECKey if "EC PRIVATE" in text else None
-        key = kind.import_key(text) if kind else _import_pem(text)
+        key = _import_pem(text)
     if not isinstance(key, ECKey | RSAKey):
         raise ValueError("the key must be an EC or an RSA key")
     return key
@@ -291,7 +294,7 @@ def _key(registration: Registration) -> ECKey | RSAKey:
 def _import_pem(text: str) -> ECKey | RSAKey:
     try:
         return RSAKey.import_key(text)
-    except (ValueError, TypeError):
+    except (JoseError, ValueError, TypeError):
         return ECKey.import_key(text)
 
 
@@ -300,7 +303,8 @@ def _kid(key: ECKey | RSAKey) -> str:
 
 
 def _alg(key: ECKey | RSAKey) -> str:
-    return "RS384" if isinstance(key, RSAKey) else "ES384"
+    curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
+    return "RS384" if isinstance(key, RSAKey) else curves.get(str(key.as_dict(private=False)["crv"]), "ES384")
 
 
 def _text(found: Mapping[str, Any] | None, name: str) -> str:
