@@ -26,6 +26,7 @@ from tests.vignettes.situations import (
     LEVORPHANOL,
     LOPERAMIDE,
     METHADONE,
+    MORPHINE,
     MORPHINE_ER,
     NALTREXONE,
     OXYCODONE,
@@ -103,6 +104,37 @@ def test_an_administered_opioid_is_current_for_24_hours_then_brief(facts: Json, 
     """Under 24 h by the clock critical; warning on calendar days 1-6; silent on day 7 after 6.5 x 24 h."""
     case = situation([naltrexone()], [given(FENTANYL, **facts)])
     assert severity == indicator(answered, case, INTERACTION, release)
+
+
+def test_an_administration_within_a_long_course_is_not_brief(answered: Answered) -> None:
+    """Brief means administrations alone: given 6 days ago at the end of a 100-day course, oxycodone is critical."""
+    course, dose = finished(OXYCODONE, 9), given(OXYCODONE, given_at="2026-11-15T09:00:00Z")
+    assert "warning" == indicator(answered, situation([naltrexone()], [dose]), INTERACTION)
+    assert "warning" == indicator(answered, situation([naltrexone()], [course]), INTERACTION)
+    assert "critical" == indicator(answered, situation([naltrexone()], [course, dose]), INTERACTION)
+
+
+@pytest.mark.parametrize(("others", "more"), [
+    ([], ""), ([{**listed(OXYCODONE), "id": "m-2"}], ""), ([{**listed(MORPHINE), "id": "m-2"}], "(+1 more)"),
+    ([{**listed(MORPHINE), "id": "m-2"}, {**listed(METHADONE), "id": "m-3"}], "(+2 more)")])
+def test_several_opioids_are_counted_by_ingredient_and_all_listed(others: list[Json], more: str,
+                                                                  answered: Answered) -> None:
+    """2.6: the worst is named with (+N more), N further distinct ingredients; the detail lists every one."""
+    found = card(answered, situation([naltrexone()], [listed(OXYCODONE), *others]), INTERACTION)
+    assert found is not None
+    names = {med["drug_text"].split()[0] for med in (listed(OXYCODONE), *others)}
+    assert (more != "", True) == ("more)" in found.words, more in found.words)
+    assert names == {name for name in names if name in found.words}
+
+
+@pytest.mark.parametrize(("case", "words"), [
+    (situation([naltrexone()], [finished(OXYCODONE, 7)]), "oxycodone ended 7 days ago"),
+    (situation([opioid()], [finished(NALTREXONE, 2, **oral(50))]), "naltrexone stopped 2 days ago")])
+def test_the_number_of_days_is_told(case: Json, words: str, answered: Answered) -> None:
+    """5.3: the day counts behind a card stand in its summary."""
+    found = card(answered, case, INTERACTION)
+    assert found is not None
+    assert words in found.words
 
 
 DEPOTS: list[Row] = [("monthly", SUBLOCADE, 41, "critical"), ("monthly", SUBLOCADE, 42, "warning"),

@@ -70,6 +70,15 @@ def test_very_low_dose_ends_below_one_milligram(mg: float, words: str, answered:
 
 
 @everywhere
+@pytest.mark.parametrize(("mg", "noted"), [(4.5, False), (4.51, True), (5, True)])
+def test_above_the_usual_maximum_is_noted(mg: float, noted: bool, release: str, answered: Answered) -> None:
+    """K11: 4.5 mg/day is the printed maximum; more than that, up to 5 mg/day, is still LDN and noted."""
+    found = card(answered, situation([naltrexone(mg)]), OFF_LABEL, release)
+    assert found is not None
+    assert [True, noted] == [f"{mg:g} mg/day" in found.words, "above the usual maximum" in found.words]
+
+
+@everywhere
 @pytest.mark.parametrize("draft", [naltrexone(50, product=NALTREXONE), naltrexone(100, product=NALTREXONE),
                                    naltrexone(12.5, product=NALTREXONE, reason=[ALCOHOL]),
                                    naltrexone(49.99, product=NALTREXONE, reason=[ALCOHOL])])
