@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
@@ -60,6 +62,7 @@ PAYLOADS = (
     "]]>",
     "<?php ?>",
 )
+ADDRESS = re.compile(r"(?i)(https?|ftp)://\S|\bwww\.\S|(mailto|xmpp):\S|[\w.+-]@[\w-]+\.\w")
 PARSER = MarkdownIt("gfm-like", {"html": True, "linkify": True})
 assert PARSER.linkify is not None
 PARSER.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # GFM links www. and e-mail addresses
@@ -74,6 +77,13 @@ def marked(payload: str) -> str:
 def tokens(markdown: str) -> list[Token]:
     """Every token of a GFM text, inline ones included."""
     return [token for block in PARSER.parse(markdown) for token in (block, *(block.children or []))]
+
+
+def autolinks(markdown: str) -> list[str]:
+    """Addresses in the text as it reads after unescaping: some renderers (remark-gfm) link these as well."""
+    inline = [t for t in tokens(markdown) if t.type == "inline"]
+    read = ["".join(c.content or " " for c in t.children or []) for t in inline]
+    return [match[0] for text in read for match in ADDRESS.finditer(text)]
 
 
 def kinds(markdown: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.calls import T1, cards, conflict, topics, words
-from tests.security.payloads import PAYLOADS, kinds, marked, tokens
+from tests.security.payloads import PAYLOADS, autolinks, kinds, marked, tokens
 from tests.security.test_CT05_card_content import FIELDS, filled
 
 FORBIDDEN = ("html", "image", "heading", "table", "code", "fence", "hr", "blockquote", "list", "link")
@@ -65,6 +65,7 @@ def test_CT08_no_detail_holds_html_images_headings_or_links_to_strangers(service
             assert [] == [t.type for t in found if t.type.startswith(("html", "image", "heading"))], payload
             links = {str(t.attrGet("href")) for t in found if t.type == "link_open"}
             assert links <= allowed, payload
+            assert [] == autolinks(card.get("detail", "")), payload
 
 
 def test_CT08_the_text_itself_is_still_there_to_read(service: Any) -> None:
@@ -77,6 +78,13 @@ def test_CT08_the_text_itself_is_still_there_to_read(service: Any) -> None:
 def test_CT08_the_templates_themselves_use_no_html_no_images_and_no_links(service: Any) -> None:
     for card in cards(service, conflict()):
         assert [] == [k for k in kinds(card["detail"]) if k.startswith(("html", "image", "heading", "link"))]
+
+
+def test_CT08_an_escaped_address_is_still_an_address_to_some_renderers() -> None:
+    """Backslashes alone do not break a link: the reader of these tests sees it."""
+    escaped = r"QQMARK https\:\/\/evil\.test and www\.evil\.com and a\@evil\.com"
+    assert ["https://e", "www.e", "a@evil.c"] == autolinks(escaped)
+    assert [] == autolinks(r"QQMARK https\: \/\/evil\.test and www \.evil\.com and a \@ evil\.com, 5 mg\/mL")
 
 
 def test_CT08_the_list_of_forbidden_tokens_would_be_seen() -> None:
