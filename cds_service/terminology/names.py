@@ -30,19 +30,15 @@ _NAMELESS = frozenset({
 
 
 def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
-    """Every name of the tables in the text: whole words only, the longest first, never by likeness."""
+    """Every name of the tables in the text: whole words only, at each place the longest, never by likeness."""
     places = list(WORD.finditer(folded))
     words = [place.group().lower() for place in places]
     starts = _possible(frozenset(words), tables)
     found: list[tuple[Name, Mention]] = []
-    free = 0                       # words before this one belong to a name already found
     for at, word in enumerate(words):
-        if word not in starts or at < free:
-            continue
-        for name in starts[word]:
+        for name in starts.get(word, ()):
             if _stands_at(name, folded, words, at, places[at]):
-                free = at + len(name.words)
-                start, end = places[at].start(), places[free - 1].end()
+                start, end = places[at].start(), places[at + len(name.words) - 1].end()
                 found += [(name, Mention(ingredient, start, end)) for ingredient in name.ingredients]
                 break
     return found

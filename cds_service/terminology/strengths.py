@@ -102,13 +102,12 @@ def strength_for(ingredient: str, scan: Scan, known: frozenset[Decimal] = frozen
 
 
 def _beside(mention: Mention, breaks: tuple[int, ...], scan: Scan) -> list[Amount]:
-    """The amounts between the breaks around a mention: those after the name, else those before it."""
+    """The amounts between the breaks around a mention; none where another ingredient shares that place."""
     low = max((b for b in breaks if b < mention.start), default=-1)
     high = min((b for b in breaks if b >= mention.end), default=len(scan.folded))
     if any(m.ingredient != mention.ingredient and low < m.start < high for m in scan.mentions):
         return []
-    inside = [a for a in scan.amounts if low < a.start < high]
-    return [a for a in inside if a.start >= mention.end] or inside
+    return [a for a in scan.amounts if low < a.start < high]
 
 
 def _is_bare(amount: Amount, breaks: tuple[int, ...], folded: str) -> bool:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from importlib.resources import files
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,17 @@ def test_ndc_is_read_with_and_without_hyphens(terminology: Terminology, code: st
 @pytest.mark.parametrize("code", ["99999-9999-99", "0406-0512", "12-34-56", "0406/0512/01", "abc", "1" * 50, "--"])
 def test_an_unknown_ndc_alone_identifies_nothing(terminology: Terminology, code: str) -> None:
     assert Recognition(identified=False) == terminology.recognise(coded(code, NDC))
+
+
+def test_ten_digits_that_may_be_two_different_drugs_are_nothing(tmp_path: Path) -> None:
+    """0123456789 is 00123456789, 01234056789 or 01234567809: known readings must agree on the ingredients."""
+    data = files("cds_service.terminology") / "data"
+    (tmp_path / "products.csv").write_text((data / "products.csv").read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "ndc.csv").write_text("ndc11,rxcui\n00123456789,1049621\n01234056789,1483744\n"
+                                      "05555555555,1049621\n55555055555,1049683\n")
+    terminology = load(tmp_path)
+    found = [roles(terminology.recognise(coded(code, NDC))) for code in ("0123456789", "5555555555", "00123-4567-89")]
+    assert [{}, {"oxycodone": Role.FULL_SA}, {"oxycodone": Role.FULL_SA}] == found
 
 
 def test_atc_names_the_drug_and_its_partners(terminology: Terminology) -> None:
@@ -306,6 +319,11 @@ def test_code_and_words_with_different_strengths_leave_none(terminology: Termino
     assert (None, "strength of naltrexone: 4.5 mg or 50 mg") == (mg(found), found.conflict)
 
 
+def test_a_strength_per_syringe_does_not_contradict_one_per_ml(terminology: Terminology) -> None:
+    found = terminology.recognise(coded("1996192", text="Buprenorphine 300 mg prefilled syringe (Sublocade)"))
+    assert ("", Strength(Decimal(200), Decimal(1), "mL")) == (found.conflict, mg(found, "buprenorphine"))
+
+
 def line(text: str, amount: str | None, unit: str = "mg", per: str | None = None, per_unit: str = "") -> IngredientLine:
     below = Quantity(Decimal(per), per_unit) if per else None
     return IngredientLine(Concept(text=text), Quantity(Decimal(amount), unit) if amount else None, below)
@@ -323,6 +341,11 @@ def test_strength_of_a_compounding_line(terminology: Terminology, compounded: In
                                         strength: Strength | None) -> None:
     drug = Drug(Concept(text="Compounded product"), (compounded, IngredientLine(Concept(text="microcrystalline"))))
     assert strength == mg(terminology.recognise(drug))
+
+
+def test_a_compounding_line_beats_the_words(terminology: Terminology) -> None:
+    drug = Drug(Concept(text="Naltrexone 1 mg/mL"), (line("Naltrexone", "4.5", "mg", "1", "capsule"),))
+    assert Strength(Decimal("4.5")) == mg(terminology.recognise(drug))
 
 
 def test_each_compounding_line_keeps_its_own_strength(terminology: Terminology) -> None:
@@ -344,6 +367,8 @@ def test_each_compounding_line_keeps_its_own_strength(terminology: Terminology) 
      "code: buprenorphine; text: naltrexone"),
     (coded("1049621", display="hydrocodone 5 mg"), {"oxycodone": Role.FULL_SA, "hydrocodone": Role.FULL_SA},
      "code: oxycodone; text: hydrocodone"),
+    (coded("1049621", text="oxycodone / naltrexone"), {"oxycodone": Role.FULL_SA, "naltrexone": Role.NTX_ORAL},
+     "code: oxycodone; text: naltrexone, oxycodone"),
     (coded("1725059", text="Naltrexone 50 mg tablet"), {"naltrexone": Role.NTX_ORAL},
      "code: naloxone; text: naltrexone"),
     (coded("310965", display="ibuprofen 200 MG Oral Tablet", text="oxycodone 5 mg"), {"oxycodone": Role.FULL_SA},
@@ -371,7 +396,8 @@ def test_a_contradiction_shows_both_sides_and_says_so(terminology: Terminology, 
     coded("1049621", text="Roxicodone 5 mg"), coded("1010604", text="Suboxone"), coded("351265", text="Subutex"),
     coded("7804", text="oxycodone 5 mg / naltrexone 1 mcg"), coded("863852", text="morphine ER"),
     coded("310965", text="oxycodone 5 mg"), coded("99999999", display="oxycodone", text="oxycodone 5 mg"),
-    coded("310965", display="Oxy 5 mg tab", text="oxycodone 5 mg"), coded("A1", LOCAL, "oxy", "oxycodone"),
+    coded("310965", display="Oxy 5 mg tab", text="oxycodone 5 mg"),
+    coded("310965", display="oxycodone of the house", text="oxycodone 5 mg"), coded("A1", LOCAL, "oxy", "oxycodone"),
     Drug(Concept((Coding(RXNORM, "7804"), Coding(RXNORM, "7243"))))])
 def test_saying_less_or_the_same_is_no_contradiction(terminology: Terminology, drug: Drug) -> None:
     """An unknown code beside a readable text is just an unknown code."""
@@ -418,6 +444,12 @@ def test_product_key_of_a_coded_drug_ignores_its_words(terminology: Terminology)
 def test_product_key_of_a_bare_ingredient_code_keeps_the_words(terminology: Terminology) -> None:
     keys = {terminology.recognise(coded("7243", text=f"Naltrexone {n} mg capsule")).product_key for n in ("1.5", "3")}
     assert {"naltrexone 1.5 mg:solid", "naltrexone 3 mg:solid"} == keys
+
+
+def test_product_key_of_a_disputed_code_keeps_the_words(terminology: Terminology) -> None:
+    """Two compounded strengths under one borrowed 50 mg code are two products."""
+    texts = ("Naltrexone 1.5 mg capsule", "Naltrexone 3 mg capsule")
+    assert 2 == len({terminology.recognise(coded("1483744", text=t)).product_key for t in texts})
 
 
 def test_an_unreadable_drug_has_no_key(terminology: Terminology) -> None:

@@ -128,6 +128,13 @@ def test_the_new_release_is_the_version(built: tuple[Report, Path]) -> None:
     assert load(built[1]).version.startswith("RxNorm 26AA_261102F; ")
 
 
+def test_a_release_that_says_what_the_tables_say_changes_no_product(tmp_path: Path) -> None:
+    """What only we know of a product (its form, its slow release) survives a release that does not say it."""
+    build(Release().write(tmp_path / "rrf"), tmp_path / "tables")
+    with (tmp_path / "tables" / "products.csv").open(encoding="utf-8") as handle:
+        assert table("products.csv") == list(csv.DictReader(handle))
+
+
 def test_the_same_release_twice_changes_nothing(tmp_path: Path) -> None:
     release = Release().add().write(tmp_path / "rrf")
     build(release, tmp_path / "tables")
