@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -115,14 +116,17 @@ def test_CL11_a_store_can_be_opened_for_the_first_time_on_a_full_disk_and_works_
 READ_ONLY = """
 import json, os, sys
 from pathlib import Path
-import alembic.command, alembic.config, alembic.util
-from alembic.runtime import migration
 from cds_service.edge.audit import AuditLog
 from cds_service.edge.store import open_store
 from cds_service.errors import Unavailable
 from tests.edge.journal.samples import event, item, keep, kept, url_of
 folder = Path(sys.argv[1])
+first = open_store(url_of(folder))
+keep(first, item())
+first.close()
 if os.geteuid() == 0:
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, 65534, 65534)
     os.setuid(65534)
 def attempt(store):
     try:
@@ -131,7 +135,6 @@ def attempt(store):
         return refused.headers
     return "kept"
 said = []
-open_store(url_of(folder / "warm-up")).close()
 folder.chmod(0o500)
 store = open_store(url_of(folder))
 log = AuditLog(store, "best-effort")
@@ -146,9 +149,7 @@ print(json.dumps(said))
 def test_CL11_a_read_only_folder_refuses_and_takes_once_it_can_be_written(tmp_path):
     """The service starts on it: feedback is refused, best-effort audit waits, both go through once it is writable."""
     with tempfile.TemporaryDirectory() as name:
-        if os.geteuid() == 0:
-            os.chown(name, 65534, 65534)
-        assert [True, {"Retry-After": "5"}, False, "kept", 1, True, 1, 0] == run(READ_ONLY, name)
+        assert [True, {"Retry-After": "5"}, False, "kept", 2, True, 1, 0] == run(READ_ONLY, name)
 
 
 @pytest.mark.postgres
@@ -188,6 +189,16 @@ def test_CL11_a_service_that_starts_before_its_postgresql_works_once_it_is_there
     keep(store, item())
     assert "" == store.fault
     store.close()
+
+
+@pytest.mark.postgres
+def test_CL11_a_postgresql_that_never_answers_costs_one_caller_a_wait_and_not_each():
+    """Something accepts the connection and says nothing: after one time-out all are refused at once for a while."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        store = open_store(f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/d")
+        assert "" != store.fault
+        assert sum(timed_refusal(store) for _ in range(5)) < 0.5
+        store.close()
 
 
 def timed_refusal(store):

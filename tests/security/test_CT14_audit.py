@@ -11,6 +11,7 @@ from sqlalchemy import delete, insert, select, update
 from cds_service.edge import audit_chain
 from cds_service.edge.audit import AuditedCard, AuditLog
 from cds_service.edge.feedback import FeedbackJournal
+from cds_service.edge.reading import open_to_read
 from cds_service.edge.schema import audit_event, audit_head, feedback, shown_card
 from cds_service.edge.store import open_store
 from tests.edge.journal.samples import ISSUER, NOW, SERVICE, event, item, store_url
@@ -209,11 +210,13 @@ def test_CT14_retention_of_everything_leaves_a_chain_that_goes_on(store, monkeyp
     """Removal in several steps down to a lone checkpoint, which stays; the chain takes new events after it."""
     monkeypatch.setattr(audit_chain, "PRUNE_EVENTS", 3)
     log_of(store, *[event() for _ in range(7)])
-    for days in (50, 100, 150):
+    found = []
+    for days in (50, 100, 150, 200):
         later = NOW + timedelta(days=days)
         audit_chain.prune(store, later - timedelta(days=30), later)
         assert () == audit_chain.verify(store).faults
-    assert ["checkpoint"] == [body["kind"] for body in bodies(store)]
+        found.append([(body["kind"], body["seq"]) for body in bodies(store)])
+    assert [[("checkpoint", 11)]] * 3 == found[1:]
     log_of(store, event())
     assert (2, ()) == (audit_chain.verify(store).events, audit_chain.verify(store).faults)
 
@@ -240,6 +243,18 @@ def test_CT14_several_workers_write_one_chain(store_url):
     for store in stores:
         store.close()
     assert (80, ()) == (report.events, report.faults)
+
+
+def test_CT14_a_chain_is_verified_as_of_one_moment_while_the_service_writes(store, store_url):
+    """Head and events are read from the same view, so an event written in between is no fault."""
+    log = AuditLog(store, "required")
+    log.append(event())
+    with open_to_read(store_url) as reader, reader.read() as connection:
+        head = connection.execute(select(audit_head.c.seq)).scalar_one()
+        log.append(event())
+        assert [head] == [row.seq for row in audit_chain.stream(connection)]
+    log.close()
+    assert 2 == audit_chain.verify(store).events
 
 
 def test_CR110_feedback_on_a_shown_card_of_the_same_service_is_matched(store):

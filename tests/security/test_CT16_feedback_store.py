@@ -34,14 +34,19 @@ def test_CT16_a_payload_is_stored_as_the_text_that_it_is(store, payload):
 
 
 def test_CT16_an_issuer_at_its_quota_is_refused_and_another_is_not(store):
-    first = item()
-    keep(store, first, item(), quota=2)
+    keep(store, item(), item(), quota=2)
     with pytest.raises(Unavailable) as caught:
         keep(store, item(), quota=2)
     assert "3600" == caught.value.headers["Retry-After"]
-    keep(store, first, quota=2)
     keep(store, item(), quota=2, issuer="https://other.example")
     assert 3 == kept(store)
+
+
+def test_CT16_a_repeat_is_acknowledged_even_where_nothing_new_is_taken(store):
+    first = item()
+    keep(store, first, item())
+    keep(store, first, quota=1)
+    assert 2 == kept(store)
 
 
 def test_CT16_items_beyond_the_quota_are_refused_whole(store):
