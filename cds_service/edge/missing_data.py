@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from cds_service.edge.fhir_client import FhirAccess, FhirClient, Fetched, fill, read_access
+from cds_service.edge.fhir_client import Fetched, FhirAccess, FhirClient, fill, read_access
 from cds_service.fhir.bundle import unpack
 from cds_service.hooks.prefetch import Answer, Record, order_key, read_answer
 from cds_service.hooks.request import HookRequest

@@ -17,10 +17,11 @@ from contextlib import suppress
 from typing import Protocol
 
 from cachetools import TLRUCache
-from sqlalchemy import CHAR, BigInteger, Column, Engine, Index, MetaData, Table, create_engine, event, insert
+from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from cds_service.edge.schema import jwt_seen
 from cds_service.errors import Unavailable
 
 BUSY_SECONDS = 1                # how long a writer waits for another one
@@ -28,15 +29,6 @@ RETRY_SECONDS = 2               # how long a store that failed is left alone; L1
 PURGE_SECONDS = 60              # how often old rows are swept
 KEEP_SECONDS = 7_200            # rows outlive their token, so that a clock that jumps opens no window (L17)
 RECENT_TOKENS = 50_000          # what one worker remembers by itself, about 10 MB
-
-metadata = MetaData()
-
-jwt_seen = Table(
-    "jwt_seen", metadata,
-    Column("token_hash", CHAR(64), primary_key=True),      # SHA-256 of issuer and jti, hexadecimal
-    Column("expires", BigInteger, nullable=False),         # Unix seconds; later the token is refused anyway
-)
-_by_expiry = Index("jwt_seen_expires", jwt_seen.c.expires)
 
 
 class ReplayStore(Protocol):
@@ -65,10 +57,11 @@ def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def create(engine: Engine) -> None:
-    """Make the table and its index where they are missing."""
+    """Make the table and its index where they are missing; in the service's own store the migrations have made them."""
     with engine.begin() as connection:
         connection.execute(CreateTable(jwt_seen, if_not_exists=True))
-        connection.execute(CreateIndex(_by_expiry, if_not_exists=True))
+        for index in jwt_seen.indexes:
+            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _expiry(_token_hash: str, expires: float, _now: float) -> float:

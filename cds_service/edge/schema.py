@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    CHAR,
     BigInteger,
     Boolean,
     Column,
@@ -19,7 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0001"                                  # the newest revision under migrations/versions
+HEAD = "0002"                                  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -94,4 +95,12 @@ readiness = Table(
     "readiness", metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", UtcTime),
+)
+
+# Tokens that were used, for edge.replay.
+jwt_seen = Table(
+    "jwt_seen", metadata,
+    Column("token_hash", CHAR(64), primary_key=True),          # SHA-256 of issuer and jti, hexadecimal
+    Column("expires", BigInteger, nullable=False),             # Unix seconds; later the token is refused anyway
+    Index("jwt_seen_expires", "expires"),
 )

@@ -63,7 +63,8 @@ def open_log(level: str = "INFO", sink: LogSink | None = None) -> tuple[Any, Log
     atexit.register(sink.close)
     logger = structlog.wrap_logger(
         sink, wrapper_class=structlog.make_filtering_bound_logger(_LEVELS.get(level, logging.INFO)),
-        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True), _to_json])
+        processors=[structlog.processors.add_log_level, structlog.processors.TimeStamper(fmt="iso", utc=True),
+                    _to_json])
     return logger, sink
 
 
