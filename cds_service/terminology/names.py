@@ -12,6 +12,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _NOISE = re.compile(r"\b\w{1,20}://\S{1,200}|\burn:\S{1,200}"
                     r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
 _GLUED = 7                  # "naltrexonehcl": a generic name of this length or more may open a longer word
+_ENOUGH = 100               # mentions; from then on each name is noted once more and no longer sought
 _NAMELESS = frozenset({
     "and", "brand", "buccal", "cap", "caps", "capsule", "capsules", "code", "comment", "comments",
     "compound", "compounded", "compounding", "cream", "daily", "delayed", "display", "dosage", "dose",
@@ -40,6 +41,8 @@ def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
             if _stands_at(name, folded, words, at, places[at]):
                 start, end = places[at].start(), places[at + len(name.words) - 1].end()
                 found += [(name, Mention(ingredient, start, end)) for ingredient in name.ingredients]
+                if len(found) > _ENOUGH:
+                    starts[word] = tuple(other for other in starts[word] if other is not name)
                 break
     return found
 

@@ -486,6 +486,12 @@ def test_names_far_apart_in_a_long_text_are_all_found(terminology: Terminology) 
     assert {"oxycodone": Role.FULL_SA, "methadone": Role.METHADONE} == roles(found)
 
 
+def test_a_name_after_hundreds_of_others_is_found(terminology: Terminology) -> None:
+    """Repeating one name, even one with the same first word, hides no other."""
+    found = terminology.recognise(written("co-codamol " * 300 + "co-dydramol, naltrexone"))
+    assert {"codeine", "dihydrocodeine", "naltrexone"} == roles(found).keys()
+
+
 def test_memory_is_bounded_and_long_texts_are_not_kept() -> None:
     terminology = load()
     terminology.recognise(written("oxycodone " * 100))
