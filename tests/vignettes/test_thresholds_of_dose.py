@@ -283,3 +283,17 @@ def test_phases_are_never_added(answered: Answered) -> None:
 def test_named_products_carry_their_code() -> None:
     """The situations above use codes where a product has one: a lost code would make them text tests."""
     assert "1049621" == named(OXYCODONE)["rxnorm"]["code"]
+
+
+@everywhere
+@pytest.mark.parametrize(("meds", "gate", "advice"), [
+    ([], "none", ("if used", "not now")), ([listed(OXYCODONE)], "opioid-conflict", ("not now", "if used"))])
+def test_the_planner_opens_on_its_opioid_gate_beside_a_conflict(meds: list[Json], gate: str, advice: tuple[str, str],
+                                                                release: str, answered: Answered) -> None:
+    """J18, J21: beside such a pair the link says so, and the note says 'not now' instead of how to start."""
+    body = request(situation([naltrexone(4.5)], meds), release, "order-sign")
+    note = next(c for c in answered(body) if c["source"]["topic"]["code"] == OFF_LABEL)
+    context = next(link["appContext"] for link in note["links"] if link["type"] == "smart")
+    assert [gate] == [g for g in ("none", "opioid-conflict") if f'"{g}"' in context]
+    assert (True, False) == (advice[0] in note["detail"].lower(), advice[1] in note["detail"].lower())
+    assert "oxycodone" not in context.lower()
