@@ -144,6 +144,11 @@ def _make_app(ehr: Ehr) -> Flask:
         return _json({"resourceType": "CapabilityStatement", "fhirVersion": ehr.fhir_version,
                       "rest": [{"security": {"extension": [{"url": url, "extension": uris}]}}]})
 
+    @app.get("/panel")
+    def panel() -> str:
+        frame = f'<iframe width="420" height="800" src="{request.args["src"]}"></iframe>'
+        return f"<!doctype html><title>Chart</title>{frame}"
+
     app.add_url_rule("/auth/authorize", view_func=lambda: _authorize(ehr), endpoint="authorize")
     app.add_url_rule("/auth/token", view_func=lambda: _token(ehr), methods=["POST"], endpoint="token")
     app.add_url_rule("/fhir/<kind>/_search", view_func=lambda kind: _fhir(ehr, kind, ""), methods=["POST"],

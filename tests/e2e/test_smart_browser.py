@@ -1,0 +1,265 @@
+"""The titration app in a real browser against a real OAuth and FHIR server: launch, gate, plan, drafts, both widths."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.e2e.conftest import guard
+from tests.e2e.oauth_server import Ehr
+from tests.e2e.smart_site import Site, order, serve_site
+
+pytestmark = pytest.mark.browser
+APP_CONTEXT = '{"draft": "d1", "mgPerDay": "4.5", "band": "LDN", "gate": "none"}'
+RULES = {"resultTypes": ["violations"], "runOnly": [
+    "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+WIDTHS = {"panel": 400, "desktop": 1200}
+
+
+def launch(page: Page, site: Site, ehr: Ehr, **context: object) -> None:
+    """Press the link of the card inside the EHR."""
+    page.goto(f"{site.base}/smart/launch?iss={ehr.iss}&launch={ehr.new_launch('ldn-1', **context)}")
+
+
+def check_page(page: Page, folder: Path, name: str) -> None:
+    """No accessibility violation and no sideways scrolling in either width; a screenshot of each to look at."""
+    for width_name, width in WIDTHS.items():
+        page.set_viewport_size({"width": width, "height": 900})
+        page.screenshot(path=folder / f"{name}-{width_name}.png", full_page=True)
+        found = Axe().run(page, options=RULES).response["violations"]
+        assert [] == [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def pass_gate(page: Page) -> None:
+    """Answer every question of the gate."""
+    for name in ("pregnancy", "consent", "pharmacy"):
+        page.locator(f"#confirm-{name}").check()
+    page.get_by_label("None in the last 14 days").check()
+    page.get_by_label("History taken").check()
+    page.locator("#surgery-no").check()
+    page.get_by_label("What it is for", exact=True).select_option("Fibromyalgia")
+
+
+def kinds(ehr: Ehr) -> list[str]:
+    return sorted(kind for kind in ("MedicationRequest", "Task", "CarePlan") for _ in ehr.of_type(kind))
+
+
+@pytest.mark.parametrize("app_context", [APP_CONTEXT, None])
+def test_a_complete_launch_writes_a_plan_that_is_read_back(
+        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path, app_context: str | None) -> None:
+    """From the card to five drafts in the EHR, with appContext and without; nothing is loaded from elsewhere."""
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    launch(page, site, ehr, appContext=app_context)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Low-dose naltrexone titration")
+    expect(page.locator(".banner")).to_contain_text("Ada M. Canary-Novak")
+    assert ("Drafted in the EHR: 4.5 mg" in page.content()) == (app_context is not None)
+    check_page(page, tmp_path, "plan")
+
+    pass_gate(page)
+    page.get_by_label("Maximum").fill("3")
+    expect(page.locator("#drawn-plan .summary")).to_contain_text("1.5 to 3 mg a day")
+    expect(page.locator("#status")).to_have_text("The plan was redrawn.")
+    page.get_by_role("button", name="Write the drafts to the EHR").click()
+    expect(page.get_by_text("All drafts are in the EHR.")).to_be_visible()
+    check_page(page, tmp_path, "result")
+
+    assert kinds(ehr) == ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
+    (request,) = ehr.of_type("MedicationRequest")
+    assert [1.5, 3] == [d["doseAndRate"][0]["doseQuantity"]["value"] for d in request["dosageInstruction"]]
+    page.get_by_role("link", name="Patient handout to print").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your low-dose naltrexone plan")
+    check_page(page, tmp_path, "handout")
+    assert [] == complaints
+
+
+def test_the_page_without_a_launch_is_accessible(context: BrowserContext, site: Site, tmp_path: Path) -> None:
+    """What it will do, with the default schedule."""
+    page = context.new_page()
+    page.goto(f"{site.base}/smart/launch")
+    check_page(page, tmp_path, "about")
+
+
+def test_a_blocked_gate_shows_the_reason_and_offers_no_plan(
+        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    """An active opioid: why, from when, and no button that writes."""
+    ehr.store["MedicationRequest", "o1"] = order("o1", "Oxycodone 5 mg tablet")
+    page = context.new_page()
+    launch(page, site, ehr, appContext='{"gate": "opioid-conflict"}')
+    expect(page.get_by_text("Not now.")).to_be_visible()
+    expect(page.locator("#point-opioids")).to_contain_text("Oxycodone 5 mg tablet")
+    expect(page.get_by_role("button", name="Write")).to_have_count(0)
+    check_page(page, tmp_path, "blocked")
+
+
+def test_an_open_gate_is_refused_with_a_list_of_links(
+        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    """Pressing write too early writes nothing, focuses the list of what is missing, and keeps the entries."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    page.locator("#confirm-consent").check()
+    page.get_by_label("Maximum").fill("3")
+    page.get_by_role("button", name="Write the drafts").click()
+    expect(page.locator("#problem")).to_be_focused()
+    expect(page.locator("#problem a")).to_have_count(5)
+    expect(page.locator("#confirm-consent")).to_be_checked()
+    expect(page.get_by_label("Maximum")).to_have_value("3")
+    check_page(page, tmp_path, "open")
+    assert [] == kinds(ehr)
+
+
+def test_the_essentials_work_without_javascript(browser: Browser, site: Site, ehr: Ehr) -> None:
+    """Gate, another schedule, update and write are plain forms."""
+    context = browser.new_context(java_script_enabled=False)
+    guard(context)
+    page = context.new_page()
+    launch(page, site, ehr)
+    pass_gate(page)
+    page.get_by_label("Slow start").check()
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_label("Starting dose")).to_have_value("0.5")
+    expect(page.locator("#drawn-plan .summary")).to_contain_text("0.5 to 4.5 mg a day")
+    page.get_by_role("button", name="Write the drafts").click()
+    expect(page.get_by_text("All drafts are in the EHR.")).to_be_visible()
+    context.close()
+
+
+def test_the_whole_way_can_be_gone_with_the_keyboard(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """Tab, space and Enter reach and press everything, and the focus is always visible."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    pressed: set[str] = set()
+    wanted = {"confirm-pregnancy", "confirm-consent", "confirm-pharmacy", "last-none", "method-history", "surgery-no"}
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        name = page.evaluate("document.activeElement.id")
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none" or not name
+        if name in wanted:
+            page.keyboard.press("Space")
+            pressed.add(name)
+        elif name == "reason":
+            page.keyboard.type("Fibro")
+        elif page.evaluate("document.activeElement.hasAttribute('data-once')"):
+            page.keyboard.press("Enter")
+            break
+    assert wanted == pressed
+    expect(page.get_by_text("All drafts are in the EHR.")).to_be_visible()
+
+
+def test_another_schedule_brings_its_own_values_at_once(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """Choosing D fills its fixed dose and redraws; no page is loaded."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    page.get_by_label("Painful diabetic neuropathy").check()
+    expect(page.get_by_label("Starting dose")).to_have_value("2")
+    expect(page.locator("#drawn-plan .summary")).to_contain_text("Schedule D")
+    page.get_by_label("Maximum").fill("4")
+    expect(page.locator("#drawn-plan .summary")).to_contain_text("2 to 4 mg a day")
+
+
+def test_an_impossible_value_is_explained_at_once(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """15 instead of 1.5: no plan is drawn, the limit is named."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    page.get_by_label("Starting dose").fill("15")
+    expect(page.locator("#drawn-plan")).to_contain_text("Starting dose of schedule A must be between 0.5 and 1.5 mg.")
+
+
+def test_a_double_click_writes_once(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """Two presses in a hurry, with an EHR that is slow and ignores If-None-Exist."""
+    ehr.ignores_condition, ehr.write_delay = True, 0.2
+    page = context.new_page()
+    launch(page, site, ehr)
+    pass_gate(page)
+    page.get_by_role("button", name="Write the drafts").dblclick()
+    expect(page.get_by_text("All drafts are in the EHR.")).to_be_visible()
+    assert kinds(ehr) == ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
+
+
+def test_the_back_button_after_writing_leads_to_the_result(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """A finished plan cannot be written again from history."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    pass_gate(page)
+    page.get_by_role("button", name="Write the drafts").click()
+    expect(page.get_by_text("All drafts are in the EHR.")).to_be_visible()
+    page.goto(re.sub("result$", "", page.url))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Result")
+
+
+def test_an_expired_session_is_a_readable_page(
+        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    """What happened and what to do."""
+    page = context.new_page()
+    launch(page, site, ehr)
+    site.clock.move(hours=2)
+    page.get_by_role("button", name="Update").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your session has ended")
+    check_page(page, tmp_path, "expired")
+
+
+@pytest.mark.parametrize(("bend", "title"), [
+    ({"authorize_error": "access_denied"}, "Access was not granted"),
+    ({"authorize_error": "invalid_scope"}, "The EHR refused the access asked for"),
+    ({"token_error": "invalid_grant"}, "The EHR did not issue access"),
+    ({"statuses": {"Patient": 403}}, "The EHR refused to show the record"),
+    ({"statuses": {"Patient": 500}}, "The record could not be read"),
+])
+def test_each_failure_of_the_ehr_is_a_readable_accessible_page(
+        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path, bend: dict[str, object], title: str) -> None:
+    """Denied, bad scope, token error, FHIR refusal and failure."""
+    for name, value in bend.items():
+        setattr(ehr, name, value)
+    page = context.new_page()
+    launch(page, site, ehr)
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.get_by_text("What to do:")).to_be_visible()
+    check_page(page, tmp_path, "trouble")
+
+
+def test_an_unknown_ehr_is_a_readable_page(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """And nothing is sent there."""
+    page = context.new_page()
+    page.goto(f"{site.base}/smart/launch?iss=https://evil.example/fhir&launch=1")
+    expect(page.get_by_role("heading", level=1)).to_have_text("This EHR is not registered")
+    assert [] == ehr.seen
+
+
+def test_CT09_nothing_of_the_session_is_in_browser_storage_or_addresses(
+        context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """No token in local or session storage, in an address that was visited, or in a script's reach."""
+    addresses: list[str] = []
+    page = context.new_page()
+    page.on("request", lambda request: addresses.append(request.url + str(request.headers.get("referer"))))
+    launch(page, site, ehr)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Low-dose naltrexone titration")
+    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    assert '[{},{},""]' == stored
+    assert "CANARY-TOK" not in str(addresses) + page.content()
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_CT10_only_a_listed_ehr_can_frame_the_app(
+        context: BrowserContext, ehr: Ehr, tmp_path: Path, listed: bool) -> None:
+    """In the frame of a listed EHR on another site the whole launch works, cookie included; elsewhere nothing shows."""
+    outside = ehr.root.replace("127.0.0.1", "localhost")
+    origins = (outside,) if listed else ("https://another-ehr.example",)
+    with serve_site(ehr, tmp_path, frame_ancestors=origins) as site:
+        page = context.new_page()
+        page.goto(f"{outside}/panel?src={site.base}/smart/launch%3Fiss%3D{ehr.iss}%26launch%3D{ehr.new_launch('ldn-1')}")
+        frame = page.frame_locator("iframe")
+        if listed:
+            expect(frame.get_by_role("heading", level=1)).to_have_text("Low-dose naltrexone titration")
+            frame.locator("#confirm-consent").check()
+            frame.get_by_role("button", name="Update").click()
+            expect(frame.locator("#confirm-consent")).to_be_checked()
+        else:
+            page.wait_for_timeout(1_000)
+            assert "naltrexone" not in page.frames[1].content()
