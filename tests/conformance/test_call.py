@@ -245,6 +245,14 @@ def test_CR43_a_draft_without_a_medication_is_no_order_yet(service: Any, bare: d
     assert [] == cards(service, call("order-select", bare, meds=None))
 
 
+def test_CR43_a_draft_without_a_medication_hides_no_listed_order(service: Any) -> None:
+    """It is no order, so it cannot stand for the active one that has the same id."""
+    body = call(
+        "order-sign", ldn(), opioid(id="m-1", medicationCodeableConcept=None), meds=(listed(id="m-1"),)
+    )
+    assert "critical" == topics(cards(service, body))[T1]
+
+
 def test_CR43_a_draft_without_dose_or_intent_is_judged(service: Any) -> None:
     body = call("order-select", order(LDN, intent=None, dispenseRequest=None), meds=(listed(),))
     assert "critical" == topics(cards(service, body))[T1]

@@ -80,6 +80,13 @@ def test_CT06_the_other_drafts_of_such_a_call_are_judged(service: Any) -> None:
     assert {"MedicationRequest/ntx-1"} == targets(card)
 
 
+def test_CT06_somebody_elses_draft_hides_nothing_on_this_patients_list(service: Any) -> None:
+    body = call(
+        "order-sign", ldn(), opioid(id="m-1", patient="somebody-else"), meds=(listed(id="m-1"),)
+    )
+    assert "critical" == topics(cards(service, body))[T1]
+
+
 def test_CT06_somebody_elses_naltrexone_is_never_held(service: Any) -> None:
     body = call("order-sign", opioid(), meds=(listed_ldn(patient="somebody-else"),))
     assert [] == cards(service, body)
