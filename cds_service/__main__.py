@@ -96,9 +96,10 @@ def _hand_to_workers(settings: Settings, settings_file: str | None) -> None:
 
 def _say_where(settings: Settings) -> None:
     if settings.is_demo:
-        click.secho("DEMO PROFILE, NOT FOR PATIENTS: no client authentication, and no clinician has reviewed the content.",
+        click.secho("DEMO PROFILE, NOT FOR PATIENTS: no client authentication, content not clinically reviewed.",
                     err=True, fg="red", bold=True)
-    click.echo(f"Listening on http://{settings.host}:{settings.port}  discovery: {settings.base_url}/cds-services", err=True)
+    where = f"http://{settings.host}:{settings.port}"
+    click.echo(f"Listening on {where}  discovery: {settings.base_url}/cds-services", err=True)
 
 
 # --- try and explain --------------------------------------------------------------------------------------------------

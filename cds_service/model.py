@@ -178,7 +178,7 @@ class Dosage:
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """Milligrams of one ingredient per ``per_amount`` of ``per_unit`` ("unit" = tablet, capsule, film, patch, dose; "mL")."""
+    """mg of one ingredient in ``per_amount`` of ``per_unit``: "unit" (tablet, capsule, film, patch, dose) or "mL"."""
 
     mg: Decimal
     per_amount: Decimal = Decimal(1)
@@ -256,8 +256,9 @@ class Dose:
 class Order:
     """What is written, straight from FHIR, in any release: a request, statement, dispense or administration.
 
-    ``ref`` is ``Type/id`` as written ("" without id), ``target`` the same where the id is a legal one that an action may name; ``source`` the prefetch key or "context". Dates are calendar days in the
-    configured zone; ``given_at`` keeps the clock time of an administration where one was stated.
+    ``ref`` is ``Type/id`` as written ("" without id), ``target`` the same where an action may name that id; ``source``
+    is the prefetch key or "context". Dates are calendar days in the configured zone; ``given_at`` keeps the clock time
+    of an administration where one was stated.
     """
 
     ref: str
@@ -352,7 +353,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something we could not know. ``about`` is a stable word (a prefetch key, "draft", "rule"), ``why`` a stable reason."""
+    """Something we could not know. ``about`` is a stable word (a prefetch key, "draft"), ``why`` a stable reason."""
 
     about: str
     why: str

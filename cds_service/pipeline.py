@@ -94,7 +94,7 @@ def answer(body: object, service: Service, desk: Desk, now: datetime, *, client:
 def _require_orders(snapshot: Snapshot, client: Client | None) -> None:
     """412 only when nothing at all can be said; a site may ask for the literal reading of the specification (R51)."""
     if snapshot.unidentifiable:
-        raise PreconditionFailed("No order in this call can be identified: the medication is a reference that was not sent.",
+        raise PreconditionFailed("No order in this call can be identified: what it refers to was not sent.",
                                  expression=("context",))
     if client is not None and client.strict_412 and snapshot.drafts and not snapshot.list_available:
         raise PreconditionFailed("The patient's medication list was neither sent nor could it be fetched.",

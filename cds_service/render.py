@@ -1,4 +1,4 @@
-"""Finding + words -> Card, in the neutral profile that clients of CDS Hooks 1.0 to 3.0-draft understand (conformance 2.3)."""
+"""Finding + words -> Card, in the neutral profile that clients of CDS Hooks 1.0 to 3.0-draft understand."""
 
 from __future__ import annotations
 
@@ -163,7 +163,9 @@ def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, press: 
 
 def _suggestion_label(suggestion: Suggestion, press: Press) -> str:
     names = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
-    return str(press.content.shared["labels"][suggestion.code]).format_map({"opioid": " and ".join(names)})
+    labels = press.content.shared["labels"]
+    several = labels.get(f"{suggestion.code}_several") if len(suggestion.targets) > 1 else None
+    return str(several or labels[suggestion.code]).format_map({"opioid": " and ".join(names)})
 
 
 def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, service: Service,

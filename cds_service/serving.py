@@ -20,7 +20,7 @@ def run(settings: Settings, target: str = "cds_service.app:worker") -> None:
     options: dict[str, Any] = {
         "address": settings.host, "port": settings.port, "interface": Interfaces.WSGI, "factory": True,
         "workers": settings.workers, "blocking_threads": settings.threads, "respawn_failed_workers": True,
-        "log_access": False, "log_level": "warning", "websockets": False,
+        "log_access": False, "log_level": "error", "websockets": False,
         "http1_settings": HTTP1Settings(header_read_timeout=_SLOW_HEADER_MS),
         "workers_kill_timeout": 10,
     }

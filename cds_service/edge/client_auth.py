@@ -54,7 +54,7 @@ class ClientAuthentication:
     one stable word for each refusal.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that app.py wires together
+    def __init__(
         self, settings: Settings, keys: KeySource, replay: ReplayStore,
         clock: Callable[[], float] = time.time, *,
         algorithms: Sequence[str] = ALGORITHMS, on_refusal: Callable[[str], None] | None = None,
@@ -116,7 +116,7 @@ def bearer_token(authorization_headers: Sequence[str]) -> str:
     return token
 
 
-def explain_token(  # noqa: PLR0913 - as for ClientAuthentication
+def explain_token(
     token: str, settings: Settings, keys: KeySource, now: float, endpoint_urls: Sequence[str] = (), *,
     algorithms: Sequence[str] = ALGORITHMS,
 ) -> list[Rule]:

@@ -140,7 +140,7 @@ class _Shelf:
         self._asked.append(self.clock())
         try:
             keys = read_keys(read())
-        except Exception:                      # whatever a transport raises, the last good keys stay
+        except Exception:  # noqa: BLE001 - whatever a transport raises, the last good keys stay
             self._failed_at = self.clock()
         else:
             self._failed_at = None

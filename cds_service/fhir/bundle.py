@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from cds_service.fhir.values import as_dict, as_list, as_text, local_reference, resource_id, resource_ref
@@ -78,10 +79,16 @@ class Resolver:
     """Finds the resource that a reference means: contained, by fullUrl, by ``Type/id``, by ``urn:uuid``."""
 
     def __init__(self, entries: Iterable[Entry]):
-        self._known: dict[str, Json] = {}
-        for entry in entries:
+        self._entries = tuple(entries)
+
+    @cached_property
+    def _known(self) -> Mapping[str, Json]:
+        """Every name of every entry; many calls hold no reference to a drug and never ask for it."""
+        known: dict[str, Json] = {}
+        for entry in self._entries:
             for name in _names(entry):
-                self._known.setdefault(name, entry.resource)
+                known.setdefault(name, entry.resource)
+        return known
 
     def resolve(self, reference: str, within: Json) -> Json | None:
         """The resource meant by ``reference`` inside ``within``; None where it is not among what was sent."""

@@ -64,7 +64,7 @@ def _as_needed(item: Mapping[str, Any]) -> bool:
 
 
 def _read_dose(item: Mapping[str, Any]) -> tuple[Quantity | None, Quantity | None, bool]:
-    """(low, high, has a rate). R4 puts the dose in ``doseAndRate`` (a list; an object is tolerated), older ones beside it."""
+    """(low, high, has a rate). R4 keeps the dose in ``doseAndRate`` (a list, or an object), older releases beside it."""
     holders = [as_dict(d) for d in as_list(item.get("doseAndRate"))] or [item]
     holder = next((h for h in holders if "doseQuantity" in h or "doseRange" in h or "dose" in h), holders[0])
     has_rate = any(name.startswith("rate") and holder[name] for name in holder)

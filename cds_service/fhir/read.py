@@ -97,8 +97,8 @@ def _with_medication(meant: Json, concept: Concept, display: str, route: Concept
 def _ingredient(line: Json, within: Json, resolver: Resolver) -> IngredientLine:
     either = as_dict(line.get("item"))
     item = read_concept(first_present(line, "itemCodeableConcept") or either.get("concept"))
-    reference, display = read_reference(first_present(line, "itemReference")
-                                        or (either if isinstance(either.get("reference"), str) else either.get("reference")))
+    pointer = either if isinstance(either.get("reference"), str) else either.get("reference")
+    reference, display = read_reference(first_present(line, "itemReference") or pointer)
     meant = resolver.resolve(reference, within) if reference else None
     if meant is not None:
         item = read_concept(first_present(meant, "code"))
@@ -237,8 +237,11 @@ def _referenced_reason(item: Json, within: Json, resolver: Resolver) -> Iterator
 def belongs_to_other(resource: Json, patient_id: str) -> bool:
     """True only where the subject names a patient and it is another one."""
     reference, _ = read_reference(first_present(resource, "subject", "patient"))
+    own = f"Patient/{patient_id}"
+    if not patient_id or reference == own:
+        return False
     local = local_reference(reference)
-    return bool(patient_id) and local.startswith("Patient/") and local != f"Patient/{patient_id}"
+    return local.startswith("Patient/") and local != own
 
 
 def condition_counts(resource: Json) -> bool:

@@ -16,6 +16,7 @@ _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
 _LEGAL_ID = re.compile(r"(?!\.+$)[A-Za-z0-9\-._]{1,64}")   # FHIR's own, and the underscore that some EHRs use
+_NO_CONCEPT = Concept()
 _DAYS_PER = {
     "d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 30, "month": 30, "months": 30,
     "a": 365, "y": 365, "year": 365, "years": 365,
@@ -55,7 +56,7 @@ def as_code(value: object) -> str:
     """A code as written, lower case; a Coding or CodeableConcept in its place gives its first code."""
     if isinstance(value, str):
         return value.strip().lower()
-    return next((c.code.lower() for c in read_concept(value).codings if c.code), "")
+    return next((c.code.lower() for c in read_concept(value).codings if c.code), "") if value else ""
 
 
 def read_coding(value: object) -> Coding | None:
@@ -70,10 +71,12 @@ def read_coding(value: object) -> Coding | None:
 
 def read_concept(value: object) -> Concept:
     """A CodeableConcept; a bare Coding, a list of one and a plain string are understood as well."""
+    if not value:
+        return _NO_CONCEPT
     if isinstance(value, str):
         return Concept(text=value)
     if isinstance(value, list):
-        value = value[0] if value else None
+        value = value[0]
     member = as_dict(value)
     codings = tuple(c for c in map(read_coding, as_list(member.get("coding"))) if c)
     if not codings and "code" in member and not isinstance(member.get("code"), dict):
@@ -139,6 +142,8 @@ def add_days(day: date, days: Decimal) -> date:
 
 def read_reference(value: object) -> tuple[str, str]:
     """(reference, display) of a Reference; a plain string is taken as the reference itself."""
+    if not value:
+        return "", ""
     if isinstance(value, str):
         return value.strip(), ""
     member = as_dict(value)

@@ -14,7 +14,7 @@ from cds_service.model import Gap, Release
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One key's data. ``state`` is answered | null | failed | partial; ``why`` is a stable word for a state that is no answer."""
+    """One key's data. ``state`` is answered | null | failed | partial; ``why`` is a stable word where it is no answer."""
 
     key: str
     state: str

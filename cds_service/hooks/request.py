@@ -50,7 +50,8 @@ def decode(body: object, service: Service) -> HookRequest:
         raise BadRequest("This service does not serve that hook.", expression=("hook",))
     return HookRequest(
         service=service, hook=hook, hook_instance=instance,
-        patient_id=_patient_id(context, body), encounter_id=_bare_id(context.get("encounterId"), "Encounter", "context.encounterId"),
+        patient_id=_patient_id(context, body),
+        encounter_id=_bare_id(context.get("encounterId"), "Encounter", "context.encounterId"),
         orders=_orders(context), selections=_selections(context, hook, service),
         prefetch=as_dict(body.get("prefetch")),
         fhir_server=as_text(body.get("fhirServer")), fhir_authorization=as_dict(body.get("fhirAuthorization")),

@@ -25,8 +25,8 @@ from cds_service.rules.pairs import LONG_ACTING, MOUD, Pair, find_pairs
 
 TOPIC = "naltrexone-opioid-interaction"
 _OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})
-_LINES = ("acute", "hospice", "found", "all_opioids", "which_draft", "micro", "why_start", "why_block", "wait_sa", "wait_la",
-          "xr", "stale", "held", "do_start", "do_block", "moud", "tol", "cough", "periph", "src")
+_LINES = ("acute", "hospice", "found", "all_opioids", "which_draft", "micro", "why_start", "why_block", "wait_sa",
+          "wait_la", "xr", "stale", "held", "do_start", "do_block", "moud", "tol", "cough", "periph", "src")
 
 
 def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Finding]:
@@ -36,11 +36,11 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
         return
     worst = pairs[0]
     serious = tuple(p for p in pairs if p.severity >= Severity.WARNING)
-    said = serious or pairs
     yield Finding(
-        TOPIC, worst.severity, situation(worst), lines=_lines(said, snapshot), facts=_facts(worst, said),
+        TOPIC, worst.severity, situation(worst), lines=_lines(serious or pairs, pairs, snapshot),
+        facts=_facts(worst, pairs),
         suggestions=_suggestions(serious, snapshot) if serious else (), overrides=worst.severity >= Severity.WARNING,
-        found=_found(said), about=_drafts(said, snapshot), trace=tuple(map(_explain, pairs)))
+        found=_found(pairs), about=_drafts(serious or pairs, snapshot), trace=tuple(map(_explain, pairs)))
 
 
 def concerns(pair_finding: Finding, draft: Draft) -> bool:
@@ -70,11 +70,11 @@ def _is_depot(pair: Pair) -> bool:
     return pair.naltrexone.naltrexone is not None and pair.naltrexone.naltrexone.role is Role.NTX_XR
 
 
-def _lines(pairs: tuple[Pair, ...], snapshot: Snapshot) -> tuple[str, ...]:
+def _lines(pairs: tuple[Pair, ...], everything: tuple[Pair, ...], snapshot: Snapshot) -> tuple[str, ...]:
     wanted = {line for pair in pairs for line in _lines_of(pair)} | {"src"}
-    if any(pair.listed for pair in pairs):
+    if any(pair.listed for pair in everything):
         wanted.add("found")
-    if len(_ingredients(pairs)) > 1:
+    if len(_ingredients(everything)) > 1:
         wanted.add("all_opioids")
     if _several_drafts(snapshot):
         wanted.add("which_draft")
@@ -132,7 +132,8 @@ def _facts(worst: Pair, pairs: tuple[Pair, ...]) -> dict[str, str]:
 
 
 def _ago(days: int | None) -> str:
-    return "on an unknown date" if days is None else "today" if days == 0 else "1 day ago" if days == 1 else f"{days} days ago"
+    named = {None: "on an unknown date", 0: "today", 1: "1 day ago"}
+    return named.get(days) or f"{days} days ago"
 
 
 def _ingredients(pairs: tuple[Pair, ...]) -> tuple[str, ...]:

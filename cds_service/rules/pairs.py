@@ -159,10 +159,18 @@ def _oral_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Sev
     days = exposure.days if exposure.days is not None else 0
     if days < limits["oral_hold_days"]:
         return _WARNING, False
-    # A dose that could not be read may have been a labelled one: unknown never lowers the indicator.
-    labelled = exposure.medication.band in {Band.LABELLED, Band.SUPRA, Band.UNKNOWN}
-    notice = labelled and days < limits["tolerance_notice_days"]["labelled_below"]
+    notice = _is_labelled(exposure.medication, limits) and days < limits["tolerance_notice_days"]["labelled_below"]
     return (_INFO if notice else _NONE), notice
+
+
+def _is_labelled(naltrexone: Medication, limits: Mapping[str, Any]) -> bool:
+    """A labelled dose; where the dose could not be read, a product of labelled strength: unknown never lowers."""
+    if naltrexone.band is not Band.UNKNOWN:
+        return naltrexone.band in {Band.LABELLED, Band.SUPRA}
+    component = naltrexone.naltrexone
+    strength = component.strength if component else None
+    return strength is not None and strength.per_unit == "unit" \
+        and strength.mg / strength.per_amount >= limits["dose_bands"]["labelled_from"]
 
 
 def _depot_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Severity, bool]:

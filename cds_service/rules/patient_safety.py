@@ -1,4 +1,4 @@
-"""naltrexone-patient-safety: the patient's own conditions that speak against naltrexone or ask for care (specification 2.11)."""
+"""naltrexone-patient-safety: the patient's own conditions that speak against naltrexone or ask for care (2.11)."""
 
 from __future__ import annotations
 

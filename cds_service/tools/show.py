@@ -23,7 +23,7 @@ def show_cards(response: dict[str, Any], console: Console) -> None:
         colour = _COLOUR.get(card["indicator"], "white")
         parts: list[Any] = [Text(card["summary"], style=f"bold {colour}"), Markdown(card.get("detail", ""))]
         parts += [_button(s) for s in card.get("suggestions", [])]
-        parts += [Text(f"  -> {link['label']}  ({link['type']}) {link['url']}", style="dim") for link in card.get("links", [])]
+        parts += [Text(f"  -> {k['label']}  ({k['type']}) {k['url']}", style="dim") for k in card.get("links", [])]
         if reasons := card.get("overrideReasons"):
             parts.append(Text("  Dismiss because: " + " | ".join(r["display"] for r in reasons), style="dim"))
         title = f"{card['indicator'].upper()}  {card['source']['topic']['code']}"
@@ -39,7 +39,8 @@ def show_trace(trace: dict[str, Any], console: Console) -> None:
     """The sections of a trace, one table each."""
     console.print(Text(f"{trace['service']}  hook {trace['hook']}  {trace['fhir_release']}  as of {trace['as_of']}",
                        style="bold"))
-    console.print(Text(f"content {trace['versions']['content']}; terminology {trace['versions']['terminology']}", style="dim"))
+    versions = trace["versions"]
+    console.print(Text(f"content {versions['content']}; terminology {versions['terminology']}", style="dim"))
     _table(console, "Prefetch", trace["prefetch"])
     _table(console, "Read", trace["read"])
     _table(console, "Drafts", trace["drafts"])

@@ -202,14 +202,9 @@ def test_days_after_oral_naltrexone_before_an_opioid(mg: float, days: int, sever
     assert severity == indicator(answered, case, INTERACTION, release)
 
 
-UNKNOWN_NOTICE = pytest.mark.xfail(strict=True, reason=(
-    "table B gives the tolerance notice to LABELLED and SUPRA, 'else none'; the service gives it to an UNKNOWN dose "
-    "too, because removing the dose from an order must not lower its indicator"))
-
-
 @pytest.mark.parametrize(("product", "days", "severity"), [
     (CONTRAVE, 2, "warning"), (CONTRAVE, 3, "none"), (BARE_NALTREXONE, 2, "warning"),
-    pytest.param(BARE_NALTREXONE, 3, "none", marks=UNKNOWN_NOTICE)])
+    (BARE_NALTREXONE, 3, "none")])
 def test_contrave_and_an_unknown_dose_get_no_tolerance_notice(product: Product, days: int, severity: str,
                                                               answered: Answered) -> None:
     """Only LABELLED and SUPRA have the 3-13 day notice."""
@@ -336,3 +331,8 @@ def test_a_completed_statement_counts_from_its_effective_period(days: int, sever
     """Patient-reported use that ended counts like an order; R5 says it by adherence."""
     med = {**finished(OXYCODONE, days), "source": "MedicationStatement", "status": "completed"}
     assert severity == indicator(answered, situation([naltrexone()], [med]), INTERACTION, release)
+
+
+def test_a_labelled_product_without_a_dose_keeps_the_tolerance_notice(answered: Answered) -> None:
+    """Removing the dose from an order never lowers the indicator: a 50 mg tablet may have been a labelled dose."""
+    assert "info" == indicator(answered, situation([opioid()], [finished(NALTREXONE, 3)]), INTERACTION)
