@@ -3,49 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
-from pathlib import Path
 
 from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from cds_service import pipeline, titration
-from cds_service.edge.smart_oauth import SmartOauth, registrations
-from cds_service.edge.smart_record import SmartRecord
-from cds_service.edge.smart_session import SmartSessions, read_or_make_key
-from cds_service.edge.store import Store
+from cds_service import titration
 from cds_service.errors import ServiceError
 from cds_service.schedules import SCHEDULES
 from cds_service.settings import Settings
 from cds_service.web import smart_gate, smart_view
 from cds_service.web.smart_desk import Desk, HaltError, Judge, Judgement, SmartServices
-from cds_service.web.smart_judge import HookJudge
 from cds_service.web.smart_launch import add_launch
 from cds_service.web.smart_planner import add_planner
 from cds_service.web.smart_words import TROUBLES, Trouble
 
-__all__ = ["Judge", "Judgement", "SmartServices", "make_services", "make_smart"]
+__all__ = ["Judge", "Judgement", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
-KEY_FILE = "titration.key"
 _SHOWN: tuple[Callable[..., object], ...] = (      # what the templates may call
     titration.common_strength, titration.dispense, titration.most_capsules_at_once, smart_view.amount,
     smart_view.count_table, smart_view.day, smart_view.defaults, smart_view.diary_weeks, smart_view.draw_chart,
     smart_view.hint, smart_view.mg, smart_view.say_mg, smart_view.supply_words, smart_view.weekday, smart_view.when)
-
-
-def make_services(settings: Settings, store: Store, desk: pipeline.Desk, now: Callable[[], datetime]) -> SmartServices:
-    """The app's services for one worker: sessions in the store, the listed EHRs, the hooks' own judgement."""
-    listed = registrations(settings)
-    key = read_or_make_key(Path(settings.data_dir) / KEY_FILE)
-
-    def clock() -> float:
-        return now().timestamp()
-
-    return SmartServices(
-        SmartSessions(store, key, clock),
-        SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
-        SmartRecord(listed, allow_http=settings.is_demo), HookJudge(desk), now)
 
 
 def make_smart(settings: Settings, services: SmartServices) -> Blueprint:

@@ -107,6 +107,17 @@ class Gate:
         return all(p.mark in {Mark.PASSED, Mark.CONFIRMED} for p in self.points)
 
     @property
+    def passed_points(self) -> tuple[Point, ...]:
+        """What the record itself answered."""
+        return tuple(p for p in self.points if p.mark is Mark.PASSED)
+
+    @property
+    def in_reading_order(self) -> tuple[Point, ...]:
+        """What needs a person: blocked points first, then the questions, answered or not."""
+        waiting = [p for p in self.points if p.mark is not Mark.PASSED]
+        return tuple(sorted(waiting, key=lambda p: p.mark is not Mark.BLOCKED))
+
+    @property
     def open_points(self) -> tuple[Point, ...]:
         return tuple(p for p in self.points if p.mark in {Mark.ASK, Mark.BLOCKED})
 

@@ -203,11 +203,11 @@ def supply_words(supply: Supply) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CountRow:
-    """One way to make it up, with the amount for each fill length; ``most`` capsules in the largest dose."""
+    """One way to make it up, with what is dispensed for each fill length, product by product."""
 
     form: Form
     name: str
-    cells: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
 
 
 def count_table(plan: Plan) -> tuple[CountRow, ...]:
@@ -216,7 +216,7 @@ def count_table(plan: Plan) -> tuple[CountRow, ...]:
     names = {Form.ONE_STRENGTH: f"{mg(strength)} mg capsules only", Form.EACH_STRENGTH: "One capsule per dose",
              Form.SOLUTION: "1 mg/mL solution"}
     return tuple(CountRow(form, names[form], tuple(
-        " + ".join(supply_words(s) for s in dispense(plan, form, days)) for days in FILL_DAYS)) for form in Form)
+        tuple(supply_words(s) for s in dispense(plan, form, days)) for days in FILL_DAYS)) for form in Form)
 
 
 @dataclass(frozen=True, slots=True)

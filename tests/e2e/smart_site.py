@@ -1,4 +1,4 @@
-"""The titration app on its own, for tests: the real routes, store, rules and terminology, with a movable clock."""
+"""The whole service, for tests of the titration app: real routes, store, rules and terminology, a movable clock."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from flask import Flask
 from werkzeug.serving import make_server
 
 from cds_service import content, terminology
-from cds_service.edge.store import open_store
+from cds_service.app import create_app
 from cds_service.pipeline import Desk
 from cds_service.settings import Settings, Smart
-from cds_service.web import wire
-from cds_service.web.smart import make_services, make_smart
 from tests.e2e.oauth_server import Ehr, Quiet
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -70,6 +68,12 @@ class Site:
     def base(self) -> str:
         return self.settings.base_url
 
+    def close(self) -> None:
+        """Give back what the worker opened."""
+        parts = self.app.extensions["naltrexone_cds"]
+        parts.audit.close()
+        parts.store.close()
+
 
 def make_site(ehr: Ehr | None, folder: Path, *, base: str = "http://127.0.0.1:1", clock: Clock | None = None,
               frame_ancestors: tuple[str, ...] = (), **registration: str) -> Site:
@@ -77,12 +81,7 @@ def make_site(ehr: Ehr | None, folder: Path, *, base: str = "http://127.0.0.1:1"
     issuers = {ehr.iss: {"client_id": ehr.client_id, **registration}} if ehr else {}
     settings = Settings(public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors))
     clock = clock or Clock()
-    store = open_store(f"sqlite:///{folder / 'store.sqlite3'}")
-    app = Flask("cds_service", static_folder=None)
-    wire.install(app, settings)
-    app.register_blueprint(make_smart(settings, make_services(settings, store, desk(), clock)), url_prefix="/smart")
-    app.extensions["store"] = store
-    return Site(app, clock, settings)
+    return Site(create_app(settings, clock), clock, settings)
 
 
 @contextlib.contextmanager
@@ -101,4 +100,4 @@ def serve_site(ehr: Ehr | None, folder: Path, **options: Any) -> Iterator[Site]:
         server.shutdown()
         server.server_close()
         thread.join()
-        site.app.extensions["store"].close()
+        site.close()

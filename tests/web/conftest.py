@@ -22,7 +22,7 @@ def ehr() -> Iterator[Ehr]:
 def site(ehr: Ehr, tmp_path: Path) -> Iterator[Site]:
     made = make_site(ehr, tmp_path)
     yield made
-    made.app.extensions["store"].close()
+    made.close()
 
 
 @pytest.fixture

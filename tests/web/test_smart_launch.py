@@ -223,7 +223,7 @@ def test_CT09_the_token_is_encrypted_at_rest(client: FlaskClient, ehr: Ehr, tmp_
     stored = b"".join(file.read_bytes() for file in tmp_path.glob("store*"))
     assert b"smart_session" in stored
     assert not [canary for canary in (b"CANARY", b"ldn-1", handle.encode()) if canary in stored]
-    assert 0o600 == (tmp_path / "titration.key").stat().st_mode & 0o777
+    assert 0o600 == (tmp_path / "smart.key").stat().st_mode & 0o777
 
 
 def test_CT09_the_cookie_is_host_bound_secure_and_out_of_reach_of_scripts(client: FlaskClient, ehr: Ehr) -> None:
@@ -239,7 +239,7 @@ def test_CT09_an_embedded_app_has_a_cookie_that_works_in_the_ehrs_frame(ehr: Ehr
     site = make_site(ehr, tmp_path, frame_ancestors=("https://ehr.test",))
     cookie = start(site.app.test_client(), ehr, "x").headers["Set-Cookie"]
     assert {"SameSite=None", "Partitioned", "Secure"} <= set(cookie.split("; "))
-    site.app.extensions["store"].close()
+    site.close()
 
 
 @pytest.mark.parametrize("path", ["/smart/launch", "/smart/launch?iss=http://evil.test", "/smart/callback",
@@ -260,7 +260,7 @@ def test_CT10_only_listed_ehrs_may_frame_the_app(ehr: Ehr, tmp_path: Path) -> No
     site = make_site(ehr, tmp_path, frame_ancestors=("https://ehr.test", "https://b.test"))
     policy = site.app.test_client().get("/smart/launch").headers["Content-Security-Policy"]
     assert policy.endswith("frame-ancestors 'self' https://ehr.test https://b.test")
-    site.app.extensions["store"].close()
+    site.close()
 
 
 def test_CT12_pages_are_never_cached(client: FlaskClient, ehr: Ehr) -> None:
@@ -312,7 +312,7 @@ def test_a_confidential_client_sends_its_secret_by_basic_authentication(tmp_path
         site = make_site(ehr, tmp_path, auth="client_secret", secret_file=str(tmp_path / "secret"))
         assert open_app(site.app.test_client(), ehr).startswith("/smart/s/")
         assert "CANARY-SECRET" not in str([seen.form for seen in ehr.seen])
-        site.app.extensions["store"].close()
+        site.close()
 
 
 def test_a_confidential_client_signs_an_assertion_with_its_key(tmp_path: Path) -> None:
@@ -327,7 +327,7 @@ def test_a_confidential_client_signs_an_assertion_with_its_key(tmp_path: Path) -
         assert open_app(client, ehr).startswith("/smart/s/")
         (published,) = client.get("/smart/jwks.json").get_json()["keys"]
         assert ("ES384", "sig", False) == (published["alg"], published["use"], "d" in published)
-        site.app.extensions["store"].close()
+        site.close()
 
 
 def test_a_wrong_secret_is_a_readable_page(tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_a_wrong_secret_is_a_readable_page(tmp_path: Path) -> None:
         client = site.app.test_client()
         answer = client.get(sign_in(start(client, ehr, ehr.new_launch("ldn-1")).headers["Location"]))
         assert TROUBLES["invalid_client"].title in words(answer)
-        site.app.extensions["store"].close()
+        site.close()
 
 
 def test_a_missing_secret_file_is_a_readable_page_not_a_fault(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_a_missing_secret_file_is_a_readable_page_not_a_fault(tmp_path: Path) ->
         client = site.app.test_client()
         answer = client.get(sign_in(start(client, ehr, ehr.new_launch("ldn-1")).headers["Location"]))
         assert (502, True) == (answer.status_code, TROUBLES["token-error"].title in words(answer))
-        site.app.extensions["store"].close()
+        site.close()
 
 
 def test_an_ehr_without_an_authorization_server_is_a_readable_page(client: FlaskClient, ehr: Ehr) -> None:
@@ -373,4 +373,4 @@ def test_the_page_without_any_registered_ehr_says_so(tmp_path: Path) -> None:
     """The demo profile has no EHR."""
     site = make_site(None, tmp_path, clock=Clock())
     assert "No EHR is registered" in words(site.app.test_client().get("/smart/launch"))
-    site.app.extensions["store"].close()
+    site.close()
