@@ -67,7 +67,7 @@ def _refuse_broken_content(settings: Settings) -> None:
     from cds_service.edge.store import StoreError, open_store  # noqa: PLC0415
     try:
         content.load(settings.content_overlay)
-        terminology.load()
+        terminology.load(settings.terminology_dir)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         open_store(settings.database).close()
     except content.ContentError as error:
@@ -157,7 +157,7 @@ def _service_for(body: Any, service_id: str | None) -> Service:
 def _judge(body: Any, service: Service, as_of: str | None) -> tuple[Any, Any]:
     from cds_service import content, pipeline, terminology  # noqa: PLC0415
     settings = _load(os.environ.get(configuration.FILE_VARIABLE))
-    desk = pipeline.Desk(terminology.load(), content.load(settings.content_overlay), settings.zone, settings.base_url,
+    desk = pipeline.Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone, settings.base_url,
                          lambda: str(uuid.uuid4()))
     try:
         return pipeline.answer(body, service, desk, _moment(as_of)), desk
@@ -198,7 +198,7 @@ def check(fixtures: Path | None, settings_file: str | None) -> None:
     from cds_service.tools import check as checks  # noqa: PLC0415
     settings = _load(settings_file)
     here = Path.cwd() / "fhir_fixtures"
-    found = checks.run(settings.content_overlay, fixtures or (here if here.is_dir() else None))
+    found = checks.run(settings.content_overlay, settings.terminology_dir, fixtures or (here if here.is_dir() else None))
     for line in found.checked:
         click.echo(f"ok    {line}")
     click.echo("ok    settings " + json.dumps(configuration.redacted(settings)))

@@ -85,6 +85,7 @@ class Settings:
     trusted_proxy: bool = False                # believe X-Forwarded-* of exactly one proxy
     cors_origins: tuple[str, ...] = ()
     content_overlay: str = ""                  # a folder of cards/ files that replace ours
+    terminology_dir: str = ""                  # drug tables made by ``terminology build``; "" = the packaged ones
     threads: int = 32
     workers: int = 1
     clients: tuple[Client, ...] = ()

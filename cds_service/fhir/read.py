@@ -60,7 +60,7 @@ def read_drug(resource: Json, resolver: Resolver) -> Drug:
 
 def has_unread_reference(resource: Json, resolver: Resolver) -> str:
     """The ``Medication/id`` that an order refers to and that was not sent; "" where nothing is missing."""
-    _, reference, _ = _medication_choice(resource)
+    reference, _ = _medication_reference(resource)
     if not reference or resolver.resolve(reference, resource) is not None:
         return ""
     local = local_reference(reference)
@@ -73,12 +73,18 @@ def _medication_choice(resource: Json) -> tuple[Concept, str, str]:
     concept = read_concept(first_present(resource, "medicationCodeableConcept") or either.get("concept")
                            or (either if "coding" in either or "text" in either else None)
                            or as_text(resource.get("medication")))
+    return concept, *_medication_reference(resource)
+
+
+def _medication_reference(resource: Json) -> tuple[str, str]:
+    """(reference, display) of a drug that stands elsewhere; ("", "") where the order names it itself."""
+    either = as_dict(resource.get("medication"))
     reference, display = read_reference(first_present(resource, "medicationReference")
-                                        or (either if "reference" in either and isinstance(either["reference"], str)
+                                        or (either if isinstance(either.get("reference"), str)
                                             else either.get("reference")))
     if not display and "display" in either:
         display = as_text(either.get("display"))
-    return concept, reference, display
+    return reference, display
 
 
 def _with_medication(meant: Json, concept: Concept, display: str, route: Concept, resolver: Resolver) -> Drug:
@@ -182,8 +188,8 @@ def _refills(request: Json) -> int:
 
 
 def _period(resource: Json) -> Json:
-    return as_dict(first_present(resource, "effectivePeriod", "effectiveTimePeriod", "occurencePeriod",
-                                 "occurrencePeriod"))
+    return as_dict(first_present(resource, "effectivePeriod", "effectiveTimePeriod", "effectiveDosePeriod",
+                                 "occurencePeriod", "occurrencePeriod"))
 
 
 def _latest(period: Json) -> Any:

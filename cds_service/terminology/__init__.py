@@ -60,11 +60,12 @@ def _length(concept: Concept) -> int:
     return size
 
 
-def load(directory: Path | None = None) -> Terminology:
+def load(directory: Path | str | None = None) -> Terminology:
     """The packaged tables, or those of ``directory`` as ``build`` writes them.
 
     Raises OSError, ValueError or KeyError where a table cannot be read.
     """
+    directory = Path(directory) if directory else None
     tables, conditions = read_tables(directory), read_conditions(directory)
     return Terminology(
         tables, conditions,

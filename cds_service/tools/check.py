@@ -23,11 +23,11 @@ class Findings:
     faults: list[str] = field(default_factory=list)
 
 
-def run(overlay: str = "", fixtures: Path | None = None) -> Findings:
-    """Check everything; ``fixtures`` is a folder of FHIR resources and hook calls."""
+def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Findings:
+    """Check everything; ``tables`` is a folder of drug tables, ``fixtures`` one of FHIR resources and hook calls."""
     found = Findings()
     _check_content(found, overlay)
-    _check_terminology(found)
+    _check_terminology(found, tables)
     if fixtures is not None and fixtures.is_dir():
         _check_fixtures(found, fixtures)
     return found
@@ -50,8 +50,12 @@ def _check_content(found: Findings, overlay: str) -> None:
         found.checked.append("content is not yet reviewed by a clinician (reviewed_by: null)")
 
 
-def _check_terminology(found: Findings) -> None:
-    loaded = terminology.load()
+def _check_terminology(found: Findings, tables: str) -> None:
+    try:
+        loaded = terminology.load(tables)
+    except (OSError, ValueError, KeyError) as error:
+        found.faults.append(f"terminology: cannot be read ({type(error).__name__})")
+        return
     counts = loaded.counts()
     found.checked.append(f"terminology {loaded.version}")
     found.checked.append("recognition: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items()))
