@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flask import Flask
+from cryptography.fernet import Fernet
+from flask import Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -101,7 +102,7 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     for alarm in store.alarms:
         log.error("store-alarm", alarm=alarm)
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
-    keys = JwksCache(_jwks_get(settings))
+    keys = JwksCache(jwks_getter(settings))
     return Parts(
         desk=Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone, settings.base_url,
                   lambda: str(uuid.uuid4())),
@@ -120,10 +121,10 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
     seen = replay.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
                              on_failure=lambda: log.error("replay-store-unavailable"))
     return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
-                                on_refusal=lambda why: log.warning("refused", why=why))
+                                on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
 
 
-def _jwks_get(settings: Settings) -> Callable[[str], bytes]:
+def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
     """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
     listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
     outbound = Outbound(listed, settings.is_demo, 256_000)
@@ -154,10 +155,19 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
 
     listed = registrations(settings)
     return SmartServices(
-        sessions=SmartSessions(parts.store, read_or_make_key(Path(settings.data_dir) / "smart.key"), clock),
+        sessions=SmartSessions(parts.store, _smart_key(Path(settings.data_dir) / "smart.key", parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
         judge=HookJudge(parts.desk), now=now)
+
+
+def _smart_key(file: Path, log: Any) -> bytes:
+    """The key of the app's sessions. A full or read-only disk must not cost a card: then the key lives with this worker."""
+    try:
+        return read_or_make_key(file)
+    except OSError as error:
+        log.error("smart-key-unavailable", why=type(error).__name__)
+        return Fernet.generate_key()
 
 
 def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:

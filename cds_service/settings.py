@@ -183,6 +183,8 @@ def _client_complaints(client: Client, demo: bool) -> list[str]:
     found = []
     if not client.issuer:
         found.append(f"{who}: issuer is missing")
+    if not demo and client.issuer.rstrip("/") == SANDBOX_ORIGINS[0]:
+        found.append(f"{who}: the sandbox's private key is public, so the production profile does not take it as a client")
     if client.jwks_url and client.jwks_file:
         found.append(f"{who}: give jwks_url or jwks_file, not both")
     if not demo and not (client.jwks_url or client.jwks_file or client.jku):
@@ -220,7 +222,8 @@ def redacted(settings: Settings) -> dict[str, Any]:
     if settings.database_url:
         parts = urlsplit(settings.database_url)
         host = parts.hostname or ""
-        shown["database_url"] = f"{parts.scheme}://***@{host}{parts.path}" if parts.password else settings.database_url
+        secret = parts.password or "password" in parts.query
+        shown["database_url"] = f"{parts.scheme}://***@{host}{parts.path}" if secret else settings.database_url
     shown["smart"]["issuers"] = {iss: {k: ("***" if "secret" in k else v) for k, v in conf.items()}
                                  for iss, conf in settings.smart.issuers.items()}
     return shown

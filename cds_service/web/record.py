@@ -86,6 +86,8 @@ class Recorder:
         outcome: Outcome | None = g.get("outcome")
         line: dict[str, Any] = {"request_id": g.request_id, "service": g.get("service", ""), "status": status,
                                 "ms": _elapsed_ms()}
+        if caller := g.get("caller"):
+            line["client"] = caller.client.name or caller.client.issuer
         if fault := g.get("fault"):
             line["fault"] = fault
         if outcome is not None:
