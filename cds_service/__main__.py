@@ -20,6 +20,7 @@ from cds_service import settings as configuration
 from cds_service.errors import ServiceError
 from cds_service.hooks.services import SERVICES, Service
 from cds_service.settings import Settings, SettingsError
+from cds_service.tools import commands
 
 _BY_HOOK = {service.hook: service for service in SERVICES.values()}
 _settings_option = click.option("--settings", "settings_file", type=click.Path(dir_okay=False),
@@ -227,6 +228,10 @@ def build(rrf: Path, out: Path | None) -> None:
     except BuildError as error:
         _stop(f"refused, the old tables stay: {error}")
     click.echo(str(report))
+
+
+for _group in (commands.doctor, commands.feedback, commands.audit):
+    main.add_command(_group)
 
 
 if __name__ == "__main__":

@@ -104,8 +104,8 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
     keys = JwksCache(jwks_getter(settings))
     return Parts(
-        desk=Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone, settings.base_url,
-                  lambda: str(uuid.uuid4())),
+        desk=Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
+                  settings.base_url, lambda: str(uuid.uuid4())),
         store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
                               make=not settings.audit_key_file),
