@@ -34,7 +34,7 @@ def doctor() -> None:
 
 
 @doctor.command(name="jwt")
-@click.argument("file", type=click.File("r"))
+@click.argument("file", type=click.File("r", errors="replace"))
 @click.option("--endpoint", "endpoints", multiple=True, help="URL that was called; default: every URL of this service.")
 @_settings
 def explain_jwt(file: Iterable[str], endpoints: Sequence[str], settings_file: str | None) -> None:
