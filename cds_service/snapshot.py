@@ -59,11 +59,16 @@ class _Context:
 
     drafts: list[Draft] = field(default_factory=list)
     stopped: list[Medication] = field(default_factory=list)
-    masked: set[str] = field(default_factory=set)
+    masked: dict[str, frozenset[str] | None] = field(default_factory=dict)
     seen: int = 0
     unidentified: int = 0
     foreign_naltrexone: bool = False
     gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def mask(self, resource: Json, recognition: Recognition | None = None) -> None:
+        """This order stands for its copy on the list: one never given for whatever it names, others for the same drug."""
+        if ref := resource_ref(resource):
+            self.masked[ref] = None if recognition is None else _ingredients(recognition)
 
 
 def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Snapshot:
@@ -175,13 +180,14 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
             _note_unidentified(context, "resource-type")
         return
     status = as_code(resource.get("status"))
-    if ref := resource_ref(resource):
-        context.masked.add(ref)
-    if status in _NEVER or resource.get("doNotPerform") is True or as_code(resource.get("intent")) == "option" \
-            or not read.names_medication(resource):
+    foreign = read.belongs_to_other(resource, request.patient_id)
+    if (status in _NEVER or resource.get("doNotPerform") is True) and not foreign:
+        context.mask(resource)
+        return
+    if as_code(resource.get("intent")) == "option" or not read.names_medication(resource):
         return
     drug, recognition = reader.recognise(resource)
-    if read.belongs_to_other(resource, request.patient_id):
+    if foreign:
         context.gaps["draft", "other-patient"] += 1
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
         return
@@ -189,6 +195,7 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
     if not recognition.identified:
         _note_unidentified(context, "not-identified", counted=True)
         return
+    context.mask(resource, recognition)
     if recognition.conflict:
         context.gaps["draft", "code-and-text-disagree"] += 1
     if not recognition.components:
@@ -234,7 +241,7 @@ def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hoo
 
 # --- the medication list ----------------------------------------------------------------------------------------------
 
-def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: set[str],
+def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: Mapping[str, frozenset[str] | None],
                  reader: _Reader) -> tuple[list[Medication], Counter[tuple[str, str]]]:
     """Naltrexone and opioids on the list, in the order sent, and a count of everything that could not be judged."""
     found: list[Medication] = []
@@ -246,12 +253,14 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: s
             if might_be_order(resource):
                 gaps["medicine", "resource-type"] += 1
             continue
-        if resource_ref(resource) in masked or standing_of(resource, kind) is Standing.EXCLUDED:
+        if standing_of(resource, kind) is Standing.EXCLUDED:
             continue
         if read.belongs_to_other(resource, patient_id):
             gaps["medicine", "other-patient"] += 1
             continue
         drug, recognition = reader.recognise(resource)
+        if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
+            continue
         if not recognition.identified:
             gaps["medicine", "not-identified"] += 1
         if recognition.conflict:
@@ -259,6 +268,10 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: s
         if recognition.components:
             found.append(reader.understand(resource, drug, recognition, source))
     return found, gaps
+
+
+def _ingredients(recognition: Recognition) -> frozenset[str]:
+    return frozenset(c.ingredient for c in recognition.components)
 
 
 def _expose(medications: list[Medication], stopped: list[Medication], clock: timeline.Clock,

@@ -38,15 +38,18 @@ class Record:
         return key in self.answers and self.answers[key].complete
 
     def entries(self) -> list[tuple[str, Entry]]:
-        """(key, entry) for every resource once: the same ``Type/id`` under several keys counts once, our keys first."""
-        seen: set[str] = set()
+        """(key, entry) for every resource once, our keys first: the same resource under several keys counts once.
+
+        Two that share an id and differ are both kept: which of them is right cannot be told.
+        """
+        seen: dict[str, Entry] = {}
         found = []
         for key in sorted(self.answers, key=lambda k: (k not in PREFETCH_KEYS, k)):
             for entry in self.answers[key].entries:
                 ref = resource_ref(entry.resource)
-                if ref and ref in seen:
+                if ref and ref in seen and seen[ref].resource == entry.resource:
                     continue
-                seen.add(ref)
+                seen.setdefault(ref, entry)
                 found.append((key, entry))
         return found
 
