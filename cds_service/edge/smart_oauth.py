@@ -112,9 +112,9 @@ class SmartOauth:
 
     def authorization_url(self, registration: Registration, endpoints: Endpoints, *, state: str,
                           verifier: str, launch: str) -> str:
-        """The address to send the browser to; ``launch`` "" asks the EHR for a patient (standalone)."""
+        """The address to send the browser to; ``launch`` "" is a standalone launch."""
         session = OAuth2Session(registration.client_id, redirect_uri=self.redirect_uri,
-                                code_challenge_method="S256", scope=_scopes(registration, endpoints, launch))
+                                code_challenge_method="S256", scope=scopes(registration, endpoints, launch))
         extra = {"launch": launch} if launch else {}
         url, _ = session.create_authorization_url(
             endpoints.authorize, state=state, code_verifier=verifier, aud=registration.iss, **extra)
@@ -235,8 +235,11 @@ class _GuardedAdapter(BaseAdapter):
         """Nothing is kept open."""
 
 
-def _scopes(registration: Registration, endpoints: Endpoints, launch: str) -> str:
-    """The configured scopes, or the least that the app needs, in the notation the server knows."""
+def scopes(registration: Registration, endpoints: Endpoints, launch: str) -> str:
+    """The configured scopes, or the least that the app needs, in the notation the server knows.
+
+    ``launch`` "" asks the EHR for a patient.
+    """
     context = "launch" if launch else "launch/patient"
     if registration.scopes:
         asked = [s for s in registration.scopes.split() if s not in {"launch", "launch/patient"}]

@@ -13,7 +13,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from cds_service.edge.smart_oauth import OauthFailedError, Registration, Token
+from cds_service.edge.smart_oauth import OauthFailedError, Registration, Token, scopes
 from cds_service.edge.smart_session import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret
 from cds_service.model import Band
 from cds_service.titration import draw, propose
@@ -63,6 +63,7 @@ def _start(desk: Desk) -> Response:
     verifier = secrets.token_urlsafe(48)
     state = desk.services.sessions.begin(PENDING, browser, {
         "iss": registration.iss, "token_url": endpoints.token, "issuer": endpoints.issuer, "verifier": verifier,
+        "scope": scopes(registration, endpoints, launch),
     }, PENDING_SECONDS)
     response = redirect(oauth.authorization_url(registration, endpoints, state=state, verifier=verifier,
                                                 launch=launch), 302)
@@ -121,7 +122,8 @@ def _open(desk: Desk, pending: Mapping[str, Any], token: Token, context: Mapping
     """A session for one patient, under a fresh secret of the browser's where it has no other session yet."""
     browser = desk.browser()
     banner = token.context.get("need_patient_banner", True) is not False
-    kept = Token(token.access, token.expires_at, token.scope, token.patient, token.refresh)
+    granted = token.scope or pending["scope"]      # left out where it is what was asked for (RFC 6749, 5.1)
+    kept = Token(token.access, token.expires_at, granted, token.patient, token.refresh)
     handle = desk.services.sessions.begin(OPEN, browser, {
         "iss": pending["iss"], "token_url": pending["token_url"], "token": asdict(kept), "context": dict(context),
         "banner": banner, "key": str(uuid.uuid4()),

@@ -175,7 +175,14 @@ def _drafted(desk: Desk, visit: Visit, fields: Fields | None, release: Release |
     if not wish.is_plan:
         wish = first_wish(today, None)
     built = orders(_to_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else Release.R4)
-    return {**built[0].resource, "id": "titration-draft"}
+    draft = {**built[0].resource, "id": "titration-draft"}
+    return _as_dstu2(draft) if release is Release.DSTU2 else draft
+
+
+def _as_dstu2(draft: Json) -> Json:
+    """Enough of a MedicationOrder to be judged beside a DSTU2 record; none is ever written."""
+    return {"resourceType": "MedicationOrder", "id": draft["id"], "status": "draft", "patient": draft["subject"],
+            "dateWritten": draft["authoredOn"], "medicationCodeableConcept": draft["medicationCodeableConcept"]}
 
 
 def _to_drafts(desk: Desk, visit: Visit, wish: Wish, answers: Answers) -> PlanDraft:

@@ -61,6 +61,7 @@ class Ehr:
     token_error: str = ""
     token_status: int = 400
     drop_scopes: tuple[str, ...] = ()          # asked for, but not granted
+    tells_scope: bool = True                   # False: the token response leaves the scope out
     expires_in: int = 3600
     offers_refresh: bool = False
     smart_one: bool = False                    # no smart-configuration: endpoints in the capability statement
@@ -215,6 +216,8 @@ def _grant(ehr: Ehr, grant: Json) -> Json:
     ehr.tokens[token] = {"until": time.time() + ehr.expires_in, "scope": grant["scope"]}
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": ehr.expires_in, "scope": grant["scope"],
               **grant["context"]}
+    if not ehr.tells_scope:
+        del answer["scope"]
     if ehr.offers_refresh:
         answer["refresh_token"] = f"CANARY-REF-{secrets.token_urlsafe(16)}"
         ehr.refreshes[answer["refresh_token"]] = grant

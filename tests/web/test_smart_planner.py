@@ -322,6 +322,22 @@ def test_a_draft_that_the_ehr_made_active_is_told_at_once(client: FlaskClient, e
     assert "All drafts are in the EHR" not in words(page)
 
 
+def test_a_scope_that_is_not_repeated_is_the_one_asked_for(client: FlaskClient, ehr: Ehr) -> None:
+    """RFC 6749 5.1: the token response may leave it out where nothing was taken away."""
+    ehr.tells_scope = False
+    write_plan(client, open_app(client, ehr))
+    assert written(ehr) == WHOLE_PLAN
+
+
+def test_the_orders_of_a_dstu2_server_are_judged(client: FlaskClient, ehr: Ehr) -> None:
+    """MedicationOrder is the medication list there: an active opioid blocks, an empty list is known to be empty."""
+    ehr.fhir_version = "1.0.2"
+    assert "No opioid found on the lists that were read" in words(client.get(open_app(client, ehr)))
+    put(ehr, {"resourceType": "MedicationOrder", "id": "o1", "status": "active", "dateWritten": "2026-11-15",
+              "patient": {"reference": "Patient/ldn-1"}, "medicationCodeableConcept": {"text": "Oxycodone 5 mg tablet"}})
+    assert "Oxycodone 5 mg tablet: short-acting opioid, active." in words(client.get(open_app(client, ehr)))
+
+
 @pytest.mark.parametrize("version", ["1.0.2", "", "6.0.0"])
 def test_an_unknown_or_old_release_is_not_written_to(client: FlaskClient, ehr: Ehr, version: str) -> None:
     """DSTU2 and what nobody knows get the file and the text."""
@@ -330,6 +346,7 @@ def test_an_unknown_or_old_release_is_not_written_to(client: FlaskClient, ehr: E
     confirmed = [*ANSWERS["confirm"], "opioids", "duplicate"]
     assert 303 == write_plan(client, plan_url, confirm=confirmed).status_code
     assert written(ehr) == []
+    assert "Nothing was written to the EHR" in words(client.get(f"{plan_url}result"))
 
 
 @pytest.mark.parametrize(("version", "member"), [("3.0.2", "medicationCodeableConcept"), ("5.0.0", "medication")])
