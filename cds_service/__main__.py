@@ -158,8 +158,8 @@ def _service_for(body: Any, service_id: str | None) -> Service:
 def _judge(body: Any, service: Service, as_of: str | None) -> tuple[Any, Any]:
     from cds_service import content, pipeline, terminology  # noqa: PLC0415
     settings = _load(os.environ.get(configuration.FILE_VARIABLE))
-    desk = pipeline.Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone, settings.base_url,
-                         lambda: str(uuid.uuid4()))
+    desk = pipeline.Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay),
+                         settings.zone, settings.base_url, lambda: str(uuid.uuid4()))
     try:
         return pipeline.answer(body, service, desk, _moment(as_of)), desk
     except ServiceError as error:

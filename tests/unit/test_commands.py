@@ -70,7 +70,8 @@ def test_explain_names_drug_role_dose_window_rule_threshold_and_source() -> None
     assert any("4.5 mg" in line for line in trace["drafts"][0]["dose"]["because"])
     assert "CURRENT" == trace["exposures"][0]["state"]
     interaction = trace["rules"][0]
-    assert ("naltrexone-opioid-interaction", "critical (ntx-draft/CURRENT)") == (interaction["rule"], interaction["verdict"])
+    assert "naltrexone-opioid-interaction" == interaction["rule"]
+    assert "critical (ntx-draft/CURRENT)" == interaction["verdict"]
     assert ["label-oral", "G1"] == interaction["thresholds"]["short_acting_days"]["sources"]
     assert {"decode", "fetch", "read", "decide", "render"} == set(trace["timings_ms"])
 

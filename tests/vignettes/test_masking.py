@@ -19,7 +19,8 @@ def indicators(answered: Any, *drafts: Any) -> list[str]:
 
 @pytest.mark.parametrize(("status", "expected"), [
     ("stopped", ["critical"]), ("completed", ["critical"]), ("cancelled", []), ("entered-in-error", [])])
-def test_a_finished_order_is_day_0_and_a_cancelled_one_was_never_given(answered: Any, status: str, expected: list[str]) -> None:
+def test_a_finished_order_is_day_0_and_a_cancelled_one_was_never_given(
+        answered: Any, status: str, expected: list[str]) -> None:
     assert expected == indicators(answered, order(OXYCODONE, id="m-1", status=status, authoredOn="2026-09-01"))
 
 
