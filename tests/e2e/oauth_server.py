@@ -74,6 +74,8 @@ class Ehr:
     keeps_status: bool = True                  # False: stores every create as active
     ignores_condition: bool = False            # False: honours If-None-Exist
     write_delay: float = 0.0
+    loses_answer: set[str] = field(default_factory=set)        # types that are stored, but answered with 502
+    refresh_patient: str = ""                  # the patient that a refreshed token names instead
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -202,6 +204,8 @@ def _token(ehr: Ehr) -> Response:
     form = request.form
     if form.get("grant_type") == "refresh_token":
         grant = ehr.refreshes.pop(form.get("refresh_token", ""), None)
+        if grant and ehr.refresh_patient:
+            grant = {**grant, "context": {**grant["context"], "patient": ehr.refresh_patient}}
     else:
         grant = ehr.codes.pop(form.get("code", ""), None)
         digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
@@ -286,6 +290,8 @@ def _create(ehr: Ehr, kind: str, scope: str) -> Response:
         if not ehr.keeps_status:
             resource["status"] = "active"
         ehr.store[kind, resource["id"]] = resource
+    if kind in ehr.loses_answer:
+        return _outcome(502)
     return _json(resource, 201, FHIR_JSON, Location=f"{ehr.iss}/{kind}/{resource['id']}/_history/1")
 
 

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ class Clock:
     """A clock that a test moves."""
 
     now: datetime = NOON
-    moved: list[timedelta] = field(default_factory=list)
 
     def __call__(self) -> datetime:
         return self.now

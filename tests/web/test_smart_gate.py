@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 
 from cds_service.edge.fhir_client import Fetched
 from cds_service.fhir.write_plan import orders
-from cds_service.model import Release
+from cds_service.model import Finding, Release
+from cds_service.rules import RULES
 from cds_service.titration import draw
 from cds_service.web.smart_gate import Answers, Gate, Mark, check
 from cds_service.web.smart_judge import HookJudge
@@ -194,6 +197,19 @@ def test_a_drug_by_reference_is_read_before_it_is_judged() -> None:
     read = {"Medication/oxy": Fetched(medication, True, "ok")}
     judgement = JUDGE(chart, read, drafted(), "pat-1", NOON)
     assert Mark.BLOCKED == mark_of(check(judgement.snapshot, judgement.verdicts, Answers()), "opioids")
+
+
+def test_a_rule_that_breaks_makes_the_verdict_unknown() -> None:
+    """A check that could not run is asked about, not passed."""
+    def broken(*_: object) -> Iterator[Finding]:
+        raise RuntimeError
+        yield
+
+    judge = HookJudge(replace(desk(), rules={**RULES, INTERACTION: broken}))
+    judgement = judge(chart_of(), {}, drafted(), "pat-1", NOON)
+    gate = check(judgement.snapshot, judgement.verdicts, Answers())
+    assert Mark.ASK == mark_of(gate, "opioids")
+    assert "Unknown: a safety rule could not run." in gate.points[0].because
 
 
 def test_a_drug_that_cannot_be_identified_is_unknown() -> None:

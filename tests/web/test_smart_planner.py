@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from cds_service.edge.smart_session import OPEN, SmartSessions, read_or_make_key
 from cds_service.fhir.write_plan import validate
 from cds_service.model import Release
 from cds_service.web.smart_write import may_create
@@ -302,16 +304,44 @@ def test_an_order_that_is_refused_leaves_no_reviews_without_it(client: FlaskClie
 def test_an_unclear_end_is_looked_up_before_it_is_tried_again(client: FlaskClient, ehr: Ehr) -> None:
     """The order was stored but the answer got lost: the second try finds it, though If-None-Exist is ignored."""
     ehr.ignores_condition = True
-    ehr.statuses["POST MedicationRequest"] = 502
+    ehr.loses_answer.add("MedicationRequest")
     result_url = write_plan(client, open_app(client, ehr)).headers["Location"]
     page = client.get(result_url)
-    key = next(seen for seen in ehr.seen if seen.headers.get("if-none-exist")).headers["if-none-exist"]
-    assert "order-1" in key
-    del ehr.statuses["POST MedicationRequest"]
+    assert written(ehr) == ["MedicationRequest"]
+    ehr.loses_answer.clear()
     client.post(result_url, data={"csrf": csrf_of(page)})
     again = client.get(result_url)
     assert written(ehr) == WHOLE_PLAN
     assert "All drafts are in the EHR" in words(again)
+
+
+def abandon_write(client: FlaskClient, site: Site, plan_url: str, seconds_ago: float) -> None:
+    """Leave the session as a worker leaves it that dies while it writes."""
+    now = site.clock.now
+    store = site.app.extensions["naltrexone_cds"].store
+    sessions = SmartSessions(store, read_or_make_key(Path(site.settings.data_dir) / "smart.key"), now.timestamp)
+    cookie = client.get_cookie("__Host-titration", "localhost")
+    assert cookie is not None
+    session = sessions.find(OPEN, plan_url.split("/")[3], cookie.value)
+    assert session is not None
+    fields = {name: value if isinstance(value, list) else [value] for name, value in {**ANSWERS, **PLAN_A}.items()}
+    sessions.change(session, {**session.body, "outcome": {
+        "fields": fields, "today": "2026-11-21", "release": "R4", "reason": {"text": "Fibromyalgia"}, "items": [],
+        "person": {"name": "Ada", "born": "1979-04-02", "sex": "female"}, "at": now.isoformat(), "state": "writing",
+        "since": now.timestamp() - seconds_ago}})
+
+
+@pytest.mark.parametrize(("seconds_ago", "words_shown", "kinds"), [
+    (61, "did not report back", WHOLE_PLAN), (30, "The drafts are being written", [])])
+def test_a_write_whose_worker_died_can_be_taken_up_after_a_minute(
+        client: FlaskClient, ehr: Ehr, site: Site, seconds_ago: float, words_shown: str, kinds: list[str]) -> None:
+    """Until then it counts as under way, and nobody else writes."""
+    plan_url = open_app(client, ehr)
+    token = csrf_of(client.get(plan_url))
+    abandon_write(client, site, plan_url, seconds_ago)
+    assert words_shown in words(client.get(f"{plan_url}result"))
+    client.post(f"{plan_url}result", data={"csrf": token})
+    assert written(ehr) == kinds
 
 
 def test_a_draft_that_the_ehr_made_active_is_told_at_once(client: FlaskClient, ehr: Ehr) -> None:
@@ -442,6 +472,14 @@ def test_a_refused_refresh_ends_the_session(client: FlaskClient, ehr: Ehr, site:
     ehr.expires_in, ehr.offers_refresh = 300, True
     plan_url = open_app(client, ehr)
     ehr.refreshes.clear()
+    site.clock.move(seconds=290)
+    assert "Your session has ended" in words(client.get(plan_url))
+
+
+def test_a_refreshed_token_for_another_patient_ends_the_session(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+    """The chart of a session never changes."""
+    ehr.expires_in, ehr.offers_refresh, ehr.refresh_patient = 300, True, "other-2"
+    plan_url = open_app(client, ehr)
     site.clock.move(seconds=290)
     assert "Your session has ended" in words(client.get(plan_url))
 
