@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,14 +17,22 @@ from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from cachetools import TTLCache
 from joserfc.errors import JoseError
-from joserfc.jwk import ECKey, JWKRegistry, KeySet, RSAKey
+from joserfc.jwk import ECKey, RSAKey
 from requests import PreparedRequest, Response
 from requests.adapters import BaseAdapter
 from requests.exceptions import RequestException
 from requests.structures import CaseInsensitiveDict
 
 from cds_service.edge.outbound import CallFailedError, Outbound
-from cds_service.settings import Settings
+from cds_service.edge.smart_registration import (
+    Registration,
+    algorithm,
+    kid,
+    read_secret,
+    registrations,
+)
+
+__all__ = ["Endpoints", "OauthFailedError", "Registration", "SmartOauth", "Token", "registrations", "scopes"]
 
 SECONDS = 5.0
 ASSERTION_SECONDS = 240                        # SMART App Launch: at most five minutes
@@ -42,18 +48,6 @@ class OauthFailedError(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """How this app is known at one EHR (settings ``smart.issuers``)."""
-
-    iss: str
-    client_id: str
-    auth: str = "public"                       # public | client_secret | private_key_jwt
-    key_file: str = ""
-    secret_file: str = ""
-    scopes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +71,6 @@ class Token:
     patient: str = ""
     refresh: str = field(default="", repr=False)
     context: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-def registrations(settings: Settings) -> dict[str, Registration]:
-    """Every EHR that may launch the app, by its ``iss`` without a trailing slash."""
-    return {iss.rstrip("/"): Registration(iss.rstrip("/"), **{
-        name: str(conf.get(name, default)) for name, default in
-        (("client_id", ""), ("auth", "public"), ("key_file", ""), ("secret_file", ""), ("scopes", ""))})
-        for iss, conf in settings.smart.issuers.items()}
 
 
 class SmartOauth:
@@ -134,16 +120,6 @@ class SmartOauth:
         return Token(fresh.access, fresh.expires_at, fresh.scope or token.scope, token.patient,
                      fresh.refresh or token.refresh, token.context)
 
-    def public_keys(self) -> dict[str, Any]:
-        """The JWKS to register at EHRs with private_key_jwt: public halves; unreadable keys are left out."""
-        keys: list[ECKey | RSAKey] = []
-        for registration in self.listed.values():
-            if registration.auth == "private_key_jwt":
-                with suppress(OSError, ValueError, JoseError):
-                    keys.append(_key(registration))
-        return {"keys": [{**key.as_dict(private=False), "kid": _kid(key), "use": "sig", "alg": _alg(key)}
-                         for key in keys]}
-
     def _ask(self, registration: Registration, token_url: str,
              ask: Callable[[OAuth2Session], Mapping[str, Any]]) -> Token:
         try:
@@ -158,7 +134,7 @@ class SmartOauth:
     def _session(self, registration: Registration, token_url: str) -> OAuth2Session:
         methods = {"client_secret": "client_secret_basic", "private_key_jwt": "private_key_jwt"}
         method = methods.get(registration.auth, "none")
-        secret = _secret(registration)
+        secret = read_secret(registration)
         session = OAuth2Session(registration.client_id, secret, token_endpoint_auth_method=method,
                                 redirect_uri=self.redirect_uri)
         if method == "private_key_jwt":
@@ -173,7 +149,7 @@ class SmartOauth:
     def _assertion(self, key: ECKey | RSAKey, token_url: str) -> PrivateKeyJWT:
         now = int(self._clock())
         return PrivateKeyJWT(token_url, claims={"iat": now, "exp": now + ASSERTION_SECONDS},
-                             headers={"typ": "JWT", "kid": _kid(key)}, alg=_alg(key))
+                             headers={"typ": "JWT", "kid": kid(key)}, alg=algorithm(key))
 
     def _read_configuration(self, iss: str) -> Endpoints | None:
         found = self._get(iss, "/.well-known/smart-configuration")
@@ -271,43 +247,6 @@ def _known_error(word: object) -> str:
     known = {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope",
              "unsupported_grant_type"}
     return str(word) if word in known else "token-error"
-
-
-def _secret(registration: Registration) -> Any:
-    if registration.auth == "private_key_jwt":
-        return _key(registration)
-    if registration.auth == "client_secret":
-        return Path(registration.secret_file).read_text(encoding="utf-8").strip()
-    return None
-
-
-def _key(registration: Registration) -> ECKey | RSAKey:
-    """The private key: a JWK, the first of a JWKS, or PEM. Raises OSError or ValueError (JoseError)."""
-    text = Path(registration.key_file).read_text(encoding="utf-8")
-    if text.lstrip().startswith("{"):
-        found = json.loads(text)
-        key = KeySet.import_key_set(found).keys[0] if "keys" in found else JWKRegistry.import_key(found)
-    else:
-        key = _import_pem(text)
-    if not isinstance(key, ECKey | RSAKey):
-        raise ValueError("the key must be an EC or an RSA key")
-    return key
-
-
-def _import_pem(text: str) -> ECKey | RSAKey:
-    try:
-        return RSAKey.import_key(text)
-    except (JoseError, ValueError, TypeError):
-        return ECKey.import_key(text)
-
-
-def _kid(key: ECKey | RSAKey) -> str:
-    return str(key.kid or key.thumbprint())
-
-
-def _alg(key: ECKey | RSAKey) -> str:
-    curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-    return "RS384" if isinstance(key, RSAKey) else curves.get(str(key.as_dict(private=False)["crv"]), "ES384")
 
 
 def _text(found: Mapping[str, Any] | None, name: str) -> str:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
-from cds_service.titration import Earliest, Washout, earliest_start
+from cds_service.washout import Earliest, Washout, earliest_start
 
 INTERACTION = "naltrexone-opioid-interaction"
 SAFETY = "naltrexone-patient-safety"

@@ -14,6 +14,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cds_service.edge.smart_oauth import OauthFailedError, Registration, Token, scopes
+from cds_service.edge.smart_registration import public_keys
 from cds_service.edge.smart_session import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret
 from cds_service.model import Band
 from cds_service.titration import draw, propose
@@ -41,7 +42,7 @@ def add_launch(blueprint: Blueprint, desk: Desk) -> None:
 
     @blueprint.get("/jwks.json")
     def keys() -> dict[str, Any]:
-        return desk.services.oauth.public_keys()
+        return public_keys(desk.services.oauth.listed.values())
 
 
 def _about(desk: Desk) -> str:
