@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import uuid
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from cds_service.web.smart_words import TROUBLES
 LONGEST_PARAMETER = 2_000
 LONGEST_CONTEXT = 1_024
 _GATES = ("none", "opioid-conflict")
+_FHIR_ID = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9\-.]{1,64}")
 _ID_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-./_")
 
 
@@ -104,7 +106,7 @@ def _finish(desk: Desk) -> Response:
         raise HaltError(error if error in TROUBLES else "sign-in-error")
     token = _exchange(desk, pending)
     context = read_context(token.context.get("appContext"))
-    if not token.patient:
+    if not _FHIR_ID.fullmatch(token.patient):
         raise HaltError("no-patient")
     if context.get("patient", token.patient) != token.patient:
         raise HaltError("other-patient")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
@@ -161,9 +162,10 @@ def test_a_token_error_is_a_readable_page(
     assert "<b>" not in answer.text
 
 
-def test_a_launch_without_a_patient_says_so(client: FlaskClient, ehr: Ehr) -> None:
-    """Some app lists open an app without a chart."""
-    callback = sign_in(start(client, ehr, ehr.new_launch("")).headers["Location"])
+@pytest.mark.parametrize("patient", ["", "..", "a b", "a/../b", "Patient/ldn-1", "x" * 65, 7, ["ldn-1"], "é"])
+def test_a_launch_without_a_readable_patient_says_so(client: FlaskClient, ehr: Ehr, patient: Any) -> None:
+    """Some app lists open an app without a chart; what is no FHIR id is no patient."""
+    callback = sign_in(start(client, ehr, ehr.new_launch(patient)).headers["Location"])
     assert TROUBLES["no-patient"].title in words(client.get(callback))
 
 

@@ -56,6 +56,17 @@ def test_a_passed_gate_and_plan_a_are_written_as_valid_drafts(client: FlaskClien
         validate({k: v for k, v in resource.items() if k != "meta"}, Release.R4)
 
 
+@pytest.mark.parametrize(("system", "code"), [("not a uri", "M79.7"), ("http://hl7.org/fhir/sid/icd-10-cm", "M 79")])
+def test_an_untidy_problem_still_gives_a_valid_order(
+        client: FlaskClient, ehr: Ehr, system: str, code: str) -> None:
+    """A coding that a strict server would refuse is left out; its words stay."""
+    put(ehr, {**condition("c1", "Fibromyalgia"), "code": {
+        "coding": [{"system": system, "code": code}, {"code": "x"}], "text": "Fibromyalgia"}})
+    assert 303 == write_plan(client, open_app(client, ehr)).status_code
+    (request,) = ehr.of_type("MedicationRequest")
+    assert [{"text": "Fibromyalgia"}] == request["reasonCode"]
+
+
 def test_the_result_page_says_what_was_written(client: FlaskClient, ehr: Ehr) -> None:
     """Each draft with its reference, the text to paste, handout and file."""
     done = client.get(write_plan(client, open_app(client, ehr)).headers["Location"])
