@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from cds_service.edge.smart_record import SmartRecord
 from cds_service.edge.smart_session import SmartSessions, read_or_make_key
 from cds_service.edge.store import Store, open_store
 from cds_service.edge.telemetry import open_log
+from cds_service.fhir import write
 from cds_service.hooks.feedback import read_feedback
 from cds_service.hooks.services import Service
 from cds_service.pipeline import Desk
@@ -85,6 +87,7 @@ def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
     app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
     CORS(app, resources=r"/cds-services.*", origins=list(settings.cors_origins), methods=["GET", "POST", "OPTIONS"],
          allow_headers=["Authorization", "Content-Type"], max_age=600, send_wildcard=False, vary_header=True)
+    threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
