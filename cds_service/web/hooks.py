@@ -12,7 +12,7 @@ from cds_service import pipeline
 from cds_service.errors import NotFound, ServiceError
 from cds_service.hooks.services import SERVICES, Service, discovery
 from cds_service.settings import Client, Settings
-from cds_service.web.wire import answer_json, read_json
+from cds_service.web.wire import answer_json, name_fault, read_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ def make_hooks(desk: pipeline.Desk, settings: Settings, ports: HookPorts) -> Blu
     def call(service_id: str) -> Response:
         service = _service(service_id)
         client = ports.admit(f"/cds-services/{service_id}")
-        body = read_json(settings.limits.body_bytes)
-        g.service = service.id
-        return answer_json(_judge(body, service, client))
+        return answer_json(_judge(read_json(settings.limits.body_bytes), service, client))
 
     @hooks.post("/cds-services/<service_id>/feedback")
     def feedback(service_id: str) -> Response:
@@ -61,7 +59,7 @@ def make_hooks(desk: pipeline.Desk, settings: Settings, ports: HookPorts) -> Blu
         except ServiceError:
             raise
         except Exception as error:
-            g.fault = type(error).__name__
+            g.fault = name_fault(error)
             if (said := pipeline.salvage(body, service, desk)) is None:
                 raise
             return said
@@ -74,4 +72,5 @@ def make_hooks(desk: pipeline.Desk, settings: Settings, ports: HookPorts) -> Blu
 def _service(service_id: str) -> Service:
     if service_id not in SERVICES:
         raise NotFound("There is no such service; see /cds-services.")
+    g.service = service_id
     return SERVICES[service_id]

@@ -17,6 +17,7 @@ from cds_service.errors import Unavailable
 from cds_service.hooks.prefetch import Record
 from cds_service.hooks.services import PREFETCH_KEYS
 from cds_service.pipeline import Outcome
+from cds_service.web.wire import name_fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,23 @@ class Recorder:
         if _is_call():
             if not g.get("audited"):
                 self._append_quietly(response.status_code)
-            self.log.info("call", **self._line(response.status_code))
+            self._log_quietly(response.status_code)
         return response
 
     def _append_quietly(self, status: int) -> None:
+        """An observer in its own fence: whatever breaks here costs no answer."""
         try:
             self.audit.append(self._event(status))
         except Unavailable:
             self.log.error("audit-unavailable", request_id=g.request_id)
+        except Exception as error:  # noqa: BLE001
+            self.log.error("audit-broken", request_id=g.request_id, fault=name_fault(error))
+
+    def _log_quietly(self, status: int) -> None:
+        try:
+            self.log.info("call", **self._line(status))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.log.error("log-broken", request_id=g.request_id, fault=name_fault(error))
 
     def _event(self, status: int) -> AuditEvent:
         caller: Caller | None = g.get("caller")

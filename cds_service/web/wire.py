@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import traceback
 import uuid
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -75,6 +77,7 @@ def install(app: Flask, settings: Settings) -> None:
     """Request ids, error answers and security headers for every route of ``app``."""
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
+    app.logger.disabled = True                 # Flask would log the messages of exceptions
     app.before_request(_take_request_id)
     app.register_error_handler(ServiceError, answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
@@ -95,15 +98,25 @@ def _answer_http_exception(error: HTTPException) -> Response:
         413: TooLarge("The body is too large."),
         415: UnsupportedMedia("The body must be application/json."),
     }
-    meant = known.get(error.code or 500) or BadRequest("The request could not be read.")
+    code = error.code or 500
+    if code >= 500:
+        return _answer_fault(getattr(error, "original_exception", None) or error)
+    meant = known.get(code) or BadRequest("The request could not be read.")
     if isinstance(getattr(error, "valid_methods", None), list | tuple | set):
         meant.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
     return answer_error(meant)
 
 
 def _answer_fault(error: Exception) -> Response:
-    g.fault = type(error).__name__
+    g.fault = name_fault(error)
     return answer_error(ServiceError("The service failed to answer. Nothing was checked."))
+
+
+def name_fault(error: BaseException) -> str:
+    """What broke and where in our code, without the message, which may quote a chart or a token."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return type(error).__name__ + where
 
 
 def _with_headers(response: Response, *, https: bool) -> Response:
