@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import subprocess
+import sys
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +19,7 @@ import requests
 from cds_service.edge.export import export_feedback
 from cds_service.edge.reading import open_to_read
 from tests.conformance.calls import path_of
-from tests.conftest import AS_OF, Running, run_service
+from tests.conftest import AS_OF, ROOT, Running, free_port, run_service
 from tests.security.keys import ISSUER, jwk, key_set, token
 
 BASE = "https://cds.example.org"
@@ -92,3 +96,40 @@ def exported(data: Path) -> list[dict[str, Any]]:
     """Every stored feedback item of this data directory, also while the service runs."""
     with open_to_read(f"sqlite:///{data / 'store.sqlite3'}") as store:
         return list(json.loads("".join(export_feedback(store, "json"))))
+
+
+@contextlib.contextmanager
+def run_failing(folder: Path, **environ: str) -> Iterator[Running]:
+    """The server of ``tests.security.failing``; everything it and its libraries print is in ``log.txt``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(folder),
+           "NALTREXONE_CDS_LOG_LEVEL": "DEBUG", **environ}
+    with (folder / "log.txt").open("wb") as log:
+        command = [sys.executable, "-m", "tests.security.failing"]
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    running = Running(f"http://127.0.0.1:{port}", process)
+    try:
+        wait_until_alive(running)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(timeout=15)
+
+
+def wait_until_alive(running: Running, seconds: float = 20) -> None:
+    """Return once /livez answers."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(requests.RequestException):
+            if requests.get(running.url + "/livez", timeout=2).status_code == 200:
+                return
+        assert running.process.poll() is None, "the service did not start"
+        time.sleep(0.05)
+    raise AssertionError("the service did not start in time")
+
+
+def worker_pids(running: Running) -> list[int]:
+    """The processes that the server's first process has started."""
+    pid = running.process.pid
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -174,7 +174,8 @@ def test_doctor_jwt_prints_a_line_for_each_rule_and_exits_1(tmp_path: Path) -> N
 def test_doctor_jwt_takes_any_file(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_bytes(b"\xff\xfe\x00")
-    assert (1, True) == ((result := run("doctor", "jwt", str(file))).exit_code, result.stdout.startswith("fail        form"))
+    result = run("doctor", "jwt", str(file))
+    assert (1, True) == (result.exit_code, result.stdout.startswith("fail        form"))
 
 
 def test_doctor_fhir_prints_a_line_for_each_rule_and_exits_by_the_verdict() -> None:

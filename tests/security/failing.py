@@ -1,0 +1,51 @@
+"""The real server with faults that a request may ask for, and every library at its most talkative.
+
+``X-Test-Fault: clock`` makes the clock fail (a fault outside the rules), ``rule`` makes one rule fail; both
+messages quote what the caller sent. ``python -m tests.security.failing`` reads NALTREXONE_CDS_* variables.
+"""
+
+from __future__ import annotations
+
+import http.client
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+
+from flask import Flask, has_request_context, request
+
+from cds_service import rules, settings
+from cds_service.app import create_app
+from cds_service.model import Finding, Snapshot
+from tests.serving import AS_OF
+
+LDN_RULE = "naltrexone-off-label"
+
+
+def wanted_fault() -> str:
+    return request.headers.get("X-Test-Fault", "") if has_request_context() else ""
+
+
+def clock() -> datetime:
+    if wanted_fault() == "clock":
+        raise RuntimeError(f"{dict(request.headers)} {request.url}")
+    return AS_OF
+
+
+def application() -> Flask:
+    logging.basicConfig(level=logging.DEBUG)
+    http.client.HTTPConnection.debuglevel = 1
+    judge = rules.RULES[LDN_RULE]
+
+    def judge_or_fail(snapshot: Snapshot, said: rules.Said) -> Iterator[Finding]:
+        if wanted_fault() == "rule":
+            raise RuntimeError(f"{snapshot}")
+        yield from judge(snapshot, said)
+
+    rules.RULES[LDN_RULE] = judge_or_fail
+    return create_app(settings.load_for_worker(), now=clock)
+
+
+if __name__ == "__main__":
+    from cds_service.serving import run
+
+    run(settings.load_for_worker(), target="tests.security.failing:application")
