@@ -30,6 +30,7 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    inspect,
     select,
     update,
 )
@@ -41,6 +42,7 @@ PENDING, OPEN = "pending", "open"
 PENDING_SECONDS = 600
 OPEN_SECONDS = 3600
 MOST_PENDING = 5_000
+_TABLE_LOCK = 7_243_001                        # PostgreSQL advisory lock: any number that nobody else uses
 
 metadata = MetaData()
 smart_session = Table(
@@ -89,14 +91,13 @@ class SmartSessions:
         self._store = store
         self._fernet = Fernet(key)
         self._clock = clock
-        self._made = False
 
     def begin(self, stage: str, browser: str, body: Mapping[str, Any], seconds: int) -> str:
         """A new row for this browser; its handle. TooManyRequests where too many launches are under way."""
         handle = new_secret()
         now = int(self._clock())
         with self._store.write() as connection:
-            self._make_table(connection)
+            _make_table(connection)
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
             waiting = select(func.count()).select_from(smart_session).where(smart_session.c.stage == PENDING)
             if stage == PENDING and connection.execute(waiting).scalar_one() >= MOST_PENDING:
@@ -108,8 +109,9 @@ class SmartSessions:
 
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""
-        self._make_table_once()
         with self._store.read() as connection:
+            if not inspect(connection).has_table(smart_session.name):
+                return None
             row = connection.execute(select(smart_session).where(
                 smart_session.c.handle_hash == _hash(handle), smart_session.c.browser_hash == _hash(browser),
                 smart_session.c.stage == stage, smart_session.c.expires > int(self._clock()))).one_or_none()
@@ -139,16 +141,6 @@ class SmartSessions:
                 smart_session.c.version == session.version))
         return gone.rowcount == 1
 
-    def _make_table_once(self) -> None:
-        if not self._made:
-            with self._store.write() as connection:
-                self._make_table(connection)
-
-    def _make_table(self, connection: Connection) -> None:
-        if not self._made:
-            metadata.create_all(connection)
-            self._made = True
-
     def _seal(self, handle: str, body: Mapping[str, Any]) -> bytes:
         return self._fernet.encrypt(json.dumps({"handle": handle, "body": body}).encode())
 
@@ -160,6 +152,15 @@ class SmartSessions:
             return None
         body = opened.get("body")
         return body if opened.get("handle") == handle and isinstance(body, dict) else None
+
+
+def _make_table(connection: Connection) -> None:
+    """Create the table where it is missing (a new store); two workers do so one after the other."""
+    if inspect(connection).has_table(smart_session.name):
+        return
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.pg_advisory_xact_lock(_TABLE_LOCK)))
+    metadata.create_all(connection)
 
 
 def _hash(secret: str) -> str:

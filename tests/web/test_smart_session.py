@@ -25,6 +25,9 @@ from cds_service.edge.store import Store, open_store
 from cds_service.errors import TooManyRequests
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_steps import open_app, write_plan
+from tests.postgres import postgres_server, postgres_url
+
+__all__ = ["postgres_server", "postgres_url"]
 
 BROWSER = new_secret()
 
@@ -38,9 +41,17 @@ class Time:
         return self.now
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty store of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'store.sqlite3'}"
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}")
+def store(url: str) -> Iterator[Store]:
+    opened = open_store(url)
     yield opened
     opened.close()
 
@@ -129,6 +140,32 @@ def test_launches_that_nobody_finishes_are_bounded(
     sessions.begin(OPEN, BROWSER, {}, 60)
     time.now += 61
     assert sessions.begin(PENDING, BROWSER, {}, 60)
+
+
+def test_a_refused_launch_on_a_new_store_does_no_harm(
+        store: Store, sessions: SmartSessions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first launch there are no sessions, and a refusal leaves a store that works."""
+    assert sessions.find(OPEN, new_secret(), BROWSER) is None
+    monkeypatch.setattr("cds_service.edge.smart_session.MOST_PENDING", 0)
+    with pytest.raises(TooManyRequests):
+        sessions.begin(PENDING, BROWSER, {}, 60)
+    monkeypatch.undo()
+    assert sessions.find(PENDING, sessions.begin(PENDING, BROWSER, {}, 60), BROWSER) is not None
+
+
+def test_workers_that_start_together_share_one_table(url: str, time: Time) -> None:
+    """Each has its own connection, and every launch is kept."""
+    stores = [open_store(url) for _ in range(4)]
+    key, handles = Fernet.generate_key(), []
+    workers = [SmartSessions(store, key, time) for store in stores]
+    starts = [threading.Thread(target=lambda w=w: handles.append(w.begin(OPEN, BROWSER, {}, 60))) for w in workers]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    assert [True] * 4 == [workers[0].find(OPEN, handle, BROWSER) is not None for handle in handles]
+    for store in stores:
+        store.close()
 
 
 def test_the_key_is_made_once_by_many_workers(tmp_path: Path) -> None:
