@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -85,8 +86,9 @@ def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
     )))
     app.register_blueprint(make_ops(_checks(parts, settings)))
     app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
-    CORS(app, resources=r"/cds-services.*", origins=list(settings.cors_origins), methods=["GET", "POST", "OPTIONS"],
-         allow_headers=["Authorization", "Content-Type"], max_age=600, send_wildcard=False, vary_header=True)
+    CORS(app, resources=r"/cds-services.*", methods=["GET", "POST", "OPTIONS"], max_age=600,
+         origins=[re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins],    # letter for letter
+         allow_headers=["Authorization", "Content-Type"], send_wildcard=False, always_send=False, vary_header=False)
     threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app

@@ -321,4 +321,5 @@ def _is_http_url(url: str) -> bool:
 
 
 def _is_origin(text: str) -> bool:
-    return _is_http_url(text) and not urlsplit(text).path and not urlsplit(text).query and text == text.lower()
+    return (_is_http_url(text) and not urlsplit(text).path and not urlsplit(text).query and text == text.lower()
+            and "*" not in text)

@@ -126,6 +126,8 @@ def _with_headers(response: Response, *, https: bool) -> Response:
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     headers["X-Request-Id"] = g.get("request_id", "")
+    if request.path.startswith("/cds-services"):
+        response.vary.add("Origin")            # always, or a cache could hand one page the answer for another
     if https:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     return response
