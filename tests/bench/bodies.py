@@ -68,8 +68,12 @@ def _others() -> Iterator[tuple[str, str, str]]:
     """Different medicines without end: the common ones, then the same ones in other strengths."""
     for turn in range(1_000):
         for i, text in enumerate(COMMON):
-            written = _STRENGTH.sub(lambda found, times=turn + 1: f"{float(found[0]) * times:g}", text, count=1)
+            written = _stronger(text, turn + 1)
             yield written, f"{900_000_000 + 100 * turn + i}", SIGS[(turn + i) % len(SIGS)]
+
+
+def _stronger(text: str, times: int) -> str:
+    return _STRENGTH.sub(lambda found: f"{float(found[0]) * times:g}", text, count=1)
 
 
 def _search(resources: list[Json]) -> Json:

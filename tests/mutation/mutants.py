@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _SWAPPED: dict[type, tuple[type, ...]] = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
@@ -15,23 +15,40 @@ _SWAPPED: dict[type, tuple[type, ...]] = {
     ast.BitOr: (ast.BitAnd,), ast.BitAnd: (ast.BitOr,), ast.And: (ast.Or,), ast.Or: (ast.And,),
 }
 _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
+Path = tuple[tuple[str, int | None], ...]          # member names and list positions, from the module down
 _LONGEST_TEXT = 40         # longer texts are patterns and explanations; a change inside them says little
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change of one file: where, what stood there and what stands there now, and the whole wrong source."""
+    """One change of one file: where, what stood there and what stands there now."""
 
     file: str
     line: int
     before: str
     after: str
-    source: str
+    tree: ast.Module = field(repr=False, compare=False)
+    path: Path = field(repr=False, compare=False)
+    other: ast.AST = field(repr=False, compare=False)
 
     @property
     def key(self) -> str:
         """Names the change without its line, so that it is still known when lines move."""
         return f"{self.file}: {self.before} -> {self.after}"
+
+    @property
+    def source(self) -> str:
+        """The whole wrong module."""
+        wrong = deepcopy(self.tree)
+        holder: ast.AST = wrong
+        for name, index in self.path[:-1]:
+            holder = _step(holder, name, index)
+        name, index = self.path[-1]
+        if index is None:
+            setattr(holder, name, self.other)
+        else:
+            getattr(holder, name)[index] = self.other
+        return ast.unparse(ast.fix_missing_locations(wrong))
 
 
 def mutants_of(file: str, source: str) -> list[Mutant]:
@@ -45,9 +62,6 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
         found += [_mutant(file, tree, path, node, other)
                   for kind in (_operators, _values, _steps_left_out) for other in kind(node)]
     return sorted(found, key=lambda mutant: mutant.line)
-
-
-Path = tuple[tuple[str, int | None], ...]
 
 
 def _walk(node: ast.AST, path: Path) -> Iterator[tuple[Path, ast.AST]]:
@@ -133,18 +147,8 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
 
 
 def _mutant(file: str, tree: ast.Module, path: Path, node: ast.AST, other: ast.AST) -> Mutant:
-    wrong = deepcopy(tree)
-    holder: ast.AST = wrong
-    for name, index in path[:-1]:
-        holder = _step(holder, name, index)
-    name, index = path[-1]
-    if index is None:
-        setattr(holder, name, other)
-    else:
-        getattr(holder, name)[index] = other
     line: int = getattr(_nearest_with_line(tree, path), "lineno", 0)
-    source = ast.unparse(ast.fix_missing_locations(wrong))
-    return Mutant(file, line, _shown(node), _shown(other), source)
+    return Mutant(file, line, _shown(node), _shown(other), tree, path, other)
 
 
 def _step(node: ast.AST, name: str, index: int | None) -> ast.AST:
