@@ -169,6 +169,8 @@ def _value_complaints(s: Settings) -> list[str]:
         ZoneInfo(s.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         found.append("time_zone: not a time zone of the IANA database")
+    found += [f"{name}: there is no such folder" for name in ("content_overlay", "terminology_dir")
+              if getattr(s, name) and not Path(getattr(s, name)).is_dir()]
     if s.public_base_url and not _is_http_url(s.public_base_url):
         found.append("public_base_url: must be an absolute http(s) URL")
     found += [f"cors_origins: {origin!r} is not an origin (scheme://host[:port])" for origin in s.cors_origins
@@ -279,8 +281,9 @@ def _build(kind: Any, raw: Mapping[str, Any], where: str) -> Any:
             raise SettingsError(f"{where}{name}: no such setting")
     defaults = {f.name: getattr(kind, f.name, None) for f in fields(kind)}
     plain = kind() if kind is not Client else Client(issuer="")
-    return kind(**{name: _coerce(f"{where}{name}", value, getattr(plain, name, defaults.get(name)))
-                   for name, value in raw.items()})
+    missing = {"issuer": ""} if kind is Client else {}     # a complaint says so later, with the client's name
+    return kind(**{**missing, **{name: _coerce(f"{where}{name}", value, getattr(plain, name, defaults.get(name)))
+                                 for name, value in raw.items()}})
 
 
 def _coerce(where: str, value: Any, like: Any) -> Any:
