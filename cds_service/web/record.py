@@ -39,13 +39,18 @@ class Recorder:
         """Write the audit event of an answered call; raises Unavailable only where audit is required."""
         g.outcome = outcome
         if self.required:
-            self.audit.append(self._event(200))
-            g.audited = True
+            self._append_or_refuse(self._event(200))
 
     def _begin(self) -> None:
         g.started = time.perf_counter()
         if self.required and _is_call():
-            self.audit.append(AuditEvent(self.now(), g.request_id, kind="begin"))
+            self._append_or_refuse(AuditEvent(self.now(), g.request_id, kind="begin"))
+            g.audited = False
+
+    def _append_or_refuse(self, event: AuditEvent) -> None:
+        """Write now, or Unavailable; a store that has just refused is not asked a second time by the same call."""
+        g.audited = True
+        self.audit.append(event)
 
     def _end(self, response: Response) -> Response:
         if _is_call():
