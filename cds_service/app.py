@@ -159,8 +159,9 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
         return now().timestamp()
 
     listed = registrations(settings)
+    key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        sessions=SmartSessions(parts.store, _smart_key(Path(settings.data_dir) / "smart.key", parts.log), clock),
+        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
         judge=HookJudge(parts.desk), now=now)

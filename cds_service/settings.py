@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 ENV_PREFIX = "NALTREXONE_CDS_"
 FILE_VARIABLE = "NALTREXONE_CDS_SETTINGS"
+_SMART_MEMBERS = frozenset({"client_id", "auth", "key_file", "secret_file", "scopes"})
 SANDBOX_ORIGINS = ("https://sandbox.cds-hooks.org", "http://localhost:8080")
 TOPICS = frozenset({
     "naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check",
@@ -64,6 +65,7 @@ class Smart:
 
     issuers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # iss -> client_id, auth, key file...
     frame_ancestors: tuple[str, ...] = ()      # EHR origins that may embed the app
+    key_file: str = ""                         # key of the sessions, shared by replicas; "" = made once in data_dir
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def complaints(settings: Settings) -> list[str]:
     found = [*_value_complaints(settings)]
     for client in settings.clients:
         found += _client_complaints(client, settings.is_demo)
+    for iss, conf in settings.smart.issuers.items():
+        found += _smart_complaints(iss, conf, settings.is_demo)
     if not settings.is_demo:
         found += _production_complaints(settings)
     return found
@@ -200,6 +204,25 @@ def _client_complaints(client: Client, demo: bool) -> list[str]:
             found.append(f"{who}: {url!r} must be https in the production profile")
     found += [f"{who}: {topic!r} is not a topic of this service"
               for topic in (*client.topics_off, *client.topics_silent) if topic not in TOPICS]
+    return found
+
+
+def _smart_complaints(iss: str, conf: Mapping[str, str], demo: bool) -> list[str]:
+    """What keeps the titration app from being launched at this EHR."""
+    who = f"smart.issuers[{iss}]"
+    auth = conf.get("auth", "public")
+    secret = {"private_key_jwt": "key_file", "client_secret": "secret_file"}.get(auth)
+    found = [f"{who}: {name}: no such setting" for name in sorted(set(conf) - _SMART_MEMBERS)]
+    if not _is_http_url(iss):
+        found.append(f"{who}: not an absolute http(s) URL")
+    elif not demo and not iss.startswith("https://"):
+        found.append(f"{who}: must be https in the production profile")
+    if not conf.get("client_id"):
+        found.append(f"{who}: client_id is missing")
+    if auth not in {"public", "private_key_jwt", "client_secret"}:
+        found.append(f"{who}: auth must be one of client_secret, private_key_jwt, public")
+    if secret and not Path(conf.get(secret, "")).is_file():
+        found.append(f"{who}: {secret} does not exist")
     return found
 
 
@@ -304,8 +327,9 @@ def _coerce(where: str, value: Any, like: Any) -> Any:
         if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
             raise SettingsError(f"{where}: must be a list of texts")
         return tuple(value)
-    if isinstance(like, Mapping) and not isinstance(value, Mapping):
-        raise SettingsError(f"{where}: must be a table")
+    if isinstance(like, Mapping):
+        tables = _table(where, value)
+        return {name: {k: str(v) for k, v in _table(f"{where}.{name}", conf).items()} for name, conf in tables.items()}
     return value
 
 

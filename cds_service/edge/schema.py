@@ -13,6 +13,7 @@ from sqlalchemy import (
     Dialect,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0002"                                  # the newest revision under migrations/versions
+HEAD = "0003"                                  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -103,4 +104,16 @@ jwt_seen = Table(
     Column("token_hash", CHAR(64), primary_key=True),          # SHA-256 of issuer and jti, hexadecimal
     Column("expires", BigInteger, nullable=False),             # Unix seconds; later the token is refused anyway
     Index("jwt_seen_expires", "expires"),
+)
+
+# Sessions of the titration app, for edge.smart_session.
+smart_session = Table(
+    "smart_session", metadata,
+    Column("handle_hash", String(64), primary_key=True),
+    Column("browser_hash", String(64), nullable=False),
+    Column("stage", String(8), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),               # encrypted: launch state, later the EHR's token
+    Index("smart_session_expires", "expires"),
 )

@@ -18,23 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Connection,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    delete,
-    func,
-    insert,
-    inspect,
-    select,
-    update,
-)
+from sqlalchemy import delete, func, insert, select, update
 
+from cds_service.edge.schema import smart_session
 from cds_service.edge.store import Store
 from cds_service.errors import TooManyRequests
 
@@ -42,18 +28,6 @@ PENDING, OPEN = "pending", "open"
 PENDING_SECONDS = 600
 OPEN_SECONDS = 3600
 MOST_PENDING = 5_000
-_TABLE_LOCK = 7_243_001                        # PostgreSQL advisory lock: any number that nobody else uses
-
-metadata = MetaData()
-smart_session = Table(
-    "smart_session", metadata,
-    Column("handle_hash", String(64), primary_key=True),
-    Column("browser_hash", String(64), nullable=False),
-    Column("stage", String(8), nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("expires", BigInteger, nullable=False, index=True),
-    Column("body", LargeBinary, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +71,6 @@ class SmartSessions:
         handle = new_secret()
         now = int(self._clock())
         with self._store.write() as connection:
-            _make_table(connection)
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
             waiting = select(func.count()).select_from(smart_session).where(smart_session.c.stage == PENDING)
             if stage == PENDING and connection.execute(waiting).scalar_one() >= MOST_PENDING:
@@ -110,8 +83,6 @@ class SmartSessions:
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""
         with self._store.read() as connection:
-            if not inspect(connection).has_table(smart_session.name):
-                return None
             row = connection.execute(select(smart_session).where(
                 smart_session.c.handle_hash == _hash(handle), smart_session.c.browser_hash == _hash(browser),
                 smart_session.c.stage == stage, smart_session.c.expires > int(self._clock()))).one_or_none()
@@ -152,15 +123,6 @@ class SmartSessions:
             return None
         body = opened.get("body")
         return body if opened.get("handle") == handle and isinstance(body, dict) else None
-
-
-def _make_table(connection: Connection) -> None:
-    """Create the table where it is missing (a new store); two workers do so one after the other."""
-    if inspect(connection).has_table(smart_session.name):
-        return
-    if connection.dialect.name == "postgresql":
-        connection.execute(select(func.pg_advisory_xact_lock(_TABLE_LOCK)))
-    metadata.create_all(connection)
 
 
 def _hash(secret: str) -> str:

@@ -1,0 +1,105 @@
+"""Settings: one line per complaint, nothing guessed, nothing secret printed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cds_service.settings import SANDBOX_ORIGINS, Settings, SettingsError, load, redacted
+
+PRODUCTION = """
+profile = "production"
+public_base_url = "https://cds.example.org"
+[[clients]]
+issuer = "https://ehr.example.org"
+jwks_url = "https://ehr.example.org/jwks.json"
+fhir_bases = ["https://ehr.example.org/fhir"]
+"""
+SMART = """
+[smart.issuers."https://ehr.example.org/fhir"]
+client_id = "planner"
+"""
+
+
+def read(tmp_path: Path, text: str, environ: dict[str, str] | None = None, **overrides: Any) -> Settings:
+    file = tmp_path / "settings.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(str(file), environ or {}, **overrides)
+
+
+def test_without_a_file_the_demo_profile_listens_on_loopback_for_the_sandbox() -> None:
+    settings = load(None, {})
+    assert ("demo", "127.0.0.1", SANDBOX_ORIGINS, "off") == (
+        settings.profile, settings.host, settings.cors_origins, settings.auth_mode)
+
+
+def test_a_production_file_is_enough_and_authenticates_hooks(tmp_path: Path) -> None:
+    settings = read(tmp_path, PRODUCTION + SMART)
+    assert ("hooks", (), ("https://ehr.example.org/fhir",)) == (
+        settings.auth_mode, settings.cors_origins, settings.fhir_bases)
+
+
+def test_environment_goes_over_file_and_arguments_over_both(tmp_path: Path) -> None:
+    environ = {"NALTREXONE_CDS_PORT": "81", "NALTREXONE_CDS_CORS_ORIGINS": "https://a.example, https://b.example"}
+    settings = read(tmp_path, "port = 80\ndata_dir = 'x'", environ, data_dir="y")
+    assert (81, "y", ("https://a.example", "https://b.example")) == (
+        settings.port, settings.data_dir, settings.cors_origins)
+
+
+@pytest.mark.parametrize(("change", "complaint"), [
+    (("[[clients]]", "[[others]]"), "others: no such setting"),
+    (('issuer = "https://ehr.example.org"\n', ""), "issuer is missing"),
+    (('jwks_url = "https://ehr.example.org/jwks.json"\n', ""), "needs jwks_url, jwks_file or jku"),
+    (("https://ehr.example.org/jwks.json", "http://ehr.example.org/jwks.json"), "must be https"),
+    (('fhir_bases = ["https://ehr.example.org/fhir"]\n', ""), "allow-list of FHIR servers"),
+    (("https://cds.example.org", "http://cds.example.org"), "needs an https base URL"),
+    (("https://cds.example.org", "cds"), "must be an absolute http"),
+    (("[[clients]]", 'auth = "off"\n[[clients]]'), "does not run without client authentication"),
+    (("[[clients]]", 'auth = "maybe"\n[[clients]]'), "auth: must be one of all, hooks, off"),
+    (("[[clients]]", 'port = "80"\n[[clients]]'), "port: must be a whole number"),
+    (("[[clients]]", "port = 70000\n[[clients]]"), "port: must be between"),
+    (("[[clients]]", "trusted_proxy = 1\n[[clients]]"), "trusted_proxy: must be true or false"),
+    (("[[clients]]", 'time_zone = "Mars/Base"\n[[clients]]'), "time_zone: not a time zone"),
+    (("[[clients]]", 'cors_origins = ["https://a.example/path"]\n[[clients]]'), "is not an origin"),
+    (("[[clients]]", "cors_origins = [1]\n[[clients]]"), "cors_origins: must be a list of texts"),
+    (("[[clients]]", "[limits]\nfhir_budget_ms = 5\n[[clients]]"), "limits.fhir_budget_ms: must be between"),
+    (("[[clients]]", "[limits]\nbites = 5\n[[clients]]"), "limits.bites: no such setting"),
+    (("jwks_url", 'topics_silent = ["x"]\njwks_url'), "'x' is not a topic"),
+    (("jwks_url", 'jwks_file = "nowhere.json"\njwks_url'), "jwks_url or jwks_file, not both"),
+    (("profile", "profile = ["), "not valid TOML"),
+])
+def test_a_setting_that_cannot_hold_is_refused_by_name(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    assert change[0] in PRODUCTION
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, PRODUCTION.replace(change[0], change[1], 1))
+    assert complaint in str(refused.value)
+    assert 1 == len(str(refused.value).splitlines())
+
+
+@pytest.mark.parametrize(("change", "complaint"), [
+    (("https://ehr", "http://ehr"), "must be https"),
+    (("https://ehr.example.org/fhir", "ehr"), "not an absolute http(s) URL"),
+    (('client_id = "planner"', ""), "client_id is missing"),
+    (("client_id", 'auth = "none"\nclient_id'), "auth must be one of"),
+    (("client_id", 'auth = "private_key_jwt"\nclient_id'), "key_file does not exist"),
+    (("client_id", 'auth = "client_secret"\nclient_id'), "secret_file does not exist"),
+    (("client_id", 'secret = "s"\nclient_id'), "secret: no such setting"),
+])
+def test_an_ehr_that_could_not_launch_the_app_is_refused_by_name(
+        tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        read(tmp_path, PRODUCTION + SMART.replace(change[0], change[1], 1))
+    assert complaint in str(refused.value)
+
+
+def test_a_missing_file_is_one_line() -> None:
+    with pytest.raises(SettingsError, match="settings file: cannot be read"):
+        load("nowhere/settings.toml", {})
+
+
+def test_effective_settings_are_shown_without_secrets(tmp_path: Path) -> None:
+    shown = redacted(read(tmp_path, 'database_url = "postgresql+psycopg://cds:hunter2@db/cds"'))
+    assert "postgresql+psycopg://***@db/cds" == shown["database_url"]
+    assert "hunter2" not in str(shown)
