@@ -148,7 +148,14 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
 
 def _mutant(file: str, tree: ast.Module, path: Path, node: ast.AST, other: ast.AST) -> Mutant:
     line: int = getattr(_nearest_with_line(tree, path), "lineno", 0)
-    return Mutant(file, line, _shown(node), _shown(other), tree, path, other)
+    return Mutant(file, line, _shown(node), _missing(node, other) or _shown(other), tree, path, other)
+
+
+def _missing(node: ast.AST, other: ast.AST) -> str:
+    """Which member was left out of a long set or tuple."""
+    if not (isinstance(node, ast.Set | ast.Tuple) and isinstance(other, ast.Set | ast.Tuple)):
+        return ""
+    return "without " + next(ast.unparse(e) for e in node.elts if e not in other.elts)
 
 
 def _step(node: ast.AST, name: str, index: int | None) -> ast.AST:

@@ -392,7 +392,8 @@ def test_a_gap_is_never_a_card_for_an_opioid_topical_or_unselected_draft_alone(m
 
 
 def test_naltrexone_for_somebody_else_is_said_even_without_a_draft_of_ours() -> None:
-    gap = only(data_gap.judge(snapshot(draft(OXYCODONE), foreign_naltrexone=True, list_available=False), BROKEN))
+    gap = only(data_gap.judge(snapshot(draft(OXYCODONE), foreign_naltrexone=True, list_available=False,
+                                       unidentified_draft=True), BROKEN))
     assert ("other-patient",) == (gap and gap.lines)
 
 

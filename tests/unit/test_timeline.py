@@ -131,6 +131,11 @@ def test_a_recorded_dose_of_a_depot_outranks_the_dates_of_its_finished_order() -
         found.state, found.days, found.last_dose_days, found.brief, found.on)
 
 
+def test_a_finished_order_of_a_depot_is_no_brief_course_however_short() -> None:
+    meant = vivitrol(**ENDED, start=ago(20), end=ago(20))
+    assert (False, True) == (met(meant, doses_of(meant, ago(20))).brief, met(meant).brief)
+
+
 # --- held -------------------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("order", "days"), [

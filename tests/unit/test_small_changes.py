@@ -1,0 +1,85 @@
+"""Cases that once let a small wrong change of the core pass unnoticed (see tests/mutation), one per place."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from cds_service.dosing import compute
+from cds_service.model import Component, Concept, ConditionKind, Dosage, Drug, Quantity, Role, Strength
+from cds_service.sig import read_rate, read_sig
+from cds_service.terminology import Terminology, load
+
+
+@pytest.fixture(scope="module")
+def terminology() -> Terminology:
+    return load()
+
+
+@pytest.mark.parametrize(("unit", "mg"), [
+    *((unit, "50000") for unit in ("g", "gm", "gms", "gram", "grams")),
+    *((unit, "50") for unit in ("mg", "mgs", "milligram", "milligrams", "milligramme", "milligrammes")),
+    *((unit, "0.05") for unit in ("mcg", "mcgs", "ug", "microgram", "micrograms", "microgramme", "microgrammes")),
+    *((unit, "0.00005") for unit in ("ng", "nanogram", "nanograms"))])
+def test_every_spelling_of_a_mass_is_read_in_a_sig(unit: str, mg: str) -> None:
+    assert Decimal(mg) == read_sig(f"take 50 {unit} daily", None).daily_mg
+
+
+@pytest.mark.parametrize(("text", "known"), [
+    ("twice daily", True), ("twice daily then once daily", False), ("twice daily, max 3 doses", False),
+    ("increase twice daily", False), ("up to twice daily", False), ("do not take twice daily", False)])
+def test_a_text_that_bounds_negates_or_changes_a_rate_states_none(text: str, known: bool) -> None:
+    assert known is (read_rate(text) is not None)
+
+
+NAMELESS = (
+    "and brand buccal cap caps capsule capsules code comment comments compound compounded compounding cream daily "
+    "delayed display dosage dose drops drug drugs dummy entered example extended film for free from gel generic "
+    "gram grams home immediate injectable injection intramuscular intranasal intravenous item liquid lozenge mcg "
+    "medicament medication medications medicine medicines microgram micrograms milligram milligrams milliliter misc "
+    "miscellaneous mouth name nan nasal nil none not note notes null ointment ophthalmic oral orally order ordered "
+    "other outside patch patient per placeholder powder prescribed prescription product protocol rectal release "
+    "reported see solution specified spray strength subcutaneous sublingual supplied suppository suspension syringe "
+    "syrup tab tablet tablets tabs take taking tbd test text the topical transdermal undefined unit units unknown "
+    "unspecified vial with")
+
+
+@pytest.mark.parametrize("word", NAMELESS.split())
+def test_a_word_that_names_no_drug_leaves_the_drug_unidentified(terminology: Terminology, word: str) -> None:
+    """Its absence from the tables must not read as "no opioid"."""
+    assert False is terminology.recognise(Drug(Concept(text=word))).identified
+
+
+@pytest.mark.parametrize("code", [
+    "ORTAB", "ERTAB", "ERTAB24", "ECTAB", "DRTAB", "SLTAB", "BUCTAB", "CHEWTAB", "DISINTAB", "ERCAP", "ERCAP12", "ERCAP24",
+    "ENTCAP", "ORCAP", "TPATCH", "TPATH16", "TPATH24", "TPATH72", "SUPP", "RECSUPP", "ORTROCHE"])
+def test_every_form_code_counts_units_of_the_product(code: str) -> None:
+    two = Quantity(Decimal(2), code)
+    twice = Dosage(dose_low=two, dose_high=two, frequency=Decimal(1), period=Decimal(1), period_unit="d")
+    product = Component("naltrexone", "7243", Role.NTX_ORAL, Strength(Decimal("1.5")))
+    assert Decimal(3) == compute((twice,), product).daily_mg
+
+
+@pytest.mark.parametrize(("text", "role"), [
+    ("naltrexone 1% cream", Role.NTX_TOPICAL), ("naltrexone 4.5 mg capsule and 1% cream", Role.NTX_ORAL),
+    ("naltrexone topical or oral", Role.NTX_ORAL), ("naltrexone injection, topical anaesthetic first", Role.NTX_XR)])
+def test_naltrexone_that_may_be_swallowed_or_injected_is_not_topical(terminology: Terminology, text: str,
+                                                                     role: Role) -> None:
+    assert [role] == [c.role for c in terminology.recognise(Drug(Concept(text=text))).components]
+
+
+def test_dependence_with_withdrawal_is_both(terminology: Terminology) -> None:
+    assert {ConditionKind.OPIOID_WITHDRAWAL, ConditionKind.OPIOID_USE_DISORDER} <= terminology.classify(
+        Concept(text="Opioid dependence with withdrawal"))
+
+
+def test_a_name_at_the_very_start_of_a_long_text_keeps_its_strength(terminology: Terminology) -> None:
+    (found,) = terminology.recognise(Drug(Concept(text="Naltrexone 4.5 mg capsule" + " see note" * 300))).components
+    assert Strength(Decimal("4.5")) == found.strength
+
+
+@pytest.mark.parametrize("text", ["buprenorphine buccal film extended-release", "buprenorphine ER patch",
+                                  "buprenorphine ER tablet", "buprenorphine sublingual monthly"])
+def test_a_slow_buprenorphine_film_patch_or_tablet_is_no_depot(terminology: Terminology, text: str) -> None:
+    assert [Role.BUP] == [c.role for c in terminology.recognise(Drug(Concept(text=text))).components]
