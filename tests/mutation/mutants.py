@@ -148,14 +148,22 @@ def _with(node: ast.AST, **fields: object) -> ast.AST:
 
 def _mutant(file: str, tree: ast.Module, path: Path, node: ast.AST, other: ast.AST) -> Mutant:
     line: int = getattr(_nearest_with_line(tree, path), "lineno", 0)
-    return Mutant(file, line, _shown(node), _missing(node, other) or _shown(other), tree, path, other)
+    after = _missing(node, other) or _shown(other)
+    if isinstance(node, ast.Constant) and len(path) > 1:
+        holder: ast.AST = tree
+        for name, index in path[:-1]:
+            holder = _step(holder, name, index)
+        after += f" in {_shown(holder)}"
+    return Mutant(file, line, _shown(node), after, tree, path, other)
 
 
 def _missing(node: ast.AST, other: ast.AST) -> str:
-    """Which member was left out of a long set or tuple."""
-    if not (isinstance(node, ast.Set | ast.Tuple) and isinstance(other, ast.Set | ast.Tuple)):
-        return ""
-    return "without " + next(ast.unparse(e) for e in node.elts if e not in other.elts)
+    """Which member was left out of a set or tuple, or which condition of several; "" for other changes."""
+    match node, other:
+        case (ast.Set(elts=whole), ast.Set(elts=kept)) | (ast.Tuple(elts=whole), ast.Tuple(elts=kept)) \
+                | (ast.BoolOp(values=whole), ast.BoolOp(values=kept)) if len(kept) < len(whole):
+            return "without " + next(_shown(member) for member in whole if member not in kept)
+    return ""
 
 
 def _step(node: ast.AST, name: str, index: int | None) -> ast.AST:

@@ -83,3 +83,12 @@ def test_a_name_at_the_very_start_of_a_long_text_keeps_its_strength(terminology:
                                   "buprenorphine ER tablet", "buprenorphine sublingual monthly"])
 def test_a_slow_buprenorphine_film_patch_or_tablet_is_no_depot(terminology: Terminology, text: str) -> None:
     assert [Role.BUP] == [c.role for c in terminology.recognise(Drug(Concept(text=text))).components]
+
+
+@pytest.mark.parametrize(("amount", "mg"), [
+    ("5 mg", "5"), ("5 milligram", "5"), ("5 milligrams", "5"), ("5 mcg", "0.005"), ("5 ug", "0.005"),
+    ("5 microgram", "0.005"), ("5 micrograms", "0.005"), ("5 ng", "0.000005"), ("0.05 g", "50"), ("0.05 gm", "50"),
+    ("0.05 gram", "50"), ("0.05 grams", "50")])
+def test_every_spelling_of_a_mass_is_read_in_the_name_of_a_product(terminology: Terminology, amount: str, mg: str) -> None:
+    (found,) = terminology.recognise(Drug(Concept(text=f"naltrexone {amount} capsule"))).components
+    assert Strength(Decimal(mg)) == found.strength
