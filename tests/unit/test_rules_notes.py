@@ -140,13 +140,24 @@ def test_beside_an_opioid_conflict_the_note_says_not_now(meant: Medication, fact
 
 
 @pytest.mark.parametrize("said", [
-    (), warned(draft(OXYCODONE)), warned(draft(naltrexone(), selected=True), severity=INFO),
-    warned(draft(naltrexone()), rule="naltrexone-dose-check")])
-def test_a_warning_about_another_draft_or_of_another_rule_is_no_conflict(said: tuple[Verdict, ...]) -> None:
-    """Info concerns nobody; equal drafts of different products are told apart by identity."""
+    (), warned(draft(OXYCODONE)), warned(draft(naltrexone())), warned(draft(TOPICAL), rule="naltrexone-dose-check")])
+def test_a_warning_about_another_draft_is_no_conflict(said: tuple[Verdict, ...]) -> None:
+    """Even an equal draft is another one: they are told apart by identity."""
     note = only(off_label.judge(snapshot(draft(naltrexone())), said))
     assert note is not None
     assert ("none", True) == (note.link and note.link["gate"], "if_used" in note.lines)
+
+
+def test_a_warning_of_another_rule_is_no_conflict() -> None:
+    mine = draft(naltrexone())
+    note = only(off_label.judge(snapshot(mine), warned(mine, rule="naltrexone-dose-check")))
+    assert "none" == (note and note.link and note.link["gate"])
+
+
+def test_an_interaction_of_info_is_no_conflict() -> None:
+    mine = draft(naltrexone())
+    note = only(off_label.judge(snapshot(mine), warned(mine, severity=INFO)))
+    assert "none" == (note and note.link and note.link["gate"])
 
 
 def test_the_planner_is_told_draft_dose_band_and_gate_and_nothing_else() -> None:
