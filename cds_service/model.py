@@ -340,7 +340,8 @@ class Exposure:
     interval_days: int | None = None           # how long one dose of this depot is meant to last
     brief: bool = False
     because: str = ""
-    on: date | None = None                     # the date worth printing: end, last dose or authored
+    on: date | None = None                     # the date worth printing ...
+    dated: str = "written"                     # ... and what it is: written | ended | dose | dispensed
 
 
 @dataclass(frozen=True, slots=True)

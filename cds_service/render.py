@@ -19,6 +19,8 @@ from cds_service.model import Exposure, Finding, Gap, Medication, Severity, Snap
 TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
 LONGEST_SUMMARY = 139
+_READING_ORDER = ("naltrexone-opioid-interaction", "naltrexone-data-gap", "naltrexone-patient-safety",
+                  "naltrexone-dose-check", "naltrexone-off-label")  # among cards of one indicator
 _CARRIES_GAPS = ("naltrexone-opioid-interaction", "naltrexone-data-gap", "naltrexone-off-label")
 _MOST_FOUND = 3
 
@@ -34,7 +36,7 @@ class Press:
 
 def render(findings: Iterable[Finding], snapshot: Snapshot, service: Service, press: Press) -> list[dict[str, Any]]:
     """The cards of an answer, worst first; each validates against the response schema."""
-    ordered = sorted(findings, key=lambda finding: -finding.severity)
+    ordered = sorted(findings, key=lambda finding: (-finding.severity, _READING_ORDER.index(finding.topic)))
     carrier = next((topic for topic in _CARRIES_GAPS if any(f.topic == topic for f in ordered)), None)
     return [_card(f, snapshot, service, press, carries_gaps=f.topic == carrier) for f in ordered]
 
@@ -112,7 +114,8 @@ def _found(exposures: tuple[Exposure, ...], content: Content) -> str:
 def _name_exposure(exposure: Exposure, content: Content) -> str:
     """{label}, {standing}, {date} ({source}): what a prescriber would otherwise look up in the chart."""
     order = exposure.medication.order
-    day = exposure.on.isoformat() if exposure.on else "date unknown"
+    dated = "recorded" if (exposure.dated, order.kind) == ("written", "statement") else exposure.dated
+    day = f"{content.shared['dated'][dated]} {exposure.on.isoformat()}" if exposure.on else "date unknown"
     standing, kind = content.shared["standing"][exposure.state], content.shared["kinds"][order.kind]
     return f"{_label(exposure.medication)}, {standing}, {day} ({kind})"
 

@@ -99,7 +99,8 @@ def stopped_today(medication: Medication, clock: Clock, doses: Doses, thresholds
     last = doses.last_for(medication)
     return _with_interval(Exposure(
         medication, State.RECENT, days=0, last_dose_days=days_between(last or clock.today, clock.today),
-        brief=_is_brief(start, clock.today, thresholds), because="being stopped in this call", on=clock.today), thresholds)
+        brief=_is_brief(start, clock.today, thresholds), because="being stopped in this call",
+        on=clock.today, dated="ended"), thresholds)
 
 
 def settle_brief(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
@@ -126,7 +127,8 @@ def _held(medication: Medication, clock: Clock, doses: Doses) -> Exposure:
     proxy = last or order.end or order.start or order.authored
     return Exposure(
         medication, State.HELD, last_dose_days=days_between(proxy, clock.today) if proxy else None,
-        because=f"status {order.status or 'missing'}: last dose to be confirmed", on=last or order.authored)
+        because=f"status {order.status or 'missing'}: last dose to be confirmed", on=last or order.authored,
+        dated="dose" if last else "written")
 
 
 def _administered(medication: Medication, clock: Clock) -> Exposure:
@@ -137,7 +139,8 @@ def _administered(medication: Medication, clock: Clock) -> Exposure:
     fresh = (clock.now - order.given_at < timedelta(hours=24)) if order.given_at else days <= 1
     state = State.CURRENT if fresh else State.RECENT
     return Exposure(medication, state, days=days, last_dose_days=days, brief=True,
-                    because="given less than 24 hours ago" if fresh else f"given {days} days ago", on=order.given_on)
+                    because="given less than 24 hours ago" if fresh else f"given {days} days ago",
+                    on=order.given_on, dated="dose")
 
 
 def _dispensed(medication: Medication, clock: Clock, thresholds: Mapping[str, Any]) -> Exposure:
@@ -151,18 +154,19 @@ def _dispensed(medication: Medication, clock: Clock, thresholds: Mapping[str, An
     end = _plus(order.handed_over, supply)
     if clock.today <= end:
         return Exposure(medication, State.CURRENT, days=0, last_dose_days=since,
-                        because="dispensed supply lasts", on=order.handed_over)
+                        because="dispensed supply lasts", on=order.handed_over, dated="dispensed")
     days = days_between(end, clock.today)
     return Exposure(medication, State.RECENT, days=days, last_dose_days=since,
                     brief=supply <= thresholds["brief_course_days"],
-                    because=f"dispensed supply ended {days} days ago", on=end)
+                    because=f"dispensed supply ended {days} days ago", on=end, dated="ended")
 
 
 def _dispensed_without_supply(medication: Medication, since: int, thresholds: Mapping[str, Any]) -> Exposure:
     current, held = (thresholds["dispense_without_supply_days"][k] for k in ("current", "held"))
     state = State.CURRENT if since <= current else State.HELD if since <= held else State.RECENT
     return Exposure(medication, state, days=max(0, since - current), last_dose_days=since,
-                    because=f"dispensed {since} days ago, days of supply unknown", on=medication.order.handed_over)
+                    because=f"dispensed {since} days ago, days of supply unknown", on=medication.order.handed_over,
+                    dated="dispensed")
 
 
 def _ended(medication: Medication, clock: Clock, doses: Doses, thresholds: Mapping[str, Any]) -> Exposure:
@@ -179,7 +183,7 @@ def _ended(medication: Medication, clock: Clock, doses: Doses, thresholds: Mappi
     return Exposure(
         medication, State.RECENT, days=days, last_dose_days=days_between(last, clock.today) if last else days,
         brief=known_end and last is None and _is_brief(start, min(end, clock.today), thresholds),
-        because=f"{order.status}, ended {days} days ago", on=min(end, clock.today))
+        because=f"{order.status}, ended {days} days ago", on=min(end, clock.today), dated="dose" if last else "ended")
 
 
 def _active(medication: Medication, clock: Clock, doses: Doses, thresholds: Mapping[str, Any]) -> Exposure:
@@ -189,7 +193,8 @@ def _active(medication: Medication, clock: Clock, doses: Doses, thresholds: Mapp
     return Exposure(
         medication, State.STALE if stale else State.CURRENT,
         last_dose_days=days_between(last, clock.today) if last else None,
-        because=stale or "on the active list", on=last or order.authored or order.start)
+        because=stale or "on the active list", on=last or order.authored or order.start,
+        dated="dose" if last else "written")
 
 
 def _why_stale(medication: Medication, last: date | None, today: date, thresholds: Mapping[str, Any]) -> str:

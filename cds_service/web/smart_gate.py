@@ -226,7 +226,7 @@ def _conditions(snapshot: Snapshot, answers: Answers) -> Iterator[Point]:
     """Withdrawal, dependence, liver, pregnancy and kidney from the problem list."""
     unread = () if snapshot.conditions_read else ("Unknown: the problem list could not be read.",)
     yield _dependence(snapshot, answers, unread)
-    liver = "No acute hepatitis or liver failure"
+    liver = "No acute hepatitis or liver failure on the problem list"
     if snapshot.has(ConditionKind.LIVER_ACUTE):
         yield Point("liver", liver, Mark.BLOCKED, (_LIVER,))
     else:
@@ -236,7 +236,7 @@ def _conditions(snapshot: Snapshot, answers: Answers) -> Iterator[Point]:
                "Pregnancy and breastfeeding discussed, or not applicable")
     kidney = ("Kidney disease stage 4-5 is on the problem list: not studied.",) \
         if snapshot.has(ConditionKind.CKD_4_5) else ()
-    yield _asked_if((*kidney, *unread), "kidney", "Kidney function", answers,
+    yield _asked_if((*kidney, *unread), "kidney", "No kidney disease of stage 4-5 on the problem list", answers,
                     "Kidney function considered for naltrexone, which is mostly renally excreted")
 
 
@@ -267,13 +267,21 @@ def _surgery(answers: Answers) -> Point:
 
 def _duplicate(snapshot: Snapshot, answers: Answers) -> Point:
     title = "No other naltrexone"
-    others = [e for e in snapshot.exposures if e.medication.naltrexone and e.state is not State.RECENT]
+    others = [e for e in snapshot.exposures
+              if e.medication.naltrexone and (e.state is not State.RECENT or _still_releases(e, snapshot))]
     because = tuple(f"{e.medication.order.label}: {_STATES[e.state]}." for e in others)
-    if any(e.state is State.CURRENT for e in others):
+    if any(e.state is State.CURRENT or _still_releases(e, snapshot) for e in others):
         return Point("duplicate", title, Mark.BLOCKED, (
             *because, "This planner draws a new course: end or change the present order first.",))
     unread = () if snapshot.list_available else ("Unknown: the medication list could not be read completely.",)
     return _asked_if((*because, *unread), "duplicate", title, answers, "The patient takes no other naltrexone")
+
+
+def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
+    """A depot of the last 28 days, whatever became of its order (specification 2.10, duplicate)."""
+    component, since = exposure.medication.naltrexone, exposure.last_dose_days
+    return component is not None and component.role is Role.NTX_XR and since is not None \
+        and since <= snapshot.thresholds["dose_check"]["duplicate_depot_days"]
 
 
 def _asked_if(because: tuple[str, ...], point: str, title: str, answers: Answers, ask: str) -> Point:

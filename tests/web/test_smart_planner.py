@@ -211,7 +211,8 @@ def test_an_unread_problem_list_and_age_are_asked(client: FlaskClient, ehr: Ehr)
     plan_url = open_app(client, ehr)
     answer = write_plan(client, plan_url, reason="", reason_text="pain")
     assert 422 == answer.status_code
-    for title in ("No acute hepatitis or liver failure", "Kidney function", "Age 18 or over"):
+    for title in ("No acute hepatitis or liver failure on the problem list", "No kidney disease of stage 4-5",
+                  "Age 18 or over"):
         assert title in words(answer).split("2. Plan")[0].split("1. Gate")[0]
     confirmed = [*ANSWERS["confirm"], "dependence", "liver", "kidney", "age"]
     assert 303 == write_plan(client, plan_url, reason="", reason_text="pain", confirm=confirmed).status_code
