@@ -426,7 +426,8 @@ def test_CR126_every_refusal_is_the_same_to_the_byte(site: Site) -> None:
     status_of(site, used)
     bad = [{}, {"Authorization": ""}, {"Authorization": "Basic eDp5"}, {"Authorization": "Bearer"},
            {"Authorization": "Bearer a.b.c"}, used, bearer(SIGN, iss="x"), bearer(SIGN, aud="x"),
-           bearer(SIGN, exp=NOW - 99), bearer(SIGN, iat=NOW + 90), bearer(SIGN, exp=NOW + 90_000), bearer(SIGN, jti=""), bearer(SIGN, number=1),
+           bearer(SIGN, exp=NOW - 99), bearer(SIGN, iat=NOW + 90), bearer(SIGN, exp=NOW + 90_000),
+           bearer(SIGN, jti=""), bearer(SIGN, number=1),
            bearer(SIGN, issuer=TENANTED, number=2, tenant="south"), {"Authorization": f"Bearer {'x' * 9_000}"}]
     answers = [site.ehr.service.post(SIGN, json=conflict(), headers=each) for each in bad]
     own = {"date", "x-request-id"}
