@@ -12,12 +12,12 @@ import math
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from cachetools import TLRUCache
-from sqlalchemy import Engine, create_engine, event, insert
+from sqlalchemy import Connection, Engine, create_engine, event, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -114,7 +114,7 @@ class SeenTokens:
         if time.monotonic() < self._store_rests_until:
             return None
         try:
-            with self._engine.begin() as connection:
+            with self._engine.begin() as connection, _impatient(connection):
                 connection.execute(insert(jwt_seen).values(token_hash=token_hash, expires=math.ceil(expires)))
         except IntegrityError:
             return False
@@ -134,6 +134,20 @@ class SeenTokens:
             self._next_purge = now + PURGE_SECONDS
         with self._engine.begin() as connection:
             connection.execute(jwt_seen.delete().where(jwt_seen.c.expires < now - KEEP_SECONDS))
+
+
+@contextmanager
+def _impatient(connection: Connection) -> Iterator[None]:
+    """Wait for another writer for BUSY_SECONDS, however long this store's connections wait otherwise: a card is due."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1_000}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
 
 
 def hash_token(iss: str, jti: str) -> str:
