@@ -41,7 +41,9 @@ TARGETS = {
     **{f"cds_service/rules/{name}.py": ("test_rules.py", "test_rules_notes.py") for name in (
         "__init__", "pairs", "interaction", "naltrexone", "off_label", "dose_check", "patient_safety", "data_gap")},
 }
-ALL_TESTS = (*dict.fromkeys(f"tests/unit/{name}" for names in TARGETS.values() for name in names), "tests/vignettes")
+EVERYWHERE = "tests/unit/test_small_changes.py"    # cases that once let a mutant pass, for every module
+ALL_TESTS = (*dict.fromkeys(f"tests/unit/{name}" for names in TARGETS.values() for name in names), EVERYWHERE,
+             "tests/vignettes")
 _COPIED = ("cds_service", "cards", "tests", "fhir_fixtures", "pyproject.toml")
 _HEAVY = ("flask", "sqlalchemy", "orjson", "jsonschema", "jsonschema_rs", "yaml", "requests")
 
@@ -110,7 +112,7 @@ def judge(mutant: Mutant, copy: Path, whole: float) -> Verdict:
     target.write_text(mutant.source, encoding="utf-8")
     os.utime(target, (before.st_atime, before.st_mtime + 100))    # no stale bytecode of the same size and second
     try:
-        own = [f"tests/unit/{name}" for name in TARGETS[mutant.file]]
+        own = [*(f"tests/unit/{name}" for name in TARGETS[mutant.file]), EVERYWHERE]
         outcome, by = _run_tests(copy, own, 60 + 4 * whole)
         if outcome == "survived":
             outcome, by = _run_tests(copy, [name for name in ALL_TESTS if name not in own], 60 + 4 * whole)

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from cds_service.dosing import compute
-from cds_service.model import Component, Concept, ConditionKind, Dosage, Drug, Quantity, Role, Strength
+from cds_service.model import Coding, Component, Concept, ConditionKind, Dosage, Drug, Quantity, Role, Strength
 from cds_service.sig import read_rate, read_sig
 from cds_service.terminology import Terminology, load
 
@@ -27,8 +27,8 @@ def test_every_spelling_of_a_mass_is_read_in_a_sig(unit: str, mg: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "known"), [
-    ("twice daily", True), ("twice daily then once daily", False), ("twice daily, max 3 doses", False),
-    ("increase twice daily", False), ("up to twice daily", False), ("do not take twice daily", False)])
+    ("twice daily", True), ("then twice daily", False), ("max twice daily", False), ("increase twice daily", False),
+    ("up to twice daily", False), ("do not take twice daily", False), ("repeat twice daily", False)])
 def test_a_text_that_bounds_negates_or_changes_a_rate_states_none(text: str, known: bool) -> None:
     assert known is (read_rate(text) is not None)
 
@@ -92,3 +92,20 @@ def test_a_slow_buprenorphine_film_patch_or_tablet_is_no_depot(terminology: Term
 def test_every_spelling_of_a_mass_is_read_in_the_name_of_a_product(terminology: Terminology, amount: str, mg: str) -> None:
     (found,) = terminology.recognise(Drug(Concept(text=f"naltrexone {amount} capsule"))).components
     assert Strength(Decimal(mg)) == found.strength
+
+
+def test_products_of_different_form_have_different_keys(terminology: Terminology) -> None:
+    """A renewal is the same product: a lozenge is none of a tablet."""
+    forms = ("", "tablet", "solution", "cream", "patch", "injection", "implant", "nasal spray", "lozenge", "suppository",
+             "extended-release tablet", "extended-release patch")
+    keys = {terminology.recognise(Drug(Concept(text=f"buprenorphine 2 mg {form}"))).product_key for form in forms}
+    assert len(forms) == len(keys)
+
+
+@pytest.mark.parametrize(("code", "role"), [
+    ("218986", Role.FULL_LA), ("151678", Role.FULL_LA), ("1551469", Role.NTX_BUP), ("636556", Role.NTX_XR),
+    ("1996185", Role.BUP_DEPOT), ("854137", Role.DUAL)])
+def test_the_code_of_a_brand_alone_gives_its_role(terminology: Terminology, code: str, role: Role) -> None:
+    """OxyContin, Duragesic, Contrave, Vivitrol, Sublocade and Nucynta, by the RxNorm code of the brand name."""
+    named = Coding("http://www.nlm.nih.gov/research/umls/rxnorm", code)
+    assert [role] == [c.role for c in terminology.recognise(Drug(Concept((named,)))).components]
