@@ -26,11 +26,14 @@ from tests.conformance.calls import (
     drafts,
     example,
     ldn,
+    leaves,
     listed,
     naltrexone_50,
     order,
     path_of,
     refusal,
+    reverse,
+    start,
     topics,
     unnamed,
 )
@@ -512,6 +515,14 @@ def test_CR140_a_browser_may_read_every_answer_and_every_error(site: Site) -> No
     ]
     assert [200, 200, 400, 401, 404, 405, 412, 413, 415] == [answer.status_code for answer in answers]
     assert {ORIGIN} == {answer.headers.get("Access-Control-Allow-Origin") for answer in answers}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_CR28_no_action_selection_behaviour_is_ever_sent(site: Site, hook: str) -> None:
+    """No client is known to support it; the suggestions that could bear it are there."""
+    found = [card for body in (conflict(hook), reverse(hook), start(hook)) for card in site.cards(body)]
+    assert any(card.get("suggestions") for card in found)
+    assert [] == [path for path, _ in leaves(found) if path.endswith("actionSelectionBehavior")]
 
 
 # --- Inferno (I1, I6-I8) ----------------------------------------------------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +87,8 @@ def test_CL11_a_damaged_store_is_set_aside_with_an_alarm_and_a_new_one_is_used(t
     with serving(tmp_path) as service:
         assert keep(service).ok
     file = tmp_path / "store.sqlite3"
+    with closing(sqlite3.connect(file)) as connection:       # or the log would mend the file
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.write_bytes(file.read_bytes()[:4_096] + b"noise" * 20_000)
     with (tmp_path / "log").open("wb") as log, serving(tmp_path, stderr=log) as service:
         assert (True, "critical", 1) == (keep(service).ok, indicator(service), len(exported(tmp_path)))

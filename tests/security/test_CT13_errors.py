@@ -51,7 +51,7 @@ def test_CT13_a_fault_while_naltrexone_is_drafted_is_a_could_not_check_card(fail
     assert (200, {T5: "warning"}) == (answer.status_code, topics(answer.json()["cards"]))
 
 
-def test_CT13_a_broken_rule_never_silences_the_others(failing: Running) -> None:
+def test_CL18_a_broken_rule_never_silences_the_others(failing: Running) -> None:
     found = topics(send(failing, call("order-sign", ldn(), meds=(listed(),)), "rule").json()["cards"])
     assert "critical" == found["naltrexone-opioid-interaction"]
 
