@@ -205,6 +205,8 @@ START, BLOCK = {"src", "found", "why_start", "do_start"}, {"src", "found", "why_
     (snapshot(LDN, draft(medication(Role.PERIPH))), "both-draft/PERIPH", {"src", "periph"}),
     (snapshot(LDN, listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT", START | {"wait_sa"}),
     (snapshot(LDN, listed=(exposure(oxycodone(), RECENT, 7),)), "ntx-draft/RECENT", START | {"wait_sa"}),
+    (snapshot(draft(XR), listed=(exposure(oxycodone(), RECENT, 2, last_dose_days=2),)), "ntx-draft/RECENT",
+     START | {"wait_sa"}),
     (snapshot(LDN, listed=(exposure(oxycodone(), HELD),)), "ntx-draft/HELD", START | {"wait_sa", "held"}),
     (snapshot(LDN, listed=(exposure(oxycodone(), STALE),)), "ntx-draft/STALE", START | {"wait_sa", "stale"}),
     (snapshot(LDN, listed=(exposure(medication(Role.FULL_LA)),)), "ntx-draft/CURRENT", START | {"wait_la"}),

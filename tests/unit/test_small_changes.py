@@ -109,3 +109,11 @@ def test_the_code_of_a_brand_alone_gives_its_role(terminology: Terminology, code
     """OxyContin, Duragesic, Contrave, Vivitrol, Sublocade and Nucynta, by the RxNorm code of the brand name."""
     named = Coding("http://www.nlm.nih.gov/research/umls/rxnorm", code)
     assert [role] == [c.role for c in terminology.recognise(Drug(Concept((named,)))).components]
+
+
+@pytest.mark.parametrize(("text", "mg"), [
+    ("take 3 mg daily, increase 1.5 mg every 2 weeks to 4.5 mg daily", "4.5"),
+    ("take 0.5 mg twice daily, increase to 2 mg", "4")])
+def test_an_increase_begins_afresh_at_its_own_words(text: str, mg: str) -> None:
+    """Neither the size of a step nor a maximum of an earlier one is taken for where it leads."""
+    assert Decimal(mg) == read_sig(text, None).daily_mg
