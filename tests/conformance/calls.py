@@ -16,6 +16,7 @@ import jsonschema_rs
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "fhir_fixtures" / "requests" / "examples"
+CAPTURES = ROOT / "fhir_fixtures" / "requests" / "captures"
 SCHEMAS = ROOT / "cds_service" / "hooks" / "schema"
 
 TODAY = "2026-11-21"
@@ -238,8 +239,15 @@ def start(hook: str = "order-sign", release: str = "R4") -> Json:
 
 
 def example(name: str) -> Any:
-    """One file of the example fixtures, parsed."""
-    return json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    """One published example, or with ``captured__`` before its name one body that the sandbox sent, parsed."""
+    captured = name.removeprefix("captured__")
+    folder = EXAMPLES if captured == name else CAPTURES
+    return json.loads((folder / f"{captured}.json").read_text(encoding="utf-8"))
+
+
+def example_names() -> list[str]:
+    """Every name that ``example`` reads."""
+    return sorted([*(p.stem for p in EXAMPLES.glob("*.json")), *(f"captured__{p.stem}" for p in CAPTURES.glob("*.json"))])
 
 
 def schema(name: str) -> Any:
