@@ -213,6 +213,7 @@ START, BLOCK = {"src", "found", "why_start", "do_start"}, {"src", "found", "why_
     (snapshot(LDN, listed=(exposure(medication(Role.BUP_DEPOT)),)), "ntx-draft/CURRENT", START | {"wait_la", "moud"}),
     (snapshot(LDN, listed=(exposure(medication(Role.ANTITUSSIVE)),)), "ntx-draft/ANTITUSSIVE", {"src", "found", "cough"}),
     (snapshot(OXY, listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT", BLOCK),
+    (snapshot(OXY, listed=(exposure(naltrexone(), last_dose_days=0),)), "opioid-draft/CURRENT", BLOCK),
     (snapshot(OXY, listed=(exposure(naltrexone(), HELD),)), "opioid-draft/HELD", BLOCK | {"held"}),
     (snapshot(OXY, listed=(exposure(naltrexone(Band.MICRO)),)), "opioid-draft/MICRO", BLOCK | {"micro"}),
     (snapshot(OXY, listed=(exposure(naltrexone(Band.LABELLED), RECENT, 3),)), "opioid-draft/TOL", {"src", "found", "tol"}),

@@ -117,3 +117,7 @@ def test_the_code_of_a_brand_alone_gives_its_role(terminology: Terminology, code
 def test_an_increase_begins_afresh_at_its_own_words(text: str, mg: str) -> None:
     """Neither the size of a step nor a maximum of an earlier one is taken for where it leads."""
     assert Decimal(mg) == read_sig(text, None).daily_mg
+
+
+def test_what_a_dose_is_mixed_with_is_no_second_dose() -> None:
+    assert Decimal("4.5") == read_sig("take 4.5 mg (dissolved in 30 ml of juice) daily", None).daily_mg
