@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -25,18 +24,20 @@ from cds_service.edge.replay import (
     open_store,
 )
 from cds_service.errors import Unavailable
+from tests.postgres import postgres_server, postgres_url
 from tests.security.keys import ISSUER, NOW, Clock
 
 LATER = NOW + 360
-POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
-STORES = ["sqlite", pytest.param("postgresql", marks=[
-    pytest.mark.postgres, pytest.mark.skipif(not POSTGRES_URL, reason="TEST_POSTGRES_URL is not set")])]
+STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+__all__ = ["postgres_server", "postgres_url"]   # fixtures that this module lends from tests.postgres
 
 
 @pytest.fixture(params=STORES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store."""
-    address = f"sqlite:///{tmp_path / 'store.sqlite3'}" if request.param == "sqlite" else POSTGRES_URL
+    address = f"sqlite:///{tmp_path / 'store.sqlite3'}" if request.param == "sqlite" \
+        else request.getfixturevalue("postgres_url")
     engine = open_store(address)
     jwt_seen.drop(engine, checkfirst=True)
     create(engine)
