@@ -390,3 +390,22 @@ def test_the_answer_does_not_depend_on_the_order_of_the_drafts() -> None:
     said = {(f.situation, f.lines, f.facts["all"]) for order in permutations(drafts)
             for f in interaction.judge(snapshot(*order, listed=(exposure(XR, RECENT, 3, last_dose_days=40, on=ago(3)),)))}
     assert 1 == len(said)
+
+
+# --- several drafts at once -------------------------------------------------------------------------------------------
+
+def test_one_methadone_among_the_drafted_opioids_decides_and_one_inpatient_order_makes_it_acute() -> None:
+    inpatient = draft(oxycodone(categories=frozenset({"inpatient"})))
+    assert {"DEL_OPI": False, "HOLD_NTX": True} == offered(
+        snapshot(OXY, draft(MTD), listed=(HOLDABLE,), setting=AMBULATORY))
+    assert "acute" in finding(snapshot(OXY, inpatient, listed=(HOLDABLE,))).lines
+
+
+def test_topical_naltrexone_before_an_oral_draft_hides_nothing() -> None:
+    topical = draft(naltrexone(Band.TOPICAL, role=Role.NTX_TOPICAL))
+    assert CRITICAL is finding(snapshot(topical, LDN, listed=(exposure(oxycodone()),))).severity
+
+
+def test_a_warning_can_be_overridden_and_a_second_opioid_is_counted() -> None:
+    said = finding(snapshot(LDN, listed=(exposure(oxycodone(), HELD), exposure(MTD, HELD))))
+    assert (WARNING, True, "methadone (+1 more)") == (said.severity, said.overrides, said.facts["opioid"])

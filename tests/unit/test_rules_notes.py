@@ -163,6 +163,7 @@ def test_an_interaction_of_info_is_no_conflict() -> None:
 def test_the_planner_is_told_draft_dose_band_and_gate_and_nothing_else() -> None:
     said = only(off_label.judge(snapshot(draft(naltrexone(Band.LDN, "4.50", target="MedicationRequest/d-1")))))
     assert {"draft": "d-1", "mgPerDay": "4.50", "band": "LDN", "gate": "none"} == (said and said.link)
+    assert {"mg": "4.50"} == (said and said.facts)
     unknown = only(off_label.judge(snapshot(draft(naltrexone(Band.UNKNOWN, target=""), says_ldn=True))))
     assert {"band": "UNKNOWN", "gate": "none"} == (unknown and unknown.link)
 
