@@ -13,6 +13,8 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, bidi
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """One line of visible characters, at most ``longest``; for labels and other places that are not markdown."""
+    if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text:
+        return text.strip()
     kept = "".join(" " if c in "\t\n\r\f\v" else c for c in text[:4 * longest]
                    if c in "\t\n\r\f\v" or unicodedata.category(c) not in _HIDDEN)
     folded = _SPACES.sub(" ", kept).strip()

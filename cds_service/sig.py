@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import lru_cache
 
 from cds_service.amounts import DAILY, ONE, Amount, Rate, format_mg, mg_of, same
 from cds_service.model import Strength
 from cds_service.sig_words import Token, cut, plain
+
+_USUAL = 120                                   # characters; longer texts may hold anything and are not kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,17 @@ class SigReading:
 
 
 def read_sig(text: str, strength: Strength | None) -> SigReading:
-    """The dose that a sig states; only its first 2,000 characters are read."""
+    """The dose that a sig states; only its first 2,000 characters are read. Usual sigs are read once and remembered."""
+    finite = strength is None or (strength.mg.is_finite() and strength.per_amount.is_finite())
+    return _read_usual(text, strength) if finite and len(text) <= _USUAL else _read(text, strength)
+
+
+@lru_cache(maxsize=4_096)
+def _read_usual(text: str, strength: Strength | None) -> SigReading:
+    return _read(text, strength)
+
+
+def _read(text: str, strength: Strength | None) -> SigReading:
     walk = _Walk()
     for token in cut(plain(text)):
         walk.take(token)

@@ -74,7 +74,7 @@ class _Context:
 def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Snapshot:
     """All that the rules may see of this call."""
     clock = timeline.Clock(now, now.astimezone(lens.zone).date())
-    listed = record.entries()
+    listed = record.entries
     entries = [entry for _, entry in listed]
     reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), lens)
 
@@ -110,7 +110,7 @@ def release_in_use(request: HookRequest, entries: Sequence[Entry]) -> Release:
 
 def concerns_us(request: HookRequest, record: Record, terminology: Terminology) -> bool:
     """True where a drafted order is, or may be, naltrexone or an opioid: only then is more of the record needed (R25)."""
-    resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries())])
+    resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries)])
     drawn = (terminology.recognise(read.read_drug(entry.resource, resolver)) for entry in request.orders.entries
              if order_kind(entry.resource) and read.names_medication(entry.resource))
     return any(recognition.components or not recognition.identified for recognition in drawn)
@@ -118,7 +118,7 @@ def concerns_us(request: HookRequest, record: Record, terminology: Terminology) 
 
 def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
     """``Medication/id`` of every order whose drug is a reference to something that was not sent."""
-    entries = [*request.orders.entries, *(entry for _, entry in record.entries())]
+    entries = [*request.orders.entries, *(entry for _, entry in record.entries)]
     resolver = Resolver(entries)
     return frozenset(ref for entry in entries if order_kind(entry.resource)
                      if (ref := read.has_unread_reference(entry.resource, resolver)))
@@ -135,6 +135,11 @@ class _Reader:
     lens: Lens
 
     def recognise(self, resource: Json) -> tuple[Drug, Recognition]:
+        """The drug and what it is; the route is read only where it can make a difference."""
+        drug = read.read_drug(resource, self.resolver, routed=False)
+        recognition = self.lens.terminology.recognise(drug)
+        if recognition.identified and not recognition.components:
+            return drug, recognition
         drug = read.read_drug(resource, self.resolver)
         return drug, self.lens.terminology.recognise(drug)
 

@@ -23,6 +23,7 @@ from cds_service.model import Gap
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 200
 IDLE_SECONDS = 0.3
+LINGER_SECONDS = 0.05                          # events of that time share one transaction, and one wake-up
 RETRY_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 LONGEST_TEXT = 256
@@ -159,6 +160,7 @@ class AuditLog:
         batch: list[AuditEvent] = []
         with suppress(queue.Empty):
             batch.append(self._waiting.get(timeout=IDLE_SECONDS))
+            self._closing.wait(LINGER_SECONDS)
             while len(batch) < BATCH_EVENTS:
                 batch.append(self._waiting.get_nowait())
         return batch

@@ -32,7 +32,9 @@ class MissingData:
 
     def fetch(self, request: HookRequest, record: Record) -> Record:
         """The record with everything that could be read in time; what could not stays absent or says why."""
-        entries = [entry for _, entry in record.entries()]
+        if not request.fhir_server:
+            return record
+        entries = [entry for _, entry in record.entries]
         wanted = _wanted(request, record, release_in_use(request, entries))
         partial = [key for key, answer in record.answers.items() if answer.why == "more-pages"]
         if not wanted and not partial and not unread_medications(request, record):

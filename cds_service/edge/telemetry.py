@@ -11,6 +11,7 @@ import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
@@ -18,6 +19,7 @@ import orjson
 import structlog
 
 _WAITING = 10_000
+_LINGER_SECONDS = 0.02
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 
 
@@ -49,12 +51,24 @@ class LogSink:
         self._thread.join(seconds)
 
     def _write(self) -> None:
-        while (line := self._lines.get()) is not None:
-            try:
-                self._stream.write(line + "\n")
-                self._stream.flush()
-            except (OSError, ValueError):
-                self.dropped += 1
+        """Lines go out together a few times a second: a thread woken for every line would cost more than the line."""
+        last = False
+        while not last:
+            lines = [self._lines.get()]
+            time.sleep(_LINGER_SECONDS)
+            while not self._lines.empty():
+                lines.append(self._lines.get_nowait())
+            last = None in lines
+            self._put_out([line for line in lines if line is not None])
+
+    def _put_out(self, lines: list[str]) -> None:
+        if not lines:
+            return
+        try:
+            self._stream.write("\n".join(lines) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            self.dropped += len(lines)
 
 
 def open_log(level: str = "INFO", sink: LogSink | None = None) -> tuple[Any, LogSink]:

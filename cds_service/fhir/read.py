@@ -38,6 +38,7 @@ _OUTPATIENT = frozenset({"AMB", "HH", "VR", "OUTPATIENT", "AMBULATORY", "HOME", 
 _OVER = frozenset({"inactive", "remission", "resolved"})
 _UNTRUE = frozenset({"refuted", "entered-in-error"})
 _NOTHING = Drug()
+_NO_ROUTE = Concept()
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------------
@@ -47,10 +48,13 @@ def names_medication(resource: Json) -> bool:
     return bool(first_present(resource, "medicationCodeableConcept", "medicationReference", "medication"))
 
 
-def read_drug(resource: Json, resolver: Resolver) -> Drug:
-    """The drug an order names: its concept, or the Medication it refers to, with form, route and compounding lines."""
+def read_drug(resource: Json, resolver: Resolver, *, routed: bool = True) -> Drug:
+    """The drug an order names: its concept, or the Medication it refers to, with form, route and compounding lines.
+
+    Without ``routed`` the route is left out: most medicines concern no rule, and then how they are given does not matter.
+    """
     concept, reference, display = _medication_choice(resource)
-    route = _route(resource)
+    route = _route(resource) if routed else _NO_ROUTE
     meant = resolver.resolve(reference, resource) if reference else None
     if meant is None:
         named = concept if concept.codings or concept.text else Concept(text=display)
@@ -69,6 +73,8 @@ def has_unread_reference(resource: Json, resolver: Resolver) -> str:
 
 def _medication_choice(resource: Json) -> tuple[Concept, str, str]:
     """(concept, reference, reference display) of ``medication[x]`` in any release."""
+    if "medicationReference" not in resource and "medication" not in resource:
+        return read_concept(resource.get("medicationCodeableConcept")), "", ""
     either = as_dict(resource.get("medication"))
     concept = read_concept(first_present(resource, "medicationCodeableConcept") or either.get("concept")
                            or (either if "coding" in either or "text" in either else None)
@@ -120,7 +126,7 @@ def _route(resource: Json) -> Concept:
         route = read_concept(as_dict(dosage).get("route"))
         if route.codings or route.text:
             return route
-    return Concept()
+    return _NO_ROUTE
 
 
 # --- the order --------------------------------------------------------------------------------------------------------

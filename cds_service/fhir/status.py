@@ -60,9 +60,9 @@ def standing_of(resource: Json, kind: str) -> Standing:
 
 
 def _says_never(resource: Json) -> bool:
-    return any(resource.get(flag) is True
-               for flag in ("doNotPerform", "wasNotTaken", "wasNotGiven", "notGiven")) \
-        or as_code(resource.get("taken")) == "n"
+    return resource.get("doNotPerform") is True or resource.get("wasNotTaken") is True \
+        or resource.get("wasNotGiven") is True or resource.get("notGiven") is True \
+        or ("taken" in resource and as_code(resource["taken"]) == "n")
 
 
 def _as_taken(resource: Json) -> Standing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from cds_service.fhir.bundle import Entry, has_error, unpack
@@ -28,7 +29,7 @@ class Answer:
         return self.state in {"answered", "null"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """All that is known of the patient for this call: one Answer per key that was sent or fetched."""
 
@@ -37,7 +38,8 @@ class Record:
     def answered(self, key: str) -> bool:
         return key in self.answers and self.answers[key].complete
 
-    def entries(self) -> list[tuple[str, Entry]]:
+    @cached_property
+    def entries(self) -> tuple[tuple[str, Entry], ...]:
         """(key, entry) for every resource once, our keys first: the same resource under several keys counts once.
 
         Two that share an id and differ are both kept: which of them is right cannot be told.
@@ -51,7 +53,7 @@ class Record:
                     continue
                 seen.setdefault(ref, entry)
                 found.append((key, entry))
-        return found
+        return tuple(found)
 
 
 def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:

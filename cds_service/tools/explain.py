@@ -55,7 +55,7 @@ def explain(outcome: Outcome, desk: Desk) -> dict[str, Any]:
 
 def _entries(outcome: Outcome) -> Iterator[tuple[str, Entry]]:
     yield from (("context", entry) for entry in outcome.request.orders.entries)
-    yield from outcome.record.entries()
+    yield from outcome.record.entries
 
 
 def _read(outcome: Outcome, desk: Desk) -> Iterator[dict[str, Any]]:
