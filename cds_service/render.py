@@ -14,7 +14,7 @@ from cds_service.content import CardText, Content
 from cds_service.dosing import format_mg
 from cds_service.fhir import write
 from cds_service.hooks.services import Service
-from cds_service.model import Exposure, Finding, Gap, Medication, Severity, Snapshot, Suggestion
+from cds_service.model import Exposure, Finding, Gap, Medication, Order, Severity, Snapshot, Suggestion
 
 TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
@@ -181,13 +181,21 @@ def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, 
     order = medication.order
     if not order.target:
         return None
-    if suggestion.code == "HOLD_NTX":
-        resource = write.hold(order.resource, order.release, press.content.shared["hold_reason"])
-    else:
-        resource = write.start_low(order.resource, order.release, press.content.shared["start_low"])
-    if not write.is_valid(resource, order.release):
+    resource = _changed(suggestion, order, press)
+    return None if resource is None else {"type": "update", "description": described, "resource": resource}
+
+
+def _changed(suggestion: Suggestion, order: Order, press: Press) -> dict[str, Any] | None:
+    """The order as the suggestion makes it; None where that is no legal resource or cannot be written as JSON."""
+    try:
+        if suggestion.code == "HOLD_NTX":
+            resource = write.hold(order.resource, order.release, press.content.shared["hold_reason"])
+        else:
+            resource = write.start_low(order.resource, order.release, press.content.shared["start_low"])
+        orjson.dumps([[[[[[[[[[resource]]]]]]]]]])   # an answer holds it that deep, and JSON writers have a limit
+    except (RecursionError, TypeError, ValueError):
         return None
-    return {"type": "update", "description": described, "resource": resource}
+    return resource if write.is_valid(resource, order.release) else None
 
 
 def _delete_target(medication: Medication, snapshot: Snapshot, service: Service) -> dict[str, str] | None:

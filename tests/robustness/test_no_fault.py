@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+import orjson
 import pytest
 
 from cds_service.pipeline import Desk
@@ -116,3 +117,15 @@ def test_CN19_no_date_is_a_fault(walk: InProcess, day: str) -> None:
             {"timing": {"repeat": {"boundsPeriod": {"start": day, "end": day}}}}]))
         body["prefetch"]["patient"]["birthDate"] = day
         assert 200 == judged(walk, body)
+
+
+@pytest.mark.parametrize("levels", [50, 116, *range(119, 130), 300, 500])
+def test_CN05_a_draft_nested_deep_keeps_its_card_and_loses_only_the_update(walk: InProcess, levels: int) -> None:
+    """What JSON writers cannot write any more is not offered; the card itself stays, and the answer can be written."""
+    nested: dict[str, Any] = {"url": "http://example.org"}
+    for _ in range(levels):
+        nested = {"url": "http://example.org", "extension": [nested]}
+    body = call("order-sign", ldn(extension=[nested]))
+    answer = walk.post(path_of(body), json=body).json()
+    assert ["naltrexone-off-label"] == [card["source"]["topic"]["code"] for card in answer["cards"]]
+    assert orjson.dumps(answer)
