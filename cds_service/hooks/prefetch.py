@@ -49,11 +49,19 @@ class Record:
         for key in sorted(self.answers, key=lambda k: (k not in PREFETCH_KEYS, k)):
             for entry in self.answers[key].entries:
                 ref = resource_ref(entry.resource)
-                if ref and ref in seen and seen[ref].resource == entry.resource:
+                if ref and ref in seen and _are_equal(seen[ref], entry):
                     continue
                 seen.setdefault(ref, entry)
                 found.append((key, entry))
         return tuple(found)
+
+
+def _are_equal(one: Entry, other: Entry) -> bool:
+    """True for two copies of one resource; what is nested too deep to compare counts as different."""
+    try:
+        return one.resource == other.resource
+    except RecursionError:
+        return False
 
 
 def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:

@@ -11,7 +11,6 @@ from typing import Any
 
 from cds_service.model import Band, Component, Draft, Exposure, Medication, Role, Severity, Snapshot, State
 
-SHORT_ACTING = frozenset({Role.FULL_SA, Role.DUAL, Role.MIXED})
 LONG_ACTING = frozenset({Role.FULL_LA, Role.METHADONE, Role.BUP})
 MOUD = frozenset({Role.METHADONE, Role.BUP, Role.BUP_DEPOT})
 _NONE, _INFO, _WARNING, _CRITICAL = Severity.NONE, Severity.INFO, Severity.WARNING, Severity.CRITICAL

@@ -129,3 +129,13 @@ def test_CN05_a_draft_nested_deep_keeps_its_card_and_loses_only_the_update(walk:
     answer = walk.post(path_of(body), json=body).json()
     assert ["naltrexone-off-label"] == [card["source"]["topic"]["code"] for card in answer["cards"]]
     assert orjson.dumps(answer)
+
+
+def test_CN06_two_copies_nested_to_the_limit_of_json_are_both_judged(walk: InProcess) -> None:
+    """The deepest body that can be parsed is compared, judged and answered like any other."""
+    text = '{"a":' * 1_000 + "1" + "}" * 1_000
+    body = call("order-sign", ldn())
+    body["prefetch"]["medicationRequests"] = bundle(listed(extension=[orjson.loads(text)]))
+    body["prefetch"]["others"] = bundle(listed(extension=[orjson.loads(text)]))
+    answer = walk.post(path_of(body), json=body).json()
+    assert "critical" == answer["cards"][0]["indicator"]
