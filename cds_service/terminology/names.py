@@ -18,14 +18,14 @@ _NAMELESS = frozenset({
     "compound", "compounded", "compounding", "cream", "daily", "delayed", "display", "dosage", "dose",
     "drops", "drug", "drugs", "dummy", "entered", "example", "extended", "film", "for", "free", "from",
     "gel", "generic", "gram", "grams", "home", "immediate", "injectable", "injection", "intramuscular",
-    "intranasal", "intravenous", "item", "liquid", "lozenge", "mcg", "medicament", "medication",
+    "intranasal", "intravenous", "item", "ldn", "liquid", "lozenge", "mcg", "medicament", "medication",
     "medications", "medicine", "medicines", "microgram", "micrograms", "milligram", "milligrams",
     "milliliter", "misc", "miscellaneous", "mouth", "name", "nan", "nasal", "nil", "none", "not", "note",
     "notes", "null", "ointment", "ophthalmic", "oral", "orally", "order", "ordered", "other", "outside",
     "patch", "patient", "per", "placeholder", "powder", "prescribed", "prescription", "product", "protocol",
     "rectal", "release", "reported", "see", "solution", "specified", "spray", "strength", "subcutaneous",
     "sublingual", "supplied", "suppository", "suspension", "syringe", "syrup", "tab", "tablet", "tablets",
-    "tabs", "take", "taking", "tbd", "test", "text", "the", "topical", "transdermal", "undefined", "unit",
+    "tabs", "take", "taking", "tbd", "test", "text", "the", "topical", "transdermal", "uldn", "undefined", "unit",
     "units", "unknown", "unspecified", "vial", "with",
 })
 

@@ -499,3 +499,17 @@ def test_memory_is_bounded_and_long_texts_are_not_kept() -> None:
     terminology.recognise(written("oxycodone"))
     info = terminology._recognised.cache_info()
     assert (1, 20_000) == (info.currsize, info.maxsize)
+
+
+@pytest.mark.parametrize("text", ["ldn 4.5 mg capsule", "Ldn", "uldn"])
+def test_a_small_ldn_is_neither_naltrexone_nor_another_drug(terminology: Terminology, text: str) -> None:
+    """The abbreviation counts in capitals only; written small it may be meant, so the order is not identified."""
+    recognition = terminology.recognise(written(text))
+    assert ((), False) == (recognition.components, recognition.identified)
+
+
+@pytest.mark.parametrize(("text", "ingredient", "role"), [
+    ("Targiniq ER", "oxycodone", Role.FULL_LA), ("DepoDur", "morphine", Role.FULL_SA),
+    ("Physeptone", "methadone", Role.METHADONE), ("Alfenta", "alfentanil", Role.FULL_SA)])
+def test_a_brand_alone_is_its_opioid(terminology: Terminology, text: str, ingredient: str, role: Role) -> None:
+    assert [(ingredient, role)] == [(c.ingredient, c.role) for c in terminology.recognise(written(text)).components]
