@@ -88,7 +88,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     content_overlay: str = ""                  # a folder of cards/ files that replace ours
     terminology_dir: str = ""                  # drug tables made by ``terminology build``; "" = the packaged ones
-    threads: int = 32
+    threads: int = 256                         # started when needed; one slow body holds one of them
     workers: int = 1
     clients: tuple[Client, ...] = ()
     limits: Limits = Limits()
@@ -164,7 +164,7 @@ def _value_complaints(s: Settings) -> list[str]:
     }
     found = [f"{name}: must be one of {', '.join(sorted(x for x in values if x))}"
              for name, (values, value) in allowed.items() if value not in values]
-    numbers = {"port": (0, 65535, s.port), "threads": (1, 256, s.threads), "workers": (1, 64, s.workers),
+    numbers = {"port": (0, 65535, s.port), "threads": (1, 1024, s.threads), "workers": (1, 64, s.workers),
                "limits.fhir_budget_ms": (200, 4000, s.limits.fhir_budget_ms),
                "limits.body_bytes": (10_000, 100_000_000, s.limits.body_bytes)}
     found += [f"{name}: must be between {low} and {high}" for name, (low, high, value) in numbers.items()
