@@ -25,10 +25,11 @@ DEMANDED = [
     *numbered("CN", (1, 20)),
     *numbered("CI", (1, 18)),
     *numbered("CT", (1, 16)),
-    *numbered("CL", (3, 7), (10, 14), (17, 19)),
+    *numbered("CL", (3, 7), (10, 14), (18, 19)),
 ]
-LATER = [  # load, overload, shutdown, soak and fuzzing of a deployed service; CI19-CI22 are documented deviations
-    *numbered("CL", (1, 2), (8, 9), (15, 16), (20, 20)),
+AT_THE_PROXY = ["CI01"]  # demanded, and no test here can show it: TLS ends in front of this service
+LATER = [  # load, overload, shutdown, chaos, soak and fuzzing of a deployed service; CI19-CI22 are documented deviations
+    *numbered("CL", (1, 2), (8, 9), (15, 17), (20, 20)),
     *numbered("CI", (19, 22)),
 ]
 

@@ -525,12 +525,7 @@ def test_CR28_no_action_selection_behaviour_is_ever_sent(site: Site, hook: str) 
     assert [] == [path for path, _ in leaves(found) if path.endswith("actionSelectionBehavior")]
 
 
-# --- Inferno (I1, I6-I8) ----------------------------------------------------------------------------------------------
-
-@pytest.mark.xfail(run=False, reason="TLS ends at the proxy in front of this service: check there that TLS 1.1 is refused")
-def test_CI01_the_proxy_in_front_speaks_tls_1_2_or_later() -> None:
-    raise AssertionError("this service has no TLS listener")
-
+# --- Inferno (I6-I8; the TLS version, I1, is the proxy's) -------------------------------------------------------------
 
 @pytest.mark.parametrize(("key", "alg"), [("P-384", "ES384"), ("RSA-2048", "RS384")])
 def test_CI06_each_service_answers_a_call_signed_as_inferno_signs(tmp_path: Path, key: str, alg: str) -> None:
