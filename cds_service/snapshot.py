@@ -87,7 +87,7 @@ def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Sna
         hook=request.hook, as_of=now, today=clock.today, release=reader.release,
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
         conditions=conditions, conditions_read=record.answered("conditions"),
-        list_available=record.answered(order_key(reader.release)),
+        list_available=_has_list(record, reader.release, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unidentified,
@@ -245,6 +245,15 @@ def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hoo
 
 
 # --- the medication list ----------------------------------------------------------------------------------------------
+
+def _has_list(record: Record, release: Release, patient_id: str) -> bool:
+    """True where the order search was answered for this patient; an answer that is all another patient's was not."""
+    key = order_key(release)
+    if not record.answered(key):
+        return False
+    orders = [entry.resource for entry in record.answers[key].entries if order_kind(entry.resource)]
+    return not orders or not all(read.belongs_to_other(order, patient_id) for order in orders)
+
 
 def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: Mapping[str, frozenset[str] | None],
                  reader: _Reader) -> tuple[list[Medication], Counter[tuple[str, str]]]:

@@ -53,6 +53,13 @@ def test_CT07_an_opioid_of_another_patient_does_not_count(service: Running, key:
     assert T1 not in topics(cards(service, sent(key, of(OTHER, KINDS[key]))))
 
 
+def test_CT07_an_order_list_that_is_all_another_patients_was_not_answered(service: Running) -> None:
+    """A search that returned the wrong patient says nothing of this one, so silence would look like "no opioid"."""
+    found = topics(cards(service, sent("medicationRequests", of(OTHER))))
+    assert T5 in found
+    assert T5 not in topics(cards(service, sent("medicationRequests")))
+
+
 def test_CT07_a_list_of_two_patients_is_read_for_the_right_one_alone(service: Running) -> None:
     theirs = listed("Morphine 10 MG Oral Tablet", patient=OTHER, id="m-theirs")
     found = cards(service, sent("medicationRequests", theirs, of(PATIENT)))
