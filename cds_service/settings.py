@@ -9,6 +9,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -169,6 +170,8 @@ def _value_complaints(s: Settings) -> list[str]:
                "limits.body_bytes": (10_000, 100_000_000, s.limits.body_bytes)}
     found += [f"{name}: must be between {low} and {high}" for name, (low, high, value) in numbers.items()
               if not low <= value <= high]
+    if s.is_demo and s.auth_mode == "off" and not _is_loopback(s.host):
+        found.append("host: without client authentication only a loopback address may be served, such as 127.0.0.1")
     try:
         ZoneInfo(s.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -182,6 +185,13 @@ def _value_complaints(s: Settings) -> list[str]:
     found += [f"smart.frame_ancestors: {origin!r} is not an origin (scheme://host[:port])"
               for origin in s.smart.frame_ancestors if not _is_origin(origin)]
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _client_complaints(client: Client, demo: bool) -> list[str]:

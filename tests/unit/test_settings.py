@@ -35,6 +35,18 @@ def test_without_a_file_the_demo_profile_listens_on_loopback_for_the_sandbox() -
         settings.profile, settings.host, settings.cors_origins, settings.auth_mode)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "cds.example.org", ""])
+def test_without_client_authentication_only_loopback_is_served(tmp_path: Path, host: str) -> None:
+    with pytest.raises(SettingsError, match="host: without client authentication"):
+        read(tmp_path, f'host = "{host}"')
+    assert host == read(tmp_path, PRODUCTION.replace("\n", f'\nhost = "{host}"\n', 1)).host
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
+def test_every_loopback_address_serves_the_demo(tmp_path: Path, host: str) -> None:
+    assert host == read(tmp_path, f'host = "{host}"').host
+
+
 def test_a_production_file_is_enough_and_authenticates_hooks(tmp_path: Path) -> None:
     settings = read(tmp_path, PRODUCTION + SMART)
     assert ("hooks", (), ("https://ehr.example.org/fhir",)) == (
