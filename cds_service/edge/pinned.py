@@ -54,16 +54,8 @@ class _HttpConnection(HTTPConnection):
         self._watch(self.sock)
 
 
-class _HttpsConnection(HTTPSConnection):
-    debuglevel = 0
-
-    def __init__(self, *args: Any, watch: Callable[[socket.socket], None], **settings: Any) -> None:
-        super().__init__(*args, **settings)
-        self._watch = watch
-
-    def connect(self) -> None:
-        super().connect()
-        self._watch(self.sock)
+class _HttpsConnection(_HttpConnection, HTTPSConnection):
+    """The same over TLS: whatever ``_HttpConnection`` leaves alone is ``HTTPSConnection``'s."""
 
 
 class _HttpPool(HTTPConnectionPool):
