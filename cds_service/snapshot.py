@@ -6,7 +6,7 @@ Read from top to bottom this is the clinical reading of one call. Nothing here d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Any
@@ -86,8 +86,9 @@ def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Sna
     return Snapshot(
         hook=request.hook, as_of=now, today=clock.today, release=reader.release,
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
-        conditions=conditions, conditions_read=record.answered("conditions"),
-        list_available=_has_list(record, reader.release, request.patient_id),
+        conditions=conditions,
+        conditions_read=_is_answered(record, "conditions", _is_condition, request.patient_id),
+        list_available=_is_answered(record, order_key(reader.release), order_kind, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unidentified,
@@ -122,6 +123,18 @@ def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
     resolver = Resolver(entries)
     return frozenset(ref for entry in entries if order_kind(entry.resource)
                      if (ref := read.has_unread_reference(entry.resource, resolver)))
+
+
+def _is_answered(record: Record, key: str, sought: Callable[[Json], object], patient_id: str) -> bool:
+    """True where this search was answered for this patient; an answer that is all another patient's was not."""
+    if not record.answered(key):
+        return False
+    found = [entry.resource for entry in record.answers[key].entries if sought(entry.resource)]
+    return not found or not all(read.belongs_to_other(resource, patient_id) for resource in found)
+
+
+def _is_condition(resource: Json) -> bool:
+    return resource.get("resourceType") == "Condition"
 
 
 # --- one order, understood --------------------------------------------------------------------------------------------
@@ -245,15 +258,6 @@ def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hoo
 
 
 # --- the medication list ----------------------------------------------------------------------------------------------
-
-def _has_list(record: Record, release: Release, patient_id: str) -> bool:
-    """True where the order search was answered for this patient; an answer that is all another patient's was not."""
-    key = order_key(release)
-    if not record.answered(key):
-        return False
-    orders = [entry.resource for entry in record.answers[key].entries if order_kind(entry.resource)]
-    return not orders or not all(read.belongs_to_other(order, patient_id) for order in orders)
-
 
 def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: Mapping[str, frozenset[str] | None],
                  reader: _Reader) -> tuple[list[Medication], Counter[tuple[str, str]]]:

@@ -146,6 +146,15 @@ def test_each_point_follows_the_record(chart: dict[str, Fetched], point: str, ma
     assert mark == mark_of(gate_of(chart), point)
 
 
+def test_a_search_that_returned_another_patient_was_not_read() -> None:
+    """It says nothing of this patient: neither that there is no opioid nor that the liver is well."""
+    theirs = {"subject": {"reference": "Patient/pat-2"}}
+    gate = gate_of(chart_of({**order("Lisinopril 10 mg tablet"), **theirs}, {**condition("I10"), **theirs}))
+    assert {Mark.ASK} == {mark_of(gate, name) for name in ("opioids", "duplicate", "liver", "kidney", "dependence")}
+    gate = gate_of(chart_of(order("Lisinopril 10 mg tablet"), condition("I10")))
+    assert {Mark.PASSED} == {mark_of(gate, name) for name in ("opioids", "duplicate", "liver", "kidney", "dependence")}
+
+
 @pytest.mark.parametrize("resource", [
     order("Oxycodone 5 mg tablet"), condition("K72.00"), condition("F11.23"), order("Naltrexone 50 mg tablet")])
 def test_no_confirmation_opens_a_blocked_point(resource: dict[str, Any]) -> None:
