@@ -17,10 +17,10 @@ import requests
 from rich.console import Console
 
 from cds_service import settings as configuration
+from cds_service.cli import commands
 from cds_service.errors import ServiceError
 from cds_service.hooks.services import SERVICES, Service
 from cds_service.settings import Settings, SettingsError
-from cds_service.tools import commands
 
 _BY_HOOK = {service.hook: service for service in SERVICES.values()}
 _settings_option = click.option("--settings", "settings_file", type=click.Path(dir_okay=False),
@@ -64,8 +64,9 @@ def _stop(line: str) -> NoReturn:
 
 
 def _refuse_broken_content(settings: Settings) -> None:
-    from cds_service import content, terminology  # noqa: PLC0415
-    from cds_service.edge.store import StoreError, open_store  # noqa: PLC0415
+    from cds_service import terminology  # noqa: PLC0415
+    from cds_service.content import loader as content  # noqa: PLC0415
+    from cds_service.store.store import StoreError, open_store  # noqa: PLC0415
     try:
         content.load(settings.content_overlay)
         terminology.load(settings.terminology_dir)
@@ -113,7 +114,7 @@ def _say_where(settings: Settings) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def try_request(file: Any, as_of: str | None, url: str | None, service_id: str | None, as_json: bool) -> None:
     """Send the hook request in FILE (or -) and print the cards."""
-    from cds_service.tools.show import show_cards  # noqa: PLC0415
+    from cds_service.cli.show import show_cards  # noqa: PLC0415
     body = _read_request(file)
     service = _service_for(body, service_id)
     response = _post(url, service, body) if url else _judge(body, service, as_of)[0].response
@@ -130,11 +131,11 @@ def try_request(file: Any, as_of: str | None, url: str | None, service_id: str |
 @click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
 def explain(file: Any, as_of: str | None, service_id: str | None, as_json: bool) -> None:
     """Trace the hook request in FILE (or -): what was read, what each rule said, what could not be known."""
-    from cds_service.tools.explain import explain as trace_of  # noqa: PLC0415
-    from cds_service.tools.show import show_trace  # noqa: PLC0415
+    from cds_service.cli.explain import explain as trace_of  # noqa: PLC0415
+    from cds_service.cli.show import show_trace  # noqa: PLC0415
     body = _read_request(file)
-    outcome, desk = _judge(body, _service_for(body, service_id), as_of)
-    trace = trace_of(outcome, desk)
+    outcome, engine = _judge(body, _service_for(body, service_id), as_of)
+    trace = trace_of(outcome, engine)
     if as_json:
         click.echo(json.dumps(trace, indent=2, ensure_ascii=False))
     else:
@@ -156,12 +157,13 @@ def _service_for(body: Any, service_id: str | None) -> Service:
 
 
 def _judge(body: Any, service: Service, as_of: str | None) -> tuple[Any, Any]:
-    from cds_service import content, pipeline, terminology  # noqa: PLC0415
+    from cds_service import pipeline, terminology  # noqa: PLC0415
+    from cds_service.content import loader as content  # noqa: PLC0415
     settings = _load(os.environ.get(configuration.FILE_VARIABLE))
-    desk = pipeline.Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay),
+    engine = pipeline.Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay),
                          settings.zone, settings.base_url, lambda: str(uuid.uuid4()))
     try:
-        return pipeline.answer(body, service, desk, _moment(as_of)), desk
+        return pipeline.answer(body, service, engine, _moment(as_of)), engine
     except ServiceError as error:
         _stop(f"{error.status}: {error.message} {' '.join(error.expression)}".rstrip())
 
@@ -196,7 +198,7 @@ def _post(url: str, service: Service, body: Any) -> dict[str, Any]:
 @_settings_option
 def check(fixtures: Path | None, settings_file: str | None) -> None:
     """Check content, terminology, fixtures and settings; exit 1 with a line per fault."""
-    from cds_service.tools import check as checks  # noqa: PLC0415
+    from cds_service.cli import check as checks  # noqa: PLC0415
     settings = _load(settings_file)
     here = Path.cwd() / "fhir_fixtures"
     found = checks.run(settings.content_overlay, settings.terminology_dir, fixtures or (here if here.is_dir() else None))

@@ -18,34 +18,35 @@ from flask import Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from cds_service import content, terminology
 from cds_service import settings as configuration
-from cds_service.edge import replay
-from cds_service.edge.audit import AuditLog
-from cds_service.edge.client_auth import ClientAuthentication, known_clients
-from cds_service.edge.feedback import FeedbackJournal
-from cds_service.edge.fhir_client import FhirClient
-from cds_service.edge.jwks import JwksCache
-from cds_service.edge.missing_data import DEMO_BASES, MissingData
-from cds_service.edge.outbound import Outbound
-from cds_service.edge.pseudonyms import Pseudonyms
-from cds_service.edge.smart_oauth import SmartOauth, registrations
-from cds_service.edge.smart_record import SmartRecord
-from cds_service.edge.smart_session import SmartSessions, read_or_make_key
-from cds_service.edge.store import Store, open_store
-from cds_service.edge.telemetry import open_log
+from cds_service import terminology
+from cds_service.auth import used_tokens
+from cds_service.auth.client_auth import ClientAuthentication, known_clients
+from cds_service.auth.jwks import JwksCache
+from cds_service.content import loader as content
+from cds_service.ehr.client import FhirClient
+from cds_service.ehr.missing_data import DEMO_BASES, MissingData
 from cds_service.fhir import write
 from cds_service.hooks.feedback import read_feedback
 from cds_service.hooks.services import Service
-from cds_service.pipeline import Desk
+from cds_service.journal.audit import AuditLog
+from cds_service.journal.feedback import FeedbackJournal
+from cds_service.journal.pseudonyms import Pseudonyms
+from cds_service.journal.telemetry import open_log
+from cds_service.outbound.http import Outbound
+from cds_service.pipeline import Engine
+from cds_service.planner.blueprint import SmartServices, make_smart
+from cds_service.planner.judge import HookJudge
+from cds_service.planner.oauth import SmartOauth, registrations
+from cds_service.planner.record import SmartRecord
+from cds_service.planner.sessions import SmartSessions, read_or_make_key
 from cds_service.settings import Client, Settings
+from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
+from cds_service.web.call_journal import Recorder
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
-from cds_service.web.record import Recorder
-from cds_service.web.smart import SmartServices, make_smart
-from cds_service.web.smart_judge import HookJudge
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
@@ -66,9 +67,9 @@ def make_ids() -> Callable[[], str]:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one worker keeps for its life: the desk, the store and what writes to it, and who may call."""
+    """What one worker keeps for its life: the engine, the store and what writes to it, and who may call."""
 
-    desk: Desk
+    engine: Engine
     store: Store
     audit: AuditLog
     feedback: FeedbackJournal
@@ -86,10 +87,10 @@ def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
     app.extensions["naltrexone_cds"] = parts
 
     wire.install(app, settings)
-    recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.desk.content.version,
+    recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.engine.content.version,
                         required=settings.audit == "required")
     recorder.install(app)
-    app.register_blueprint(make_hooks(parts.desk, settings, HookPorts(
+    app.register_blueprint(make_hooks(parts.engine, settings, HookPorts(
         now=now,
         admit=make_admit(settings, parts.authentication),
         fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
@@ -128,7 +129,7 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
     keys = JwksCache(jwks_getter(settings))
     return Parts(
-        desk=Desk(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
+        engine=Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
                   settings.base_url, make_ids()),
         store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
@@ -142,7 +143,7 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
                     log: Any) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
-    seen = replay.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
+    seen = used_tokens.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
                              on_failure=lambda: log.error("replay-store-unavailable"))
     return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
                                 on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
@@ -173,7 +174,7 @@ def _feedback_into(journal: FeedbackJournal, settings: Settings,
 
 
 def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
-    """The titration app on the same desk and the same store as the hooks."""
+    """The titration app on the same engine and the same store as the hooks."""
     def clock() -> float:
         return now().timestamp()
 
@@ -183,7 +184,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
         sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
-        judge=HookJudge(parts.desk), now=now)
+        judge=HookJudge(parts.engine), now=now)
 
 
 def _smart_key(file: Path, log: Any) -> bytes:
@@ -198,7 +199,7 @@ def _smart_key(file: Path, log: Any) -> bytes:
 def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
     """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
     def rules() -> str:
-        return "ok" if parts.desk.terminology.version and parts.desk.content.cards else "not ready: no rules"
+        return "ok" if parts.engine.terminology.version and parts.engine.content.cards else "not ready: no rules"
 
     def store() -> str:
         if parts.store.writable():

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
 
-from cds_service.content import Content
+from cds_service.content.loader import Content
+from cds_service.content.render import CardWriter, could_not_check, render
 from cds_service.errors import PreconditionFailed
 from cds_service.fhir.bundle import Resolver
 from cds_service.fhir.read import read_drug
@@ -19,17 +20,16 @@ from cds_service.hooks.prefetch import Record, read_prefetch
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
 from cds_service.model import Finding, Snapshot, Verdict
-from cds_service.render import Press, could_not_check, render
 from cds_service.rules import Rule, decide
 from cds_service.settings import Client
-from cds_service.snapshot import Lens, concerns_us, take
+from cds_service.snapshot import ReadingAids, concerns_us, read_snapshot
 from cds_service.terminology import Terminology
 
 Fetch = Callable[[HookRequest, Record], Record]
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class Engine:
     """What every call is answered with, made once at start."""
 
     terminology: Terminology
@@ -40,12 +40,12 @@ class Desk:
     rules: Mapping[str, Rule] | None = None    # None = the table of cds_service.rules
 
     @property
-    def press(self) -> Press:
-        return Press(self.content, self.base_url, self.new_id)
+    def writer(self) -> CardWriter:
+        return CardWriter(self.content, self.base_url, self.new_id)
 
-    def lens(self, now: datetime) -> Lens:
+    def aids(self, now: datetime) -> ReadingAids:
         """The reading aids with the thresholds in force at ``now``."""
-        return Lens(self.terminology, self.content.thresholds(now.astimezone(self.zone).date()), self.zone)
+        return ReadingAids(self.terminology, self.content.thresholds(now.astimezone(self.zone).date()), self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Outcome:
         return {"cards": list(self.cards)}
 
 
-def answer(body: object, service: Service, desk: Desk, now: datetime, *, client: Client | None = None,
+def answer(body: object, service: Service, engine: Engine, now: datetime, *, client: Client | None = None,
            fetch: Fetch | None = None, stopwatch: Callable[[], float] = time.perf_counter) -> Outcome:
     """Judge one hook call to ``service`` at ``now`` (with an offset).
 
@@ -75,16 +75,16 @@ def answer(body: object, service: Service, desk: Desk, now: datetime, *, client:
     request = decode(body, service)
     record = read_prefetch(request.prefetch, client.null_means_unknown if client else False)
     marks.append(stopwatch())
-    if fetch is not None and concerns_us(request, record, desk.terminology):
+    if fetch is not None and concerns_us(request, record, engine.terminology):
         record = fetch(request, record)
     marks.append(stopwatch())
-    snapshot = take(request, record, desk.lens(now), now)
+    snapshot = read_snapshot(request, record, engine.aids(now), now)
     _require_orders(snapshot, client)
     marks.append(stopwatch())
-    verdicts = decide(snapshot, desk.rules)
+    verdicts = decide(snapshot, engine.rules)
     shown, silenced = _sort_by_client(verdicts, client)
     marks.append(stopwatch())
-    cards = render(shown, snapshot, service, desk.press)
+    cards = render(shown, snapshot, service, engine.writer)
     marks.append(stopwatch())
     steps = ("decode", "fetch", "read", "decide", "render")
     return Outcome(request, record, snapshot, verdicts, tuple(cards), silenced,
@@ -109,7 +109,7 @@ def _sort_by_client(verdicts: tuple[Verdict, ...], client: Client | None) -> tup
     return [f for f in findings if f.topic not in silent], tuple(f for f in findings if f.topic in silent)
 
 
-def salvage(body: object, service: Service, desk: Desk) -> dict[str, Any] | None:
+def salvage(body: object, service: Service, engine: Engine) -> dict[str, Any] | None:
     """After a fault of our own: the could-not-check answer where naltrexone is (or may be) drafted, else None.
 
     An EHR shows "all clear" on a 5xx, so a broken check is said on a card wherever that card would be meant.
@@ -118,7 +118,7 @@ def salvage(body: object, service: Service, desk: Desk) -> dict[str, Any] | None
         request = decode(body, service)
         resolver = Resolver(request.orders.entries)
         drafted = any(c.role.is_naltrexone for entry in request.orders.entries
-                      for c in desk.terminology.recognise(read_drug(entry.resource, resolver)).components)
+                      for c in engine.terminology.recognise(read_drug(entry.resource, resolver)).components)
     except Exception:  # noqa: BLE001 - the second fault of one call: what was drafted is unknown, so it is said
         drafted = True
-    return {"cards": [could_not_check(desk.press)]} if drafted else None
+    return {"cards": [could_not_check(engine.writer)]} if drafted else None

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, tzinfo
 from typing import Any
 
-from cds_service import dosing, timeline
-from cds_service.dosing import BandEdges
+from cds_service.dosing import structured as dosing
+from cds_service.dosing.structured import BandEdges
+from cds_service.exposure import timeline
 from cds_service.fhir import read
 from cds_service.fhir.bundle import Entry, Resolver, might_be_order
 from cds_service.fhir.status import order_kind, release_of, standing_of
@@ -45,7 +46,7 @@ _PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_T
 
 
 @dataclass(frozen=True, slots=True)
-class Lens:
+class ReadingAids:
     """What turns FHIR into meaning: the terminology, the dated thresholds and the zone that days are counted in."""
 
     terminology: Terminology
@@ -71,17 +72,17 @@ class _Context:
             self.masked[ref] = None if recognition is None else _ingredients(recognition)
 
 
-def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Snapshot:
+def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: datetime) -> Snapshot:
     """All that the rules may see of this call."""
-    clock = timeline.Clock(now, now.astimezone(lens.zone).date())
+    clock = timeline.Clock(now, now.astimezone(aids.zone).date())
     listed = record.entries
     entries = [entry for _, entry in listed]
-    reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), lens)
+    reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), aids)
 
     context = _read_context(request, reader)
     medications, gaps = _read_listed(listed, request.patient_id, context.masked, reader)
-    exposures = _expose([*medications, *context.stopped], context.stopped, clock, lens)
-    conditions = _read_conditions(entries, request.patient_id, lens)
+    exposures = _expose([*medications, *context.stopped], context.stopped, clock, aids)
+    conditions = _read_conditions(entries, request.patient_id, aids)
     gaps.update(context.gaps)
     return Snapshot(
         hook=request.hook, as_of=now, today=clock.today, release=reader.release,
@@ -92,11 +93,11 @@ def take(request: HookRequest, record: Record, lens: Lens, now: datetime) -> Sna
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unidentified,
-        age=_read_age(entries, request.patient_id, clock, lens),
+        age=_read_age(entries, request.patient_id, clock, aids),
         setting=read.read_setting(_of_type(entries, "Encounter", request.patient_id), request.encounter_id),
         gaps=(*missing(record, reader.release, bool(request.encounter_id)),
               *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
-        thresholds=lens.thresholds, orders_in_call=len(request.orders.entries),
+        thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
     )
 
 
@@ -145,37 +146,37 @@ class _Reader:
 
     resolver: Resolver
     release: Release
-    lens: Lens
+    aids: ReadingAids
 
     def recognise(self, resource: Json) -> tuple[Drug, Recognition]:
         """The drug and what it is; the route is read only where it can make a difference."""
         drug = read.read_drug(resource, self.resolver, routed=False)
-        recognition = self.lens.terminology.recognise(drug)
+        recognition = self.aids.terminology.recognise(drug)
         if recognition.identified and not recognition.components:
             return drug, recognition
         drug = read.read_drug(resource, self.resolver)
-        return drug, self.lens.terminology.recognise(drug)
+        return drug, self.aids.terminology.recognise(drug)
 
     def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str) -> Medication:
         release = release_of(resource) or self.release
-        order = read.read_order(resource, drug, source, release, self.lens.zone, self.resolver)
-        return understand(order, recognition, self.lens)
+        order = read.read_order(resource, drug, source, release, self.aids.zone, self.resolver)
+        return understand(order, recognition, self.aids)
 
     def draft(self, medication: Medication, selected: bool) -> Draft:
         order = medication.order
-        kinds = frozenset[ConditionKind]().union(*map(self.lens.terminology.classify, order.reasons))
+        kinds = frozenset[ConditionKind]().union(*map(self.aids.terminology.classify, order.reasons))
         words = (*(d.text for d in order.dosages), *(r.label for r in order.reasons), *read.notes(order.resource))
         return Draft(medication, selected, has_reason=any(r.codings or r.text for r in order.reasons),
                      reason_kinds=kinds, says_ldn=medication.recognition.ldn_text or any(map(says_ldn, words)))
 
 
-def understand(order: Order, recognition: Recognition, lens: Lens) -> Medication:
+def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Medication:
     """An order with its dose and, where it holds naltrexone, its dose band."""
     naltrexone = next((c for c in recognition.components if c.role.is_naltrexone), None)
     if naltrexone is None:
         return Medication(order, recognition)
     dose = dosing.compute(order.dosages, naltrexone, order.label)
-    band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(lens.thresholds["dose_bands"]))
+    band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"]))
     return Medication(order, recognition, dose, band)
 
 
@@ -293,27 +294,27 @@ def _ingredients(recognition: Recognition) -> frozenset[str]:
 
 
 def _expose(medications: list[Medication], stopped: list[Medication], clock: timeline.Clock,
-            lens: Lens) -> tuple[Exposure, ...]:
+            aids: ReadingAids) -> tuple[Exposure, ...]:
     doses = timeline.gather_doses(medications)
     exposures = [
-        timeline.stopped_today(m, clock, doses, lens.thresholds) if m in stopped
-        else timeline.expose(m, clock, doses, lens.thresholds) for m in medications]
+        timeline.stopped_today(m, clock, doses, aids.thresholds) if m in stopped
+        else timeline.expose(m, clock, doses, aids.thresholds) for m in medications]
     return timeline.settle_brief(exposures)
 
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
 
-def _read_conditions(entries: Sequence[Entry], patient_id: str, lens: Lens) -> tuple[Condition, ...]:
+def _read_conditions(entries: Sequence[Entry], patient_id: str, aids: ReadingAids) -> tuple[Condition, ...]:
     found = []
     for resource in _of_type(entries, "Condition", patient_id):
         if read.condition_counts(resource):
             concept = read.read_condition(resource)
-            found.append(Condition(concept, lens.terminology.classify(concept)))
+            found.append(Condition(concept, aids.terminology.classify(concept)))
     return tuple(found)
 
 
-def _read_age(entries: Sequence[Entry], patient_id: str, clock: timeline.Clock, lens: Lens) -> int | None:
-    ages = [read.read_age(p, clock.today, lens.zone) for p in _of_type(entries, "Patient", patient_id)
+def _read_age(entries: Sequence[Entry], patient_id: str, clock: timeline.Clock, aids: ReadingAids) -> int | None:
+    ages = [read.read_age(p, clock.today, aids.zone) for p in _of_type(entries, "Patient", patient_id)
             if not patient_id or str(p.get("id", patient_id)) == patient_id]
     return min((age for age in ages if age is not None), default=None)
 

@@ -1,4 +1,4 @@
-"""Fixtures that every folder may use: the running service on loopback and the in-process desk, both with a fixed clock."""
+"""Fixtures for every folder: the service on loopback and the in-process engine, both with a fixed clock."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 import pytest
 import requests
 
-from cds_service import content, terminology
-from cds_service.pipeline import Desk
+from cds_service import terminology
+from cds_service.content import loader as content
+from cds_service.pipeline import Engine
 
 AS_OF = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 ROOT = Path(__file__).parent.parent
@@ -104,9 +105,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 
 @pytest.fixture(scope="session")
-def desk() -> Desk:
-    """The in-process desk: real terminology and content."""
-    return Desk(terminology.load(), content.load(), ZoneInfo("UTC"), "http://127.0.0.1:8000", lambda: str(uuid.uuid4()))
+def engine() -> Engine:
+    """The in-process engine: real terminology and content."""
+    return Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "http://127.0.0.1:8000", lambda: str(uuid.uuid4()))
 
 
 @pytest.fixture(scope="session")

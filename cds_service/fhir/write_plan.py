@@ -13,7 +13,7 @@ from decimal import Decimal
 from importlib import import_module
 from typing import Any
 
-from ..model import Release
+from cds_service.model import Release
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
@@ -46,7 +46,7 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class CompoundedProduct:
     """What one order dispenses. ``unit`` is "capsule" or "mL"; ``strength_mg`` is per capsule or per mL."""
 
     strength_mg: Decimal
@@ -63,7 +63,7 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class ReviewVisit:
     """A review of benefit and harm, to happen within the week from ``on``."""
 
     week: int
@@ -82,8 +82,8 @@ class PlanDraft:
     title: str
     note: str
     fill_days: int
-    products: tuple[Product, ...]
-    visits: tuple[Visit, ...]
+    products: tuple[CompoundedProduct, ...]
+    visits: tuple[ReviewVisit, ...]
     reasons: tuple[Mapping[str, Any], ...] = ()
 
     @property
@@ -157,7 +157,7 @@ def identifier_of(resource: Mapping[str, Any]) -> str:
     return f"{first['system']}|{first['value']}"
 
 
-def _order(plan: PlanDraft, product: Product, release: Release, number: int) -> Resource:
+def _order(plan: PlanDraft, product: CompoundedProduct, release: Release, number: int) -> Resource:
     if not 0 < product.strength_mg <= HIGHEST_STRENGTH_MG:
         raise DraftRefusedError("a titration order is never written for a strength above 5 mg")
     concept = {"coding": [NALTREXONE], "text": product.label}
@@ -187,7 +187,7 @@ def _reasons(plan: PlanDraft, release: Release) -> Resource:
     return {"reasonCode": [dict(reason) for reason in plan.reasons]}
 
 
-def _dispense_request(plan: PlanDraft, product: Product, release: Release) -> Resource:
+def _dispense_request(plan: PlanDraft, product: CompoundedProduct, release: Release) -> Resource:
     """One fill, no repeats; STU3 says "none" by leaving the number out (there it starts at 1)."""
     unit = {"unit": "mL", "system": UCUM, "code": "mL"} if product.unit == "mL" else {"unit": "capsule"}
     return {
@@ -212,7 +212,7 @@ def _dosage(phase: Phase, sequence: int, release: Release) -> Resource:
     return {**timed, "doseAndRate": [{"doseQuantity": dose}]}
 
 
-def _task(plan: PlanDraft, visit: Visit, focus: str | None) -> Resource:
+def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
     resource: Resource = {
         "resourceType": "Task", "identifier": [_identifier(plan, f"review-{visit.week}")], "status": "draft",
         "intent": "plan", "code": {"text": f"Low-dose naltrexone review, week {visit.week}"},
@@ -225,7 +225,7 @@ def _task(plan: PlanDraft, visit: Visit, focus: str | None) -> Resource:
     return resource
 
 
-def _request(plan: PlanDraft, visit: Visit, release: Release, focus: str | None) -> Resource:
+def _request(plan: PlanDraft, visit: ReviewVisit, release: Release, focus: str | None) -> Resource:
     words = {"text": f"Low-dose naltrexone review, week {visit.week}"}
     return {
         "resourceType": "ServiceRequest", "identifier": [_identifier(plan, f"review-{visit.week}")],

@@ -14,7 +14,7 @@ from cds_service.model import Gap, Release
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SearchAnswer:
     """One key's data. ``state`` is answered | null | failed | partial; ``why`` is a stable word where it is no answer."""
 
     key: str
@@ -31,9 +31,9 @@ class Answer:
 
 @dataclass(frozen=True)
 class Record:
-    """All that is known of the patient for this call: one Answer per key that was sent or fetched."""
+    """All that is known of the patient for this call: one SearchAnswer per key that was sent or fetched."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, SearchAnswer]
 
     def answered(self, key: str) -> bool:
         return key in self.answers and self.answers[key].complete
@@ -65,34 +65,34 @@ def _are_equal(one: Entry, other: Entry) -> bool:
 
 
 def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:
-    """Each key of ``prefetch`` as an Answer; pre-1.0 ``{response, resource}`` wrappers are opened (R61)."""
+    """Each key of ``prefetch`` as an SearchAnswer; pre-1.0 ``{response, resource}`` wrappers are opened (R61)."""
     return Record({key: read_answer(key, value, null_is_unknown) for key, value in prefetch.items()})
 
 
-def read_answer(key: str, value: object, null_is_unknown: bool = False) -> Answer:
+def read_answer(key: str, value: object, null_is_unknown: bool = False) -> SearchAnswer:
     """One key's value: data, null ("none", unless the client says that null means unknown), or why it failed."""
     if isinstance(value, dict) and "resourceType" not in value and ("response" in value or "resource" in value):
         status = as_text(as_dict(value.get("response")).get("status"))
         if not isinstance(value.get("resource"), dict) or status[:1] in {"4", "5"}:
-            return Answer(key, "failed", why="error-status")
+            return SearchAnswer(key, "failed", why="error-status")
         value = value["resource"]
     if value is None:
-        return Answer(key, "failed", why="null-means-unknown") if null_is_unknown else Answer(key, "null")
+        return SearchAnswer(key, "failed", why="null-means-unknown") if null_is_unknown else SearchAnswer(key, "null")
     if not isinstance(value, dict | list):
-        return Answer(key, "failed", why="unreadable")
+        return SearchAnswer(key, "failed", why="unreadable")
     return _read_resource(key, value)
 
 
-def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> Answer:
+def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> SearchAnswer:
     unpacked = unpack(value)
     if any(has_error(outcome) for outcome in unpacked.outcomes):
-        return Answer(key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable)
+        return SearchAnswer(key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable)
     entries = tuple(unpacked.entries)
     if isinstance(value, dict) and _has_more(value, len(entries) + unpacked.unreadable):
-        return Answer(key, "partial", entries, "more-pages", unpacked.unreadable)
+        return SearchAnswer(key, "partial", entries, "more-pages", unpacked.unreadable)
     if not _fits(key, value):
-        return Answer(key, "failed", entries, "unexpected-type", unpacked.unreadable)
-    return Answer(key, "answered", entries, unreadable=unpacked.unreadable)
+        return SearchAnswer(key, "failed", entries, "unexpected-type", unpacked.unreadable)
+    return SearchAnswer(key, "answered", entries, unreadable=unpacked.unreadable)
 
 
 def next_page(bundle: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
-from cds_service.edge.client_auth import Caller, ClientAuthentication
+from cds_service.auth.client_auth import Caller, ClientAuthentication
 from cds_service.errors import TooManyRequests
 from cds_service.settings import Client, Settings
 

@@ -29,7 +29,7 @@ class HookPorts:
     record_feedback: Callable[[Service, object, Client | None], None] | None = None
 
 
-def make_hooks(desk: pipeline.Desk, settings: Settings, ports: HookPorts) -> Blueprint:
+def make_hooks(engine: pipeline.Engine, settings: Settings, ports: HookPorts) -> Blueprint:
     """The blueprint that serves ``/cds-services``."""
     hooks = Blueprint("hooks", __name__)
 
@@ -55,12 +55,12 @@ def make_hooks(desk: pipeline.Desk, settings: Settings, ports: HookPorts) -> Blu
 
     def _judge(body: object, service: Service, client: Client | None) -> dict[str, object]:
         try:
-            outcome = pipeline.answer(body, service, desk, ports.now(), client=client, fetch=ports.fetch_for(client))
+            outcome = pipeline.answer(body, service, engine, ports.now(), client=client, fetch=ports.fetch_for(client))
         except ServiceError:
             raise
         except Exception as error:
             g.fault = name_fault(error)
-            if (said := pipeline.salvage(body, service, desk)) is None:
+            if (said := pipeline.salvage(body, service, engine)) is None:
                 raise
             return said
         ports.watch(outcome)

@@ -106,12 +106,12 @@ def _show_aim(found: Mapping[tuple[str, int], Answered], sizes: list[int]) -> No
 
 
 def _show_steps(sent: Mapping[int, list[bytes]], now: datetime) -> None:
-    desk = steps.make_desk()
+    engine = steps.make_desk()
     table = Table("medicines", "words", *steps.STEPS, "sum", "per medicine",
                   title="\nIn process, without a server: median CPU us per step")
     for size, calls in sent.items():
         some = calls[:max(4, 320 // size)]
-        known, new = steps.step_costs(some, desk, now), steps.first_costs(some[:4], desk, now)
+        known, new = steps.step_costs(some, engine, now), steps.first_costs(some[:4], engine, now)
         for words, costs in (("known", known), ("new", new)):
             whole = sum(costs.values())
             table.add_row(str(size), words, *(f"{1e6 * costs[step]:.0f}" for step in steps.STEPS),
@@ -120,7 +120,7 @@ def _show_steps(sent: Mapping[int, list[bytes]], now: datetime) -> None:
     _out.print("known: every drug text was seen before; new: nothing is remembered, each name is sought anew.")
     size = next(iter(sent))
     _out.print(f"\n[bold]Profile[/bold] of {size} medicines, words known (cProfile makes small functions look dearer)")
-    _out.print(steps.profile(sent[size][:20], desk, now), markup=False)
+    _out.print(steps.profile(sent[size][:20], engine, now), markup=False)
 
 
 def _show_validation() -> None:

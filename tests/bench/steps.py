@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from cds_service import content, terminology
+from cds_service import terminology
+from cds_service.content import loader as content
 from cds_service.fhir import write
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Release
-from cds_service.pipeline import Desk, answer
+from cds_service.pipeline import Engine, answer
 from cds_service.terminology import conditions, evidence, recognition, texts
 from tests.vignettes import releases
 from tests.vignettes.builder import vignette
@@ -29,55 +30,55 @@ SERVICE = SERVICES["naltrexone-order-select"]
 STEPS = ("parse", "decode", "fetch", "read", "decide", "render", "write")
 
 
-def make_desk() -> Desk:
-    return Desk(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org",
+def make_desk() -> Engine:
+    return Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org",
                 lambda: str(uuid.uuid4()))
 
 
-def without_memory(desk: Desk) -> Desk:
-    """The same desk that reads every word anew: no memory of drugs, conditions or anything else of the terminology."""
-    known = desk.terminology
+def without_memory(engine: Engine) -> Engine:
+    """The same engine that reads every word anew: no memory of drugs, conditions or anything else of the terminology."""
+    known = engine.terminology
     for memory in (texts.brand_traits, texts.known_strengths, texts.product_strength, evidence.product_traits):
         memory.cache_clear()
-    return replace(desk, terminology=replace(
+    return replace(engine, terminology=replace(
         known, _recognised=lambda drug: recognition.recognise(drug, known.tables),
         _classified=lambda concept: conditions.classify(concept, known.conditions)))
 
 
-def answer_bytes(body: bytes, desk: Desk, now: datetime) -> dict[str, float]:
+def answer_bytes(body: bytes, engine: Engine, now: datetime) -> dict[str, float]:
     """Answer one body as the web surface does; CPU seconds per step."""
     clock = time.thread_time
     started = clock()
     parsed = orjson.loads(body)
     read = clock()
-    outcome = answer(parsed, SERVICE, desk, now, stopwatch=clock)
+    outcome = answer(parsed, SERVICE, engine, now, stopwatch=clock)
     done = clock()
     orjson.dumps(outcome.response)
     return {**outcome.timings, "parse": read - started, "write": clock() - done}
 
 
-def step_costs(bodies: Iterable[bytes], desk: Desk, now: datetime, turns: int = 5) -> dict[str, float]:
+def step_costs(bodies: Iterable[bytes], engine: Engine, now: datetime, turns: int = 5) -> dict[str, float]:
     """Median CPU seconds of each step over all bodies; the first turn only warms up."""
-    found = [answer_bytes(body, desk, now) for _ in range(turns) for body in bodies]
+    found = [answer_bytes(body, engine, now) for _ in range(turns) for body in bodies]
     warm = found[len(found) // turns:] or found
     return {step: statistics.median(costs[step] for costs in warm) for step in STEPS}
 
 
-def first_costs(bodies: Iterable[bytes], desk: Desk, now: datetime) -> dict[str, float]:
+def first_costs(bodies: Iterable[bytes], engine: Engine, now: datetime) -> dict[str, float]:
     """Median CPU seconds of each step where no word was ever seen before."""
-    found = [answer_bytes(body, without_memory(desk), now) for body in bodies]
+    found = [answer_bytes(body, without_memory(engine), now) for body in bodies]
     return {step: statistics.median(costs[step] for costs in found) for step in STEPS}
 
 
-def profile(bodies: list[bytes], desk: Desk, now: datetime, rows: int = 15) -> str:
+def profile(bodies: list[bytes], engine: Engine, now: datetime, rows: int = 15) -> str:
     """The ``rows`` functions that most time is spent in (cProfile, own time), over a few hundred warm answers."""
     for body in bodies:
-        answer_bytes(body, desk, now)
+        answer_bytes(body, engine, now)
     profiler = cProfile.Profile()
     profiler.enable()
     for _ in range(max(1, 200 // len(bodies))):
         for body in bodies:
-            answer_bytes(body, desk, now)
+            answer_bytes(body, engine, now)
     profiler.disable()
     out = io.StringIO()
     pstats.Stats(profiler, stream=out).strip_dirs().sort_stats("tottime").print_stats(rows)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.edge.client_auth import ALGORITHMS
+from cds_service.auth.client_auth import ALGORITHMS
 from cds_service.errors import Unauthorized
 from cds_service.settings import SettingsError, check
 from tests.security.keys import (

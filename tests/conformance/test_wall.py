@@ -37,10 +37,10 @@ from tests.conformance.calls import (
     topics,
     unnamed,
 )
-from tests.edge.fhir_server import FhirServer, count_connections, serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import FhirServer, count_connections, serve
 from tests.security.ehr import BASE, NOW, Ehr, bearer, client, exported, feedback_item, run_production
 from tests.security.keys import ISSUER, jwk, sign, token
+from tests.tls import make_server_tls
 
 SIGN = "/cds-services/naltrexone-order-sign"
 FEEDBACK = f"{SIGN}/feedback"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cds_service import content
-from cds_service.tools import check
+from cds_service.cli import check
+from cds_service.content import loader as content
 
 
 def overlay(folder: Path, name: str, before: str, after: str) -> str:

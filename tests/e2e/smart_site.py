@@ -14,9 +14,10 @@ from typing import Any
 from flask import Flask
 from werkzeug.serving import make_server
 
-from cds_service import content, terminology
+from cds_service import terminology
 from cds_service.app import create_app
-from cds_service.pipeline import Desk
+from cds_service.content import loader as content
+from cds_service.pipeline import Engine
 from cds_service.settings import Settings, Smart
 from tests.e2e.oauth_server import Ehr, Quiet
 
@@ -50,9 +51,9 @@ class Clock:
 
 
 @functools.cache
-def desk() -> Desk:
-    """The hooks' desk, with the shipped terminology and content; loaded once."""
-    return Desk(terminology.load(), content.load(""), UTC, "http://127.0.0.1:1", lambda: "id")
+def engine() -> Engine:
+    """The hooks' engine, with the shipped terminology and content; loaded once."""
+    return Engine(terminology.load(), content.load(""), UTC, "http://127.0.0.1:1", lambda: "id")
 
 
 @dataclass

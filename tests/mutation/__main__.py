@@ -31,14 +31,16 @@ from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 EXPLAINED = Path(__file__).with_name("survivors.md")
-RECOGNISING = ("test_recognition.py", "test_conditions.py")
+RECOGNISING = ("terminology/test_recognition.py", "terminology/test_conditions.py")
+RULES = ("rules/test_rules.py", "rules/test_rules_notes.py")
+DOSES, SIGS = "dosing/test_structured.py", "dosing/test_sig.py"
 TARGETS = {
-    "cds_service/dosing.py": ("test_dosing.py",), "cds_service/amounts.py": ("test_dosing.py", "test_sig.py"),
-    "cds_service/sig.py": ("test_sig.py",), "cds_service/sig_words.py": ("test_sig.py",),
-    "cds_service/timeline.py": ("test_timeline.py",),
+    "cds_service/dosing/structured.py": (DOSES,), "cds_service/dosing/amounts.py": (DOSES, SIGS),
+    "cds_service/dosing/sig.py": (SIGS,), "cds_service/dosing/sig_words.py": (SIGS,),
+    "cds_service/exposure/timeline.py": ("exposure/test_timeline.py",),
     **{f"cds_service/terminology/{name}.py": RECOGNISING for name in (
         "recognition", "texts", "roles", "strengths", "evidence", "names", "words", "forms", "conflicts", "conditions")},
-    **{f"cds_service/rules/{name}.py": ("test_rules.py", "test_rules_notes.py") for name in (
+    **{f"cds_service/rules/{name}.py": RULES for name in (
         "__init__", "pairs", "interaction", "naltrexone", "off_label", "dose_check", "patient_safety", "data_gap")},
 }
 EVERYWHERE = "tests/unit/test_small_changes.py"    # cases that once let a mutant pass, for every module

@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pytest
 
-from cds_service.pipeline import Desk
+from cds_service.pipeline import Engine
 from tests.properties.in_process import InProcess
 
 
 @pytest.fixture(scope="session")
-def walk(desk: Desk, as_of: datetime) -> InProcess:
-    return InProcess(desk, as_of)
+def walk(engine: Engine, as_of: datetime) -> InProcess:
+    return InProcess(engine, as_of)

@@ -33,8 +33,8 @@ class InProcess:
     No dataclass: hypothesis would print the whole terminology beside each failing case.
     """
 
-    def __init__(self, desk: pipeline.Desk, now: datetime):
-        self.desk = desk
+    def __init__(self, engine: pipeline.Engine, now: datetime):
+        self.engine = engine
         self.now = now
 
     def __repr__(self) -> str:
@@ -44,7 +44,7 @@ class InProcess:
         """Judge ``json`` as the body of a call to ``path``; only the service's own refusals are caught."""
         service = SERVICES[path.rsplit("/", 1)[-1]]
         try:
-            outcome = pipeline.answer(json, service, self.desk, self.now)
+            outcome = pipeline.answer(json, service, self.engine, self.now)
         except ServiceError as refusal:
             issue = {"severity": "error", "code": refusal.issue_code, "diagnostics": refusal.message}
             return Said(refusal.status, {"resourceType": "OperationOutcome", "issue": [issue]})

@@ -23,14 +23,14 @@ from dataclasses import replace
 from sqlalchemy import event as engine_event
 from sqlalchemy import func, select
 
-from cds_service.edge.audit import AuditLog
-from cds_service.edge.audit_chain import verify
-from cds_service.edge.feedback import FeedbackJournal
-from cds_service.edge.reading import open_to_read
-from cds_service.edge.schema import feedback
-from cds_service.edge.store import open_store
 from cds_service.errors import Unavailable
-from tests.edge.journal.samples import NOW, event, item
+from cds_service.journal.audit import AuditLog
+from cds_service.journal.audit_chain import verify
+from cds_service.journal.feedback import FeedbackJournal
+from cds_service.store.read_only import open_to_read
+from cds_service.store.schema import feedback
+from cds_service.store.store import open_store
+from tests.unit.journal.samples import NOW, event, item
 
 WRITERS = 8
 Counts = dict[str, int]

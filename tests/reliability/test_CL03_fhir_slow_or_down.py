@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.edge.fhir_client import FhirAccess, FhirClient
+from cds_service.ehr.client import FhirAccess, FhirClient
 from cds_service.settings import Limits
-from tests.edge.fhir_server import FAULTS, blackhole, refuse, serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import FAULTS, blackhole, refuse, serve
+from tests.tls import make_server_tls
 
 BUDGET_MS = 400
 SHORT = Limits(fhir_budget_ms=BUDGET_MS)

@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from tests.conformance.calls import T1, T5, call, ldn, listed, topics
-from tests.edge.fhir_server import serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import serve
 from tests.security.ehr import Ehr, client, run_production
+from tests.tls import make_server_tls
 
 PATIENT = {"resourceType": "Patient", "id": "p1", "birthDate": "1972-03-04"}
 DELAY = 0.2

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from cds_service.edge.breaker import Breaker
-from cds_service.edge.fhir_client import FhirAccess, FhirClient
+from cds_service.ehr.client import FhirAccess, FhirClient
+from cds_service.outbound.breaker import Breaker
 from cds_service.settings import Limits
-from tests.edge.fhir_server import FhirServer, refuse, serve
+from tests.fhir_server import FhirServer, refuse, serve
 
 LISTED = ("http://127.0.0.1:*",)
 PATIENT = {"resourceType": "Patient", "id": "123"}

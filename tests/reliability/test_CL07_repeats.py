@@ -8,11 +8,11 @@ from uuid import uuid4
 
 import pytest
 
-from cds_service.edge.store import open_store
 from cds_service.hooks.feedback import FeedbackItem
 from cds_service.model import Coding
-from tests.edge.journal.samples import item, keep, kept, store_url
+from cds_service.store.store import open_store
 from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import item, keep, kept, store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 import requests
 
-from cds_service.edge.audit_chain import verify
-from cds_service.edge.export import export_feedback
-from cds_service.edge.reading import open_to_read
-from tests.edge.journal.samples import store_url
+from cds_service.journal.audit_chain import verify
+from cds_service.journal.export import export_feedback
+from cds_service.store.read_only import open_to_read
 from tests.postgres import postgres_server, postgres_url
 from tests.reliability.server import kill_all, start
 from tests.security.ehr import feedback_item, wait_until_alive, worker_pids
+from tests.unit.journal.samples import store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from tests.edge.journal.samples import store_url
 from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

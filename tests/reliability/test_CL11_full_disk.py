@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event as engine_event
 
-from cds_service.edge.reading import open_to_read
-from cds_service.edge.store import open_store
 from cds_service.errors import Unavailable
-from tests.edge.journal.samples import item, keep, kept, url_of
+from cds_service.store.read_only import open_to_read
+from cds_service.store.store import open_store
 from tests.postgres import postgres_server
+from tests.unit.journal.samples import item, keep, kept, url_of
 
 __all__ = ["postgres_server"]
 
@@ -49,8 +49,8 @@ def test_CL11_a_full_database_refuses_and_takes_again_once_there_is_room(tmp_pat
 
 FILE_LIMIT = """
 import json, resource, sys
-from cds_service.edge.store import open_store
-from tests.edge.journal.samples import item, keep, kept
+from cds_service.store.store import open_store
+from tests.unit.journal.samples import item, keep, kept
 from tests.reliability.test_CL11_full_disk import LONG, fill
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 store = open_store(sys.argv[1])
@@ -116,10 +116,10 @@ def test_CL11_a_store_can_be_opened_for_the_first_time_on_a_full_disk_and_works_
 READ_ONLY = """
 import json, os, sys
 from pathlib import Path
-from cds_service.edge.audit import AuditLog
-from cds_service.edge.store import open_store
+from cds_service.journal.audit import AuditLog
+from cds_service.store.store import open_store
 from cds_service.errors import Unavailable
-from tests.edge.journal.samples import event, item, keep, kept, url_of
+from tests.unit.journal.samples import event, item, keep, kept, url_of
 folder = Path(sys.argv[1])
 first = open_store(url_of(folder))
 keep(first, item())

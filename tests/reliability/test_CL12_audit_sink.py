@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from cds_service.edge.audit import AuditLog
-from cds_service.edge.audit_chain import stream, verify
-from cds_service.edge.store import open_store
 from cds_service.errors import Unavailable
-from tests.edge.journal.samples import event, store_url, url_of
+from cds_service.journal.audit import AuditLog
+from cds_service.journal.audit_chain import stream, verify
+from cds_service.store.store import open_store
 from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import event, store_url, url_of
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Running
-from tests.edge.fhir_server import count_connections
+from tests.fhir_server import count_connections
 from tests.reliability.server import serving
 from tests.reliability.test_CL12_http import locked
 from tests.security.ehr import UNUSED_FHIR, client, run_production, write_settings

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from cds_service.pipeline import Desk
+from cds_service.pipeline import Engine
 from tests.conformance.calls import (
     HOOKS,
     LDN,
@@ -33,8 +33,8 @@ ODD = (None, 5, "x", [], {}, True, 1.5, [None], [[]], {"resource": None}, {"entr
 
 
 @pytest.fixture(scope="module")
-def walk(desk: Desk, as_of: datetime) -> InProcess:
-    return InProcess(desk, as_of)
+def walk(engine: Engine, as_of: datetime) -> InProcess:
+    return InProcess(engine, as_of)
 
 
 def judged(walk: InProcess, body: Any, hook: str = "") -> int:

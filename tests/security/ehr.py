@@ -16,8 +16,8 @@ from typing import Any
 
 import requests
 
-from cds_service.edge.export import export_feedback
-from cds_service.edge.reading import open_to_read
+from cds_service.journal.export import export_feedback
+from cds_service.store.read_only import open_to_read
 from tests.conformance.calls import path_of
 from tests.conftest import AS_OF, ROOT, Running, free_port, run_service
 from tests.security.keys import ISSUER, jwk, key_set, token

@@ -13,9 +13,9 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from cds_service.edge.client_auth import ALGORITHMS, ClientAuthentication
-from cds_service.edge.jwks import JwksCache, KeySource
-from cds_service.edge.replay import SeenTokens, create, open_store
+from cds_service.auth.client_auth import ALGORITHMS, ClientAuthentication
+from cds_service.auth.jwks import JwksCache, KeySource
+from cds_service.auth.used_tokens import SeenTokens, create, open_store
 from cds_service.errors import Unauthorized
 from cds_service.settings import Client, Settings
 

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from cds_service.edge.addresses import pin, read_place
-from cds_service.edge.fhir_client import FhirAccess, FhirClient
-from cds_service.edge.outbound import CallFailedError, Outbound
+from cds_service.ehr.client import FhirAccess, FhirClient
+from cds_service.outbound.addresses import pin, read_place
+from cds_service.outbound.http import CallFailedError, Outbound
 from cds_service.settings import Limits
-from tests.edge.fhir_server import count_connections, serve
+from tests.fhir_server import count_connections, serve
 
 LISTED = ("https://ehr.example.org/fhir", "http://ehr.example.org/fhir")
 QUERIES = {"patient": "Patient/123", "orders": "MedicationRequest?patient=123"}

@@ -20,9 +20,9 @@ import requests
 
 from tests.conformance.calls import call, ldn, listed, naltrexone_50, opioid, order
 from tests.conftest import Running
-from tests.edge.fhir_server import FhirServer, serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import FhirServer, serve
 from tests.security.ehr import bearer, client, exported, feedback_item, run_failing, worker_pids, write_settings
+from tests.tls import make_server_tls
 
 SIGN = "/cds-services/naltrexone-order-sign"
 PATIENT = "canary-pat-7f3a"

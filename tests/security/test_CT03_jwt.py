@@ -12,9 +12,9 @@ from typing import Any
 import jwt
 import pytest
 
-from cds_service.edge.client_auth import ALGORITHMS
-from cds_service.edge.jwks import read_keys
-from cds_service.edge.replay import jwt_seen, open_store
+from cds_service.auth.client_auth import ALGORITHMS
+from cds_service.auth.jwks import read_keys
+from cds_service.auth.used_tokens import jwt_seen, open_store
 from tests.security.keys import (
     BASE,
     ENDPOINT,

@@ -11,10 +11,10 @@ import pytest
 
 from tests.conformance.calls import conflict
 from tests.conftest import Running
-from tests.edge.journal.samples import store_url
 from tests.postgres import postgres_server, postgres_url
 from tests.reliability.server import serving
 from tests.security.ehr import bearer, client, write_settings
+from tests.unit.journal.samples import store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

@@ -16,9 +16,9 @@ import requests
 
 from tests.conformance.calls import T1, T5, call, conflict, ldn, listed, naltrexone_50, order, refusal, topics
 from tests.conftest import Running
-from tests.edge.fhir_server import FhirServer, serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import FhirServer, serve
 from tests.security.ehr import Ehr, client, run_production, worker_pids
+from tests.tls import make_server_tls
 
 SIGN = "/cds-services/naltrexone-order-sign"
 JSON = {"Content-Type": "application/json"}

@@ -20,9 +20,9 @@ from tests.conformance.calls import (
     topics,
 )
 from tests.conftest import Running
-from tests.edge.fhir_server import FhirServer, serve
-from tests.edge.tls import make_server_tls
+from tests.fhir_server import FhirServer, serve
 from tests.security.ehr import Ehr, client, run_production
+from tests.tls import make_server_tls
 
 OTHER = "p2"
 KINDS = {"medicationRequests": "MedicationRequest", "medicationStatements": "MedicationStatement",

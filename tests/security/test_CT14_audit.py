@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from cds_service.edge import audit_chain
-from cds_service.edge.audit import AuditedCard, AuditLog
-from cds_service.edge.feedback import FeedbackJournal
-from cds_service.edge.reading import open_to_read
-from cds_service.edge.schema import audit_event, audit_head, feedback, shown_card
-from cds_service.edge.store import open_store
-from tests.edge.journal.samples import ISSUER, NOW, SERVICE, event, item, store_url
+from cds_service.journal import audit_chain
+from cds_service.journal.audit import AuditedCard, AuditLog
+from cds_service.journal.feedback import FeedbackJournal
+from cds_service.store.read_only import open_to_read
+from cds_service.store.schema import audit_event, audit_head, feedback, shown_card
+from cds_service.store.store import open_store
 from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import ISSUER, NOW, SERVICE, event, item, store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

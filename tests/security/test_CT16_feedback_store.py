@@ -2,13 +2,13 @@
 
 import pytest
 
-from cds_service.edge.feedback import FeedbackJournal
-from cds_service.edge.schema import feedback
-from cds_service.edge.store import open_store
 from cds_service.errors import Unavailable
+from cds_service.journal.feedback import FeedbackJournal
 from cds_service.model import Coding
-from tests.edge.journal.samples import ISSUER, NOW, item, keep, kept, store_url
+from cds_service.store.schema import feedback
+from cds_service.store.store import open_store
 from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import ISSUER, NOW, item, keep, kept, store_url
 
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.edge.client_auth import Rule, explain_token
-from cds_service.edge.jwks import JwksCache, KeySource
+from cds_service.auth.client_auth import Rule, explain_token
+from cds_service.auth.jwks import JwksCache, KeySource
 from tests.security.keys import ENDPOINT, JWKS_URL, NOW, Entrance, PublishedAt, ehr, settings, token
 
 RULE_NAMES = ["form", "header", "algorithm", "issuer", "audience", "times", "tenant", "keys", "signature",

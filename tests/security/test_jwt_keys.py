@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import pytest
 
-from cds_service.edge.jwks import (
+from cds_service.auth.jwks import (
     FETCH_SECONDS,
     FRESH_SECONDS,
     LAST_GOOD_SECONDS,

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.edge.replay import (
+from cds_service.auth.used_tokens import (
     KEEP_SECONDS,
     PURGE_SECONDS,
     RETRY_SECONDS,
@@ -117,7 +117,7 @@ def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[
 
 _WORKER = """
 import sys
-from cds_service.edge.replay import SeenTokens, create, open_store
+from cds_service.auth.used_tokens import SeenTokens, create, open_store
 engine = open_store(sys.argv[1])
 create(engine)
 seen = SeenTokens(engine, lambda: 1_800_000_000.0)

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from cds_service import content
+from cds_service.content import loader as content
 from cds_service.model import (
     Band,
     Component,

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from cds_service.dosing import compute
+from cds_service.dosing.sig import read_rate, read_sig
+from cds_service.dosing.structured import compute
 from cds_service.model import Coding, Component, Concept, ConditionKind, Dosage, Drug, Quantity, Role, Strength
-from cds_service.sig import read_rate, read_sig
 from cds_service.terminology import Terminology, load
 
 

@@ -1,0 +1,248 @@
+"""The public keys of our clients: read from a URL or a file, checked, and kept so that few calls wait."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import jwt
+import requests
+from cachetools import TTLCache
+from urllib3.exceptions import HTTPError
+
+MAX_BYTES = 256_000             # of one JWK Set
+MAX_KEYS = 100                  # of one JWK Set; the rest is not looked at
+MAX_RSA_BITS = 8_192            # larger ones cost more time to verify than a call may take
+FETCH_SECONDS = 1.0             # wall clock of one fetch
+FRESH_SECONDS = 600             # keys younger than this are used without asking again
+LAST_GOOD_SECONDS = 86_400      # keys older than this are not used, whatever the reason
+FETCHES_PER_MINUTE = 2          # of one URL, unknown kids included
+PAUSE_AFTER_FAILURE = 30        # seconds
+ABSENT_SECONDS = 60             # how long a kid that was asked for and not found is not asked for again
+
+KEY_OF_ALGORITHM: Mapping[str, str] = {
+    "ES256": "EC P-256", "ES384": "EC P-384", "ES512": "EC P-521",
+    "RS256": "RSA", "RS384": "RSA", "PS384": "RSA",
+}
+_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+
+
+class KeysUnavailableError(Exception):
+    """No key set can be had from there now. The message is a fixed word of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedKey:
+    """One key of a JWK Set. ``kind`` is "EC P-384" or "RSA"; ``fault`` says why it is of no use, or is ""."""
+
+    kid: str
+    kind: str
+    alg: str = ""
+    fault: str = ""
+    key: Any = None
+
+    def objection(self, algorithm: str) -> str:
+        """Why this key cannot verify a token of ``algorithm``; "" if it can."""
+        if self.fault:
+            return self.fault
+        if KEY_OF_ALGORITHM.get(algorithm) != self.kind:
+            return f"a key of kind {self.kind} does not fit {algorithm}"
+        if self.alg not in ("", algorithm):
+            return "the key is published for another algorithm"
+        return ""
+
+
+class KeySource(Protocol):
+    """Where published keys come from."""
+
+    def find(self, where: str, kid: str) -> tuple[PublishedKey, ...]:
+        """The keys published at ``where`` (URL or file) under ``kid``; KeysUnavailableError without a set."""
+
+
+def read_keys(document: bytes) -> tuple[PublishedKey, ...]:
+    """The keys of a JWK Set (RFC 7517) with a kid, faulty ones too; KeysUnavailableError if it is none."""
+    if len(document) > MAX_BYTES:
+        raise KeysUnavailableError("too-large")
+    try:
+        content = json.loads(document)
+    except (ValueError, RecursionError):
+        raise KeysUnavailableError("not-json") from None
+    keys = content.get("keys") if isinstance(content, dict) else None
+    if not isinstance(keys, list):
+        raise KeysUnavailableError("not-a-key-set")
+    return tuple(_read_key(key) for key in keys[:MAX_KEYS]
+                 if isinstance(key, dict) and isinstance(key.get("kid"), str))
+
+
+def _read_key(jwk: Mapping[str, Any]) -> PublishedKey:
+    kind = f"EC {jwk.get('crv')}" if jwk.get("kty") == "EC" else str(jwk.get("kty"))
+    alg = jwk.get("alg", "")
+    fault = _declared_fault(jwk, kind)
+    if fault:
+        return PublishedKey(jwk["kid"], kind, fault=fault)
+    try:
+        key = jwt.PyJWK(dict(jwk), "RS384" if kind == "RSA" else None).key
+    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
+        return PublishedKey(jwk["kid"], kind, fault="the key cannot be read")
+    if kind == "RSA" and not 2_048 <= key.key_size <= MAX_RSA_BITS:
+        return PublishedKey(jwk["kid"], kind, fault=f"RSA keys need 2048 to {MAX_RSA_BITS} bits")
+    return PublishedKey(jwk["kid"], kind, alg, key=key)
+
+
+def _declared_fault(jwk: Mapping[str, Any], kind: str) -> str:
+    if kind not in KEY_OF_ALGORITHM.values():
+        return "not a kind of key that we accept"
+    if _PRIVATE_MEMBERS & jwk.keys():
+        return "its private part is published"
+    if jwk.get("use", "sig") != "sig":
+        return "not meant for signatures"
+    if "key_ops" in jwk and "verify" not in (jwk["key_ops"] if isinstance(jwk["key_ops"], list) else ()):
+        return "not meant for verifying"
+    return "" if isinstance(jwk.get("alg", ""), str) else "its alg is no text"
+
+
+class _KeySet:
+    """What is known of one source. ``keys`` and ``fetched_at`` change together, under ``fetching``."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.published: tuple[float, tuple[PublishedKey, ...]] | None = None
+        self.fetching = threading.Lock()
+        self._asked: deque[float] = deque(maxlen=FETCHES_PER_MINUTE)
+        self._failed_at: float | None = None
+        self._absent: TTLCache[str, bool] = TTLCache(1_024, ABSENT_SECONDS, timer=clock)
+        self._absent_lock = threading.Lock()
+
+    @property
+    def age(self) -> float:
+        return self.clock() - self.published[0] if self.published else float("inf")
+
+    def with_kid(self, kid: str) -> tuple[PublishedKey, ...]:
+        published = self.published
+        if published is None or self.clock() - published[0] > LAST_GOOD_SECONDS:
+            return ()
+        return tuple(key for key in published[1] if key.kid == kid)
+
+    def may_ask(self) -> bool:
+        now = self.clock()
+        if self._failed_at is not None and now - self._failed_at < PAUSE_AFTER_FAILURE:
+            return False
+        return len(self._asked) < FETCHES_PER_MINUTE or now - self._asked[0] >= 60
+
+    def ask(self, read: Callable[[], bytes]) -> None:
+        self._asked.append(self.clock())
+        try:
+            keys = read_keys(read())
+        except Exception:  # noqa: BLE001 - whatever a transport raises, the last good keys stay
+            self._failed_at = self.clock()
+        else:
+            self._failed_at = None
+            self.published = (self.clock(), keys)
+
+    def is_absent(self, kid: str) -> bool:
+        with self._absent_lock:
+            return kid in self._absent
+
+    def note_absent(self, kid: str) -> None:
+        with self._absent_lock:
+            self._absent[kid] = True
+
+
+def fetch_document(url: str) -> bytes:
+    """The bytes at ``url`` within a second of wall clock; no redirect, proxy or .netrc, nothing inflated."""
+    answer: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_download, args=(url, answer), name="jwks-fetch", daemon=True).start()
+    try:
+        document = answer.get(timeout=FETCH_SECONDS)
+    except queue.Empty:
+        raise KeysUnavailableError("timeout") from None
+    if not document:
+        raise KeysUnavailableError("no-document")
+    return document
+
+
+def _download(url: str, answer: queue.SimpleQueue[bytes]) -> None:
+    """Put the document, or b"" where there is none. Runs in a thread: requests times single reads only."""
+    deadline = time.monotonic() + FETCH_SECONDS
+    document = b""
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
+            with session.get(url, timeout=FETCH_SECONDS, allow_redirects=False, stream=True) as response:
+                if response.status_code == 200 and "Content-Encoding" not in response.headers:
+                    document = _read_capped(response, deadline)
+    except (OSError, ValueError, HTTPError):   # requests' own errors are OSErrors
+        document = b""
+    finally:
+        answer.put(document)
+
+
+def _read_capped(response: requests.Response, deadline: float) -> bytes:
+    document = bytearray()
+    while piece := response.raw.read1(8_192):
+        document += piece
+        if len(document) > MAX_BYTES or time.monotonic() > deadline:
+            return b""
+    return bytes(document)
+
+
+class JwksCache:
+    """The KeySource of this service: it asks a URL at most twice a minute; the last good keys serve a day.
+
+    ``get`` brings the bytes of a URL and may raise anything. ``clock`` counts seconds and never jumps.
+    An unknown kid leads to one more fetch, and is then known to be absent for a minute.
+    """
+
+    def __init__(self, get: Callable[[str], bytes] = fetch_document,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._get = get
+        self._clock = clock
+        self._shelves: dict[str, _KeySet] = {}
+        self._lock = threading.Lock()
+
+    def find(self, where: str, kid: str) -> tuple[PublishedKey, ...]:
+        """Every key that ``where`` publishes under ``kid``; asks again if there is none or it is old."""
+        shelf = self._shelf(where)
+        found = shelf.with_kid(kid)
+        if found:
+            if shelf.age > FRESH_SECONDS:
+                self._refresh(where, shelf, wait=False)
+        elif not shelf.is_absent(kid) and self._refresh(where, shelf, wait=True) and not shelf.with_kid(kid):
+            shelf.note_absent(kid)
+        if shelf.age > LAST_GOOD_SECONDS:
+            raise KeysUnavailableError("no-keys")
+        return shelf.with_kid(kid)
+
+    def at_hand(self, where: str) -> bool:
+        """Are there keys of ``where`` that can be used without asking anybody?"""
+        return self._shelf(where).age <= LAST_GOOD_SECONDS
+
+    def _shelf(self, where: str) -> _KeySet:
+        with self._lock:
+            return self._shelves.setdefault(where, _KeySet(self._clock))
+
+    def _refresh(self, where: str, shelf: _KeySet, *, wait: bool) -> bool:
+        """Did new keys arrive, by this call or by another one that it waited for?"""
+        before = shelf.published
+        if not shelf.fetching.acquire(timeout=2 * FETCH_SECONDS if wait else 0):
+            return False
+        try:
+            if shelf.published is before and shelf.may_ask():
+                shelf.ask(lambda: self._read(where))
+        finally:
+            shelf.fetching.release()
+        return shelf.published is not before
+
+    def _read(self, where: str) -> bytes:
+        if where.startswith(("http://", "https://")):
+            return self._get(where)
+        with Path(where).open("rb") as file:
+            return file.read(MAX_BYTES + 1)

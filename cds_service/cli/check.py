@@ -1,0 +1,84 @@
+"""Check what the service is made of: content, terminology, fixtures and settings; every fault is one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from cds_service import terminology
+from cds_service.cli import explain
+from cds_service.content import loader as content
+from cds_service.fhir.bundle import unpack
+from cds_service.rules import RULES
+
+
+@dataclass(slots=True)
+class Findings:
+    """What was checked (for the person who runs it) and what is wrong."""
+
+    checked: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Findings:
+    """Check everything; ``tables`` is a folder of drug tables, ``fixtures`` one of FHIR resources and hook calls."""
+    found = Findings()
+    _check_content(found, overlay)
+    _check_terminology(found, tables)
+    if fixtures is not None and fixtures.is_dir():
+        _check_fixtures(found, fixtures)
+    return found
+
+
+def _check_content(found: Findings, overlay: str) -> None:
+    try:
+        loaded = content.load(overlay)
+    except content.ContentError as error:
+        found.faults += str(error).splitlines()
+        return
+    lines = sum(len(card.lines) for card in loaded.cards.values())
+    found.checked.append(f"content {loaded.version}: {len(loaded.cards)} topics, {lines} cited lines, "
+                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds")
+    found.faults += [f"rules: {name} has no card" for name in RULES if name not in loaded.cards]
+    found.faults += [f"cards: {name} has no rule" for name in loaded.cards if name not in RULES]
+    if not explain.is_complete():
+        found.faults.append("explain: a rule's thresholds are not named")
+    if not loaded.reviewed:
+        found.checked.append("content is not yet reviewed by a clinician (reviewed_by: null)")
+
+
+def _check_terminology(found: Findings, tables: str) -> None:
+    try:
+        loaded = terminology.load(tables)
+    except (OSError, ValueError, KeyError) as error:
+        found.faults.append(f"terminology: cannot be read ({type(error).__name__})")
+        return
+    counts = loaded.counts()
+    found.checked.append(f"terminology {loaded.version}")
+    found.checked.append("recognition: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items()))
+    found.faults += [*_recognition_faults(counts)]
+
+
+def _recognition_faults(counts: dict[str, Any]) -> Iterator[str]:
+    for how in ("by_code", "by_name"):
+        if counts[how] != counts["opioid_clinical_drugs"]:
+            yield f"terminology: {counts['opioid_clinical_drugs'] - counts[how]} opioid drugs are not recognised {how}"
+    if counts["guards_matched"]:
+        yield f"terminology: {counts['guards_matched']} guard drugs are taken for opioids"
+
+
+def _check_fixtures(found: Findings, folder: Path) -> None:
+    files = sorted(folder.rglob("*.json"))
+    for file in files:
+        try:
+            body = orjson.loads(file.read_bytes())
+        except orjson.JSONDecodeError:
+            found.faults.append(f"fixtures: {file.relative_to(folder)} is not JSON")
+            continue
+        if "requests" not in file.parts and not unpack(body).entries:
+            found.faults.append(f"fixtures: {file.relative_to(folder)} holds no FHIR resource")
+    found.checked.append(f"fixtures: {len(files)} files")

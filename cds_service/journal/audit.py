@@ -1,0 +1,236 @@
+"""Write down one event per call: who asked, what was looked at, which cards came; never what was in them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from cds_service.errors import Unavailable
+from cds_service.journal import audit_chain
+from cds_service.model import Gap
+from cds_service.store.database import insert_once
+from cds_service.store.schema import shown_card
+from cds_service.store.store import Store, utc_now
+
+QUEUE_EVENTS = 10_000
+BATCH_EVENTS = 200
+IDLE_SECONDS = 0.3
+LINGER_SECONDS = 0.05                          # events of that time share one transaction, and one wake-up
+RETRY_SECONDS = 0.5
+PRUNE_SECONDS = 3_600.0
+LONGEST_TEXT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedCard:
+    """A card of an answer; ``shown`` is False for one that a client's settings silence."""
+
+    uuid: str
+    topic: str
+    indicator: str
+    shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """One call, without clinical text or raw patient ids: see Pseudonyms for the hash and the hook instance.
+
+    ``kind`` is call, or begin where a call is announced before it is worked on. ``sources`` maps our prefetch
+    keys and "context" to answered, fetched, failed or absent; ``rules`` were run; "" and None mean not known.
+    """
+
+    time: datetime
+    request_id: str
+    kind: str = "call"
+    issuer: str = ""
+    tenant: str = ""
+    jti: str = ""
+    hook: str = ""
+    service: str = ""
+    hook_instance: str = ""
+    patient_hash: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    rules: Sequence[str] = ()
+    content_version: str = ""
+    cards: Sequence[AuditedCard] = ()
+    gaps: Sequence[Gap] = ()
+    status: int | None = None
+    ms: int | None = None
+
+
+class AuditLog:
+    """``mode`` is off, best-effort or required.
+
+    Best effort never holds a call up: events wait in a bounded queue for one writer thread, which tries again
+    while the store is away. ``dropped`` counts events that were lost; the chain gets an event that says so.
+    Required writes before it returns. Make it in the worker, after any fork.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        mode: str,
+        *,
+        retention_days: int = 0,
+        queue_events: int = QUEUE_EVENTS,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._mode = mode
+        self._retention = timedelta(days=retention_days)
+        self._clock = clock
+        self._waiting: queue.Queue[AuditEvent] = queue.Queue(queue_events)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._dropped_told = 0
+        self._pruned_at = float("-inf")
+        self.dropped = 0
+        self.written = 0
+
+    @property
+    def records_cards(self) -> bool:
+        """True if shown cards are written down, so that feedback on them can be matched."""
+        return self._mode != "off"
+
+    @property
+    def pending(self) -> int:
+        """Events that are queued or being written."""
+        return self._waiting.unfinished_tasks
+
+    def append(self, event: AuditEvent) -> None:
+        """Write or queue one event; Unavailable only if audit is required and the store cannot take it."""
+        if self._mode == "off":
+            return
+        self._start_thread()
+        if self._mode == "required":
+            self._write((event,))
+            return
+        try:
+            self._waiting.put_nowait(event)
+        except queue.Full:
+            self._drop(1)
+
+    def _drop(self, events: int) -> None:
+        with self._lock:
+            self.dropped += events
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until nothing is pending; False if that took too long."""
+        deadline = time.monotonic() + seconds
+        while self.pending and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return not self.pending
+
+    def close(self, seconds: float = 2.0) -> bool:
+        """Write what is pending and stop; False if some of it could not be written in time."""
+        done = self.flush(seconds)
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join(seconds)
+        return done
+
+    def _start_thread(self) -> None:
+        if self._thread is not None:
+            return
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self._prune_if_due()
+            batch = self._next_batch()
+            while batch and not self._try_to_write(batch):
+                if self._closing.wait(RETRY_SECONDS):
+                    return
+            for _ in batch:
+                self._waiting.task_done()
+
+    def _next_batch(self) -> list[AuditEvent]:
+        batch: list[AuditEvent] = []
+        with suppress(queue.Empty):
+            batch.append(self._waiting.get(timeout=IDLE_SECONDS))
+            self._closing.wait(LINGER_SECONDS)
+            while len(batch) < BATCH_EVENTS:
+                batch.append(self._waiting.get_nowait())
+        return batch
+
+    def _try_to_write(self, events: Sequence[AuditEvent]) -> bool:
+        """False if the store is away. Events that nothing can write are dropped: the thread must live on."""
+        try:
+            self._write(events)
+        except Unavailable:
+            return False
+        except Exception:  # noqa: BLE001 - no event is worth the thread that writes all others
+            self._drop(len(events))
+        return True
+
+    def _write(self, events: Sequence[AuditEvent]) -> None:
+        dropped = self.dropped
+        bodies = [(event.time, _body(event)) for event in events]
+        lost = dropped - self._dropped_told
+        if lost:
+            bodies.append((self._clock(), {"kind": "lost", "events": lost}))
+        with self._store.write() as connection:
+            numbers = audit_chain.append(connection, bodies)
+            _record_cards(connection, list(zip(numbers, events, strict=False)))
+        self._dropped_told = dropped
+        with self._lock:
+            self.written += len(events)
+
+    def _prune_if_due(self) -> None:
+        if not self._retention or time.monotonic() - self._pruned_at < PRUNE_SECONDS:
+            return
+        self._pruned_at = time.monotonic()
+        now = self._clock()
+        try:
+            audit_chain.prune(self._store, now - self._retention, now)
+        except Unavailable:
+            return
+
+
+def _body(event: AuditEvent) -> dict[str, Any]:
+    """The event as JSON. Texts that a caller may have made are cut to LONGEST_TEXT."""
+    return {
+        "kind": event.kind,
+        "request_id": _short(event.request_id),
+        "issuer": _short(event.issuer),
+        "tenant": _short(event.tenant),
+        "jti": _short(event.jti),
+        "hook": _short(event.hook),
+        "service": _short(event.service),
+        "hook_instance": _short(event.hook_instance),
+        "patient_hash": event.patient_hash,
+        "sources": {_short(key): _short(word) for key, word in event.sources.items()},
+        "rules": list(event.rules),
+        "content_version": event.content_version,
+        "cards": [asdict(card) for card in event.cards],
+        "gaps": [f"{_short(gap.about)}/{_short(gap.why)}" for gap in event.gaps],
+        "status": event.status,
+        "ms": event.ms,
+    }
+
+
+def _short(text: str) -> str:
+    return text[:LONGEST_TEXT]
+
+
+def _record_cards(connection: Connection, numbered: Sequence[tuple[int, AuditEvent]]) -> None:
+    rows = [
+        {"card": card.uuid, "service": event.service, "seq": seq}
+        for seq, event in numbered
+        for card in event.cards
+        if card.shown
+    ]
+    if rows:
+        connection.execute(insert_once(connection, shown_card, "card"), rows)

@@ -1,0 +1,124 @@
+"""One patient's record read and judged now, as a hook call would: the person, the gate, the plan that is wished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from werkzeug.datastructures import MultiDict
+
+from cds_service.ehr.client import Fetched
+from cds_service.fhir.values import as_dict, as_list, as_text
+from cds_service.fhir.write_plan import WRITABLE, PlanDraft, orders
+from cds_service.model import Concept, ConditionKind, Json, Release
+from cds_service.planner.drafts import to_drafts
+from cds_service.planner.gate import Answers, Gate, check
+from cds_service.planner.services import HaltError, Judgement, PlannerDesk, PlannerVisit
+from cds_service.planner.view import (
+    Wish,
+    first_wish,
+    read_answers,
+    read_wish,
+)
+from cds_service.planner.write import may_create
+from cds_service.titration.plan import draw
+
+Fields = MultiDict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """The patient as the banner shows them: from the record, never from a parameter."""
+
+    name: str
+    born: str
+    sex: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanCase:
+    """One patient's record, judged now."""
+
+    visit: PlannerVisit
+    person: Person
+    judgement: Judgement
+    gate: Gate
+    wish: Wish
+    answers: Answers
+    release: Release | None
+
+    @property
+    def reasons(self) -> tuple[Concept, ...]:
+        """Problems on the list for which low-dose naltrexone is tried."""
+        return tuple(c.concept for c in self.judgement.snapshot.conditions
+                     if ConditionKind.LDN_TYPE in c.kinds and c.concept.label)
+
+    @property
+    def can_write(self) -> bool:
+        return self.release in WRITABLE and may_create(self.visit.token.scope, "MedicationRequest")
+
+
+def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) -> PlanCase:
+    """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read."""
+    release = desk.services.record.release(visit.iss)
+    chart, medications = _read(desk, visit, release)
+    person = _person(chart.get("patient"))
+    today = desk.today()
+    answers = answers_of(fields)
+    drafted = _drafted(desk, visit, fields, release)
+    judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
+    gate = check(judgement.snapshot, judgement.verdicts, answers)
+    wish = first_wish(today, gate.earliest) if fields is None else read_wish(fields, today, gate.earliest)
+    return PlanCase(visit, person, judgement, gate, wish, answers, release)
+
+
+def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
+    record, judge, patient = desk.services.record, desk.services.judge, visit.token.patient
+    queries = {key: template.replace("{{context.patientId}}", patient)
+               for key, template in judge.queries(release).items()}
+    chart = record.read(visit.iss, visit.token.access, queries)
+    references = judge.references(chart, patient)
+    return chart, record.read_many(visit.iss, visit.token.access, references) if references else {}
+
+
+def _person(fetched: Fetched | None) -> Person:
+    if fetched is None or fetched.resource is None:
+        raise HaltError("fhir-refused" if fetched and fetched.why == "unauthorized" else "fhir-away")
+    patient = fetched.resource
+    name = next((as_dict(n) for n in as_list(patient.get("name")) if as_dict(n).get("use") == "official"),
+                as_dict(next(iter(as_list(patient.get("name"))), None)))
+    given = " ".join(as_text(g) for g in as_list(name.get("given")))
+    family = name.get("family")
+    family = " ".join(map(as_text, family)) if isinstance(family, list) else as_text(family)
+    shown = as_text(name.get("text")) or f"{given} {family}".strip() or "Name not on record"
+    return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or "unknown",
+                  as_text(patient.get("gender"))[:10] or "unknown")
+
+
+def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None) -> Json:
+    """The order that the rules judge: the first one of the wished plan, or of schedule A while there is none."""
+    today = desk.today()
+    wish = first_wish(today, None) if fields is None else read_wish(fields, today, None)
+    if not wish.is_plan:
+        wish = first_wish(today, None)
+    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else Release.R4)
+    draft = {**built[0].resource, "id": "titration-draft"}
+    return _as_dstu2(draft) if release is Release.DSTU2 else draft
+
+
+def _as_dstu2(draft: Json) -> Json:
+    """Enough of a MedicationOrder to be judged beside a DSTU2 record; none is ever written."""
+    return {"resourceType": "MedicationOrder", "id": draft["id"], "status": "draft", "patient": draft["subject"],
+            "dateWritten": draft["authoredOn"], "medicationCodeableConcept": draft["medicationCodeableConcept"]}
+
+
+def to_plan_drafts(desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers) -> PlanDraft:
+    return to_drafts(draw(wish.choice), wish, answers, key=str(visit.body["key"]), patient_id=visit.token.patient,
+                     now=desk.services.now())
+
+
+def answers_of(fields: Fields | None) -> Answers:
+    if fields is None:
+        return Answers()
+    return read_answers(fields, fields.getlist("confirm"), fields.getlist("method"))
+
+

@@ -1,0 +1,145 @@
+"""The EHR's FHIR server as the titration app meets it: reads like a hook call, its release, and creating drafts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from cachetools import TTLCache
+
+from cds_service.ehr.client import Fetched, FhirAccess, FhirClient
+from cds_service.model import Release
+from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
+from cds_service.settings import Limits
+
+READ_MS = 4_000
+SECONDS = 5.0
+CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
+_RELEASES = (("5.", Release.R5), ("4.", Release.R4), ("3.", Release.STU3), ("1.0", Release.DSTU2),
+             ("0.5", Release.DSTU2))
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """What became of one create. ``outcome`` is a stable word; ``ref`` is ``Type/id`` where the server told it.
+
+    created | exists (an earlier try had written it) | changed (written, but not as a draft) | unauthorized |
+    conflict | refused | unknown (no whole answer: it may have been written)
+    """
+
+    outcome: str
+    ref: str = ""
+
+    @property
+    def is_written(self) -> bool:
+        return self.outcome in {"created", "exists"}
+
+
+class SmartRecord:
+    """Reads and drafts for one patient at a time, at the listed EHRs only. Keeps nothing of a patient."""
+
+    def __init__(self, listed: Iterable[str], *, allow_http: bool, limits: Limits | None = None,
+                 outbound: Callable[[tuple[str, ...], int], Outbound] | None = None) -> None:
+        self._listed = tuple(listed)
+        self._allow_http = allow_http
+        budget = replace(limits or Limits(), fhir_budget_ms=READ_MS)
+        self._client = FhirClient(budget, self._listed, allow_http=allow_http)
+        self._outbound = outbound or (lambda urls, cap: Outbound(urls, allow_http, cap))
+        self._releases: TTLCache[str, Release] = TTLCache(64, 3600)
+
+    def read(self, iss: str, token: str, queries: Mapping[str, str]) -> dict[str, Fetched]:
+        """Every query's answer by its name; what could not be read says why."""
+        return self._client.fetch(queries, self._access(iss, token))
+
+    def read_many(self, iss: str, token: str, references: Iterable[str]) -> dict[str, Fetched]:
+        """Resources that others refer to, by reference."""
+        return self._client.read_many(references, self._access(iss, token))
+
+    def release(self, iss: str) -> Release | None:
+        """The FHIR release that the server says it speaks; None where it does not say or cannot be asked."""
+        if known := self._releases.get(iss):
+            return known
+        try:
+            answer = self._outbound(self._listed, CAPABILITY_BYTES).call(
+                "GET", f"{iss}/metadata?{urlencode({'_elements': 'fhirVersion'})}", seconds=SECONDS,
+                headers={"Accept": "application/fhir+json, application/json"})
+            version = json.loads(answer.body).get("fhirVersion", "") if answer.status == 200 else ""
+        except (CallFailedError, ValueError, AttributeError, RecursionError):
+            return None
+        found = next((release for start, release in _RELEASES if str(version).startswith(start)), None)
+        if found:
+            self._releases[iss] = found
+        return found
+
+    def create(self, iss: str, token: str, resource: Mapping[str, Any], identifier: str, *,
+               maybe_there: bool = False) -> Created:
+        """Create the resource once. ``maybe_there`` looks for it first: an earlier try had no clear end."""
+        kind = str(resource["resourceType"])
+        if maybe_there and (found := self._find(iss, token, kind, identifier)):
+            return found
+        headers = {**_headers(token), "Content-Type": "application/fhir+json", "Prefer": "return=representation",
+                   "If-None-Exist": f"identifier={quote(identifier, safe='')}"}
+        try:
+            answer = self._outbound(self._listed, 2_000_000).call(
+                "POST", f"{iss}/{kind}", seconds=SECONDS, headers=headers, data=json.dumps(resource).encode())
+        except CallFailedError as failure:
+            never_sent = failure.why in {"refused-host", "unreachable", "tls", "busy"}
+            return Created("refused" if never_sent else "unknown")
+        return _understand(answer, kind)
+
+    def _find(self, iss: str, token: str, kind: str, identifier: str) -> Created | None:
+        """What an earlier try left behind; None = nothing. An unreadable search stays unknown: nothing is sent."""
+        try:
+            answer = self._outbound(self._listed, 2_000_000).call(
+                "GET", f"{iss}/{kind}?{urlencode({'identifier': identifier})}", seconds=SECONDS,
+                headers=_headers(token))
+            entries = json.loads(answer.body).get("entry", []) if answer.status == 200 else None
+        except (CallFailedError, ValueError, AttributeError, RecursionError):
+            return Created("unknown")
+        if entries is None:
+            return Created("unknown")
+        ids = [e["resource"].get("id") for e in entries
+               if isinstance(e, dict) and isinstance(e.get("resource"), dict)
+               and e["resource"].get("resourceType") == kind]
+        return Created("exists", f"{kind}/{ids[0]}") if ids else None
+
+    def _access(self, iss: str, token: str) -> FhirAccess:
+        return FhirAccess(iss, token, None, self._listed, not self._allow_http)
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Accept": "application/fhir+json, application/json"}
+
+
+def _understand(answer: HttpResponse, kind: str) -> Created:
+    if answer.status in (401, 403):
+        return Created("unauthorized")
+    if answer.status in (409, 412):
+        return Created("conflict")
+    if answer.status >= 500:
+        return Created("unknown")
+    if answer.status not in (200, 201, 202):
+        return Created("refused")
+    body = _body(answer)
+    if body.get("resourceType") == kind and body.get("status") != "draft":
+        return Created("changed", _ref(answer, body, kind))
+    return Created("created" if answer.status == 201 else "exists", _ref(answer, body, kind))
+
+
+def _body(answer: HttpResponse) -> Mapping[str, Any]:
+    try:
+        found = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _ref(answer: HttpResponse, body: Mapping[str, Any], kind: str) -> str:
+    """``Type/id`` from the body or the Location header; "" where neither tells."""
+    if body.get("resourceType") == kind and isinstance(body.get("id"), str):
+        return f"{kind}/{body['id']}"
+    parts = answer.headers.get("location", "").split("/_history/")[0].rstrip("/").split("/")
+    return f"{kind}/{parts[-1]}" if len(parts) > 1 and parts[-2] == kind else ""

@@ -1,0 +1,178 @@
+"""The planner's pages for one patient: gate and plan, drafts written once, result, handout, file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from cds_service.model import Coding, Json
+from cds_service.planner.case import PlanCase, judge_case
+from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.record import Created
+from cds_service.planner.services import PlannerDesk, PlannerVisit
+from cds_service.planner.view import (
+    LONGEST_FIELD,
+    Wish,
+    read_wish,
+)
+from cds_service.planner.write import Item, write_drafts
+from cds_service.titration.plan import draw
+
+
+def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
+    """The routes below ``/s/<handle>/``."""
+
+    @blueprint.get("/s/<handle>/")
+    def plan(handle: str) -> Response | str:
+        visit = desk.visit(handle)
+        if "outcome" in visit.body:
+            return redirect(url_for("smart.result", handle=handle), 303)
+        return _page(desk, judge_case(desk, visit, None))
+
+    @blueprint.post("/s/<handle>/")
+    def update(handle: str) -> Response | str:
+        visit = _posted(desk, handle)
+        return _page(desk, judge_case(desk, visit, request.form))
+
+    @blueprint.post("/s/<handle>/preview")
+    def preview(handle: str) -> str:
+        _posted(desk, handle)
+        earliest = request.form.get("earliest", "")
+        wish = read_wish(request.form, desk.today(), date.fromisoformat(earliest) if _is_day(earliest) else None)
+        return render_template("smart/_plan.html", **_drawn(wish))
+
+    @blueprint.post("/s/<handle>/write")
+    def write(handle: str) -> Response | tuple[str, int]:
+        return _write(desk, _posted(desk, handle))
+
+    @blueprint.get("/s/<handle>/result")
+    def result(handle: str) -> Response | str:
+        return _result(desk, desk.visit(handle))
+
+    @blueprint.post("/s/<handle>/result")
+    def retry(handle: str) -> Response:
+        return _retry(desk, _posted(desk, handle))
+
+    @blueprint.get("/s/<handle>/handout")
+    def handout(handle: str) -> str:
+        done = FinishedPlan(desk.visit(handle))
+        return render_template("smart/handout.html", done=done, **_drawn(done.wish))
+
+    @blueprint.get("/s/<handle>/plan.json")
+    def file(handle: str) -> Response:
+        return _download(FinishedPlan(desk.visit(handle)))
+
+    @blueprint.post("/s/<handle>/end")
+    def end(handle: str) -> str:
+        desk.services.sessions.end(_posted(desk, handle).session)
+        return render_template("smart/ended.html")
+
+
+def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
+    visit = desk.visit(handle)
+    desk.require_csrf(visit)
+    return visit
+
+
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+# --- gate and plan ----------------------------------------------------------------------------------------------------
+
+def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False) -> str:
+    return render_template(
+        "smart/plan.html", case=case, gate=case.gate, answers=case.answers, tried=tried,
+        csrf=desk.csrf(case.visit), handle=case.visit.handle, context=case.visit.body["context"],
+        banner=case.visit.body["banner"], **_drawn(case.wish))
+
+
+def _drawn(wish: Wish) -> dict[str, Any]:
+    """What the plan's part of a page needs: the drawn plan, or only what is wrong with the wish."""
+    plan = draw(wish.choice) if wish.is_plan else None
+    return {"wish": wish, "plan": plan}
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+
+def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
+    """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often."""
+    if "outcome" in visit.body:
+        return redirect(url_for("smart.result", handle=visit.handle), 303)
+    case = judge_case(desk, visit, request.form)
+    if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
+        return _page(desk, case, tried=True), 422
+    outcome: dict[str, Any] = {
+        "fields": {name: request.form.getlist(name) for name in request.form if name != "csrf"},
+        "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
+        "reason": _reason(case), "at": desk.services.now().isoformat(), "items": [],
+        "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
+    }
+    claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    if claimed and case.can_write:
+        _write_all(desk, replace(visit, session=claimed))
+    return redirect(url_for("smart.result", handle=visit.handle), 303)
+
+
+def _reason(case: PlanCase) -> dict[str, Any]:
+    """The reason for use as a concept: the problem's own codes where it was picked from the list."""
+    picked = next((c for c in case.reasons if c.label == case.wish.reason), None)
+    coding = [{"system": c.system, "code": c.code} for c in picked.codings if _is_clean(c)] if picked else []
+    return {"text": case.wish.reason[:LONGEST_FIELD], **({"coding": coding} if coding else {})}
+
+
+def _is_clean(coding: Coding) -> bool:
+    """True for a coding that a strict server takes; the record may hold others."""
+    return bool(coding.system and coding.code) and not any(c.isspace() for c in coding.system + coding.code)
+
+
+def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
+    """Write what is not written yet and keep what became of it. The caller holds the claim."""
+    done = FinishedPlan(visit)
+    token = visit.token
+
+    def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
+        return desk.services.record.create(visit.iss, token.access, resource, identifier, maybe_there=maybe_there)
+
+    items = write_drafts(done.drafts, done.release, token.scope, create, done.items)
+    outcome = {**visit.body["outcome"], "state": "done", "items": [asdict(item) for item in items]}
+    desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+
+
+def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """Try again what failed. A write that never reported back is looked for first."""
+    done = FinishedPlan(visit)
+    if done.can_retry or done.is_lost(desk.services.now()):
+        items = done.items or tuple(Item(name, kind, "unknown") for name, kind in done.names)
+        outcome = {**visit.body["outcome"], "state": "writing", "since": desk.services.now().timestamp(),
+                   "items": [asdict(item) for item in items]}
+        claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+        if claimed:
+            _write_all(desk, replace(visit, session=claimed))
+    return redirect(url_for("smart.result", handle=visit.handle), 303)
+
+
+# --- afterwards ------------------------------------------------------------------------------------------------------
+
+def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
+    if "outcome" not in visit.body:
+        return redirect(url_for("smart.plan", handle=visit.handle), 303)
+    done = FinishedPlan(visit)
+    return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
+                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
+                           **_drawn(done.wish))
+
+
+def _download(done: FinishedPlan) -> Response:
+    response = Response(json.dumps(done.bundle, indent=2), mimetype="application/fhir+json")
+    response.headers["Content-Disposition"] = 'attachment; filename="titration-plan.json"'
+    return response

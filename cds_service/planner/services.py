@@ -1,0 +1,158 @@
+"""What every page of the titration app needs: its services, the browser's cookie, the session, the form's token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from flask import request
+from itsdangerous import BadData, URLSafeTimedSerializer
+from werkzeug.wrappers import Response
+
+from cds_service.ehr.client import Fetched
+from cds_service.model import Json, Release, Snapshot, Verdict
+from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
+from cds_service.planner.record import SmartRecord
+from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions, new_secret
+from cds_service.settings import Settings
+
+COOKIE = "__Host-titration"
+_SECRET_LENGTH = 43                            # token_urlsafe(32)
+
+
+class HaltError(Exception):
+    """The page cannot be shown; ``why`` names its words in ``trouble``."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the hooks' own reading and rules make of a record and a drafted naltrexone order."""
+
+    snapshot: Snapshot
+    verdicts: tuple[Verdict, ...]
+
+
+class Judge(Protocol):
+    """The seam to the hooks' pipeline: the same reading, the same rules.
+
+    ``chart`` holds what was read, by prefetch key; a key that failed is not "none".
+    """
+
+    def queries(self, release: Release | None) -> Mapping[str, str]:
+        """Prefetch key -> template with ``{{context.patientId}}``, as far as this release knows the type."""
+
+    def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
+        """``Medication/id`` of orders whose drug is a reference to something not read yet."""
+
+    def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
+                 patient_id: str, now: datetime) -> Judgement:
+        """The snapshot with ``draft_order`` as the only draft, and every rule's verdict on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SmartServices:
+    """What the app works with; ``now`` is the clock, aware."""
+
+    sessions: SmartSessions
+    oauth: SmartOauth
+    record: SmartRecord
+    judge: Judge
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannerVisit:
+    """An open session, opened: who, where, with which permission. ``browser`` is the cookie's secret."""
+
+    session: Session
+    browser: str = field(repr=False)
+    token: AccessToken
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        return self.session.body
+
+    @property
+    def iss(self) -> str:
+        return str(self.body["iss"])
+
+    @property
+    def handle(self) -> str:
+        return self.session.handle
+
+
+class PlannerDesk:
+    """Settings and services with the few things that all routes do."""
+
+    def __init__(self, settings: Settings, services: SmartServices) -> None:
+        self.settings = settings
+        self.services = services
+
+    def today(self) -> date:
+        return self.services.now().astimezone(self.settings.zone).date()
+
+    def browser(self) -> str:
+        """The secret in this browser's cookie; "" where there is none that we could have set."""
+        secret = request.cookies.get(COOKIE, "")
+        return secret if len(secret) == _SECRET_LENGTH and secret.isascii() else ""
+
+    def set_cookie(self, response: Response, browser: str) -> None:
+        """Bind the browser. Inside an EHR's frame the cookie must be allowed there, kept apart per EHR (CHIPS)."""
+        framed = bool(self.settings.smart.frame_ancestors)
+        response.set_cookie(COOKIE, browser, max_age=OPEN_SECONDS + 600, secure=True, httponly=True, path="/",
+                            samesite="None" if framed else "Lax", partitioned=framed)
+
+    def visit(self, handle: str) -> PlannerVisit:
+        """The open session of this handle and this browser, with a token that still lives. HaltError without."""
+        browser = self.browser()
+        session = self.services.sessions.find(OPEN, handle[:64], browser) if browser else None
+        if session is None:
+            raise HaltError("expired")
+        visit = PlannerVisit(session, browser, AccessToken(**session.body["token"]))
+        return visit if visit.token.expires_at > self._clock() + 30 else self._refreshed(visit)
+
+    def _refreshed(self, visit: PlannerVisit) -> PlannerVisit:
+        if not visit.token.refresh:
+            raise HaltError("expired")
+        registration = self.services.oauth.listed.get(visit.iss)
+        if registration is None:
+            raise HaltError("unknown-iss")
+        try:
+            token = self.services.oauth.refresh(registration, str(visit.body["token_url"]), visit.token)
+        except OauthFailedError:
+            raise HaltError("expired") from None
+        changed = self.services.sessions.change(visit.session, {**visit.body, "token": asdict(token)})
+        return PlannerVisit(changed, visit.browser, token) if changed else self.visit(visit.handle)
+
+    def csrf(self, visit: PlannerVisit) -> str:
+        """A token that only a page of this session, in this browser, can hold."""
+        return _signer(visit.browser).dumps(visit.handle)
+
+    def require_csrf(self, visit: PlannerVisit) -> None:
+        """HaltError("csrf") unless the posted form came from a page of ours in this session."""
+        try:
+            signed = _signer(visit.browser).loads(request.form.get("csrf", "")[:400], max_age=OPEN_SECONDS)
+        except BadData:
+            raise HaltError("csrf") from None
+        if signed != visit.handle:
+            raise HaltError("csrf")
+
+    def _clock(self) -> float:
+        return self.services.now().timestamp()
+
+
+def _signer(browser: str) -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(browser, salt="titration-form")
+
+
+def new_browser() -> str:
+    """A fresh secret for the browser's cookie."""
+    return new_secret()
+
+

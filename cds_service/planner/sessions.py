@@ -1,0 +1,129 @@
+"""Launches and sessions of the titration app: encrypted rows on the server, bound to one browser, short-lived.
+
+A row is found by two secrets together: the handle (in the page's address, no credential by itself) and
+the browser's cookie. Both are stored as hashes; all else, tokens first, is encrypted with a key that is not
+in the database. Several launches of one browser, for different patients, never mix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken
+from sqlalchemy import delete, func, insert, select, update
+
+from cds_service.errors import TooManyRequests
+from cds_service.store.schema import smart_session
+from cds_service.store.store import Store
+
+PENDING, OPEN = "pending", "open"
+PENDING_SECONDS = 600
+OPEN_SECONDS = 3600
+MOST_PENDING = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One row, opened. ``version`` changes with every change, so that two clicks cannot both win."""
+
+    handle: str = field(repr=False)
+    version: int
+    body: Mapping[str, Any] = field(repr=False)
+
+
+def read_or_make_key(path: Path) -> bytes:
+    """The key in this file, made once with owner-only access; safe where several workers start at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    with suppress(FileExistsError):
+        if not path.exists():
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(Fernet.generate_key())
+            path.hardlink_to(fresh)                # whole or not at all, and only for the first
+    fresh.unlink(missing_ok=True)
+    return path.read_bytes().strip()
+
+
+def new_secret() -> str:
+    """A secret for a cookie, a state or a handle: 256 bits."""
+    return secrets.token_urlsafe(32)
+
+
+class SmartSessions:
+    """The rows. Every method raises Unavailable where the store is away."""
+
+    def __init__(self, store: Store, key: bytes, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._fernet = Fernet(key)
+        self._clock = clock
+
+    def begin(self, stage: str, browser: str, body: Mapping[str, Any], seconds: int) -> str:
+        """A new row for this browser; its handle. TooManyRequests where too many launches are under way."""
+        handle = new_secret()
+        now = int(self._clock())
+        with self._store.write() as connection:
+            connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
+            waiting = select(func.count()).select_from(smart_session).where(smart_session.c.stage == PENDING)
+            if stage == PENDING and connection.execute(waiting).scalar_one() >= MOST_PENDING:
+                raise TooManyRequests("Too many launches are under way.", headers={"Retry-After": "60"})
+            connection.execute(insert(smart_session).values(
+                handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
+                expires=now + seconds, body=self._seal(handle, body)))
+        return handle
+
+    def find(self, stage: str, handle: str, browser: str) -> Session | None:
+        """The row of this handle and this browser; None where there is none, or no longer."""
+        with self._store.read() as connection:
+            row = connection.execute(select(smart_session).where(
+                smart_session.c.handle_hash == _hash(handle), smart_session.c.browser_hash == _hash(browser),
+                smart_session.c.stage == stage, smart_session.c.expires > int(self._clock()))).one_or_none()
+        body = None if row is None else self._unseal(handle, row.body)
+        return None if row is None or body is None else Session(handle, row.version, body)
+
+    def change(self, session: Session, body: Mapping[str, Any]) -> Session | None:
+        """The row with a new body; None where somebody changed or ended it since ``session`` was found."""
+        with self._store.write() as connection:
+            changed = connection.execute(
+                update(smart_session)
+                .where(smart_session.c.handle_hash == _hash(session.handle),
+                       smart_session.c.version == session.version)
+                .values(version=session.version + 1, body=self._seal(session.handle, body)))
+        return Session(session.handle, session.version + 1, body) if changed.rowcount == 1 else None
+
+    def take(self, stage: str, handle: str, browser: str) -> Mapping[str, Any] | None:
+        """The body of the row, which is gone afterwards: exactly one of several takers gets it."""
+        session = self.find(stage, handle, browser)
+        return session.body if session and self.end(session) else None
+
+    def end(self, session: Session) -> bool:
+        """Remove the row; False where it was gone or changed."""
+        with self._store.write() as connection:
+            gone = connection.execute(delete(smart_session).where(
+                smart_session.c.handle_hash == _hash(session.handle),
+                smart_session.c.version == session.version))
+        return gone.rowcount == 1
+
+    def _seal(self, handle: str, body: Mapping[str, Any]) -> bytes:
+        return self._fernet.encrypt(json.dumps({"handle": handle, "body": body}).encode())
+
+    def _unseal(self, handle: str, sealed: bytes) -> Mapping[str, Any] | None:
+        """None for a row that was sealed with another key, or moved here from another handle."""
+        try:
+            opened = json.loads(self._fernet.decrypt(sealed))
+        except (InvalidToken, ValueError):
+            return None
+        body = opened.get("body")
+        return body if opened.get("handle") == handle and isinstance(body, dict) else None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""A SQLAlchemy engine for the store's URL, and the Alembic upgrade inside one of its transactions."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, inspect, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import NullPool
+
+from cds_service.store import sqlite as sqlite_file
+from cds_service.store.schema import HEAD
+
+MIGRATION_LOCK = 7_203_118                     # any number, as long as every worker takes the same one
+POSTGRES_NAMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
+POSTGRES_CONNECT = {
+    "connect_timeout": 2,
+    "tcp_user_timeout": 5_000,
+    "options": "-c synchronous_commit=on -c lock_timeout=3000 -c statement_timeout=4000",
+}
+
+
+class StoreError(Exception):
+    """One line for a person: why this store cannot be used at all, however long one waits."""
+
+
+def parse_url(url: str) -> URL:
+    """The URL of a SQLite file or a PostgreSQL database, its driver filled in; StoreError for any other."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise StoreError("database_url: not a database URL") from None
+    if parsed.drivername in POSTGRES_NAMES:
+        return parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername != "sqlite" or not parsed.database or parsed.database == ":memory:":
+        raise StoreError("database_url: must be sqlite:///file or postgresql://user@host/database")
+    return parsed
+
+
+def make_engine(url: URL) -> Engine:
+    """An engine whose errors quote no parameter and whose pool gives up rather than wait for long."""
+    common: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 5}
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, **common)
+        event.listen(engine, "connect", sqlite_file.configure)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_CONNECT, **common)
+    except ModuleNotFoundError:
+        raise StoreError("database_url: PostgreSQL needs the extra naltrexone-cds[postgres]") from None
+
+
+def make_reader(file: Path) -> Engine:
+    """An engine that opens this SQLite file read-only and makes neither the file nor anything in it."""
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=sqlite_file.BUSY_MS / 1000)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def upgrade(connection: Connection) -> None:
+    """Bring the schema to HEAD in the open transaction; another worker waits, then finds nothing left to do.
+
+    SQLite's lock is the transaction's own, PostgreSQL's an advisory lock that ends with it.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
+    if revision(connection) != HEAD:
+        _run_migrations(connection)
+
+
+def revision(connection: Connection) -> str | None:
+    """The schema revision that the store is at; None = it holds no tables of ours."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def insert_once(connection: Connection, table: Table, key: str) -> Insert:
+    """An insert that leaves a row alone whose ``key`` is there already."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing(index_elements=[key])
+    return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """A writer takes its lock first: a reader cannot become a writer once another has written."""
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _run_migrations(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - 0.3 s of import that most starts do not need
+    from alembic.config import Config  # noqa: PLC0415
+    from alembic.util import CommandError  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "cds_service.store:migrations")
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, "head")
+    except CommandError:
+        raise StoreError("database_url: the store was made by a newer version of this service") from None

@@ -1,0 +1,188 @@
+"""The store behind feedback and audit: opened, upgraded, kept writable, and mended without a restart.
+
+A 2xx may rest on ``Store.write``: when its block has ended, the transaction is committed and synced to disk.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, update
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from cds_service.errors import Unavailable
+from cds_service.store import sqlite as sqlite_file
+from cds_service.store.database import StoreError, make_engine, parse_url, upgrade
+from cds_service.store.probe import Probe
+from cds_service.store.schema import readiness
+
+__all__ = ["Store", "StoreError", "open_store", "utc_now"]
+
+RETRY_SECONDS = 5
+PAUSE_SECONDS = 1.0
+
+
+def utc_now() -> datetime:
+    """The clock on the wall, as an aware datetime."""
+    return datetime.now(UTC)
+
+
+def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
+    """The store at this SQLAlchemy URL, upgraded to the newest schema; safe under several workers at once.
+
+    Call it in the worker, after any fork. A store that is full, read-only or out of reach is returned all the
+    same: its writes raise Unavailable until it is back. A damaged SQLite file is renamed (``Store.alarms``).
+    StoreError only for what no waiting mends.
+    """
+    parsed = parse_url(url)
+    file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
+    store = Store(make_engine(parsed), file, clock)
+    try:
+        store.try_to_open()
+    except StoreError:
+        store.close()
+        raise
+    return store
+
+
+class Store:
+    """Transactions on the store, one writer at a time in this process.
+
+    ``alarms`` are events that a person must hear of. ``fault`` is why the last write failed, "" if not:
+    the name of the error, never its text, which may quote data.
+    """
+
+    def __init__(self, engine: Engine, file: Path | None, clock: Callable[[], datetime]) -> None:
+        self.engine = engine
+        self.alarms: tuple[str, ...] = ()
+        self.fault = ""
+        self._file = file
+        self._clock = clock
+        self._turn = threading.Lock()          # SQLite's own queue of writers polls and is not fair
+        self._opened = False
+        self._damaged = False
+        self._identity: tuple[int, int] | None = None
+        self._paused_until = float("-inf")
+        self._probe = Probe(self._touch)
+
+    @property
+    def dialect(self) -> str:
+        """sqlite or postgresql."""
+        return self.engine.dialect.name
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, durable when the block has ended; on any error Unavailable and nothing kept."""
+        if not self._turn.acquire(timeout=RETRY_SECONDS):
+            raise _unavailable()
+        try:
+            if time.monotonic() < self._paused_until:
+                raise _unavailable()
+            self._open()
+            with self._begin() as connection:
+                yield connection
+            self._check_still_there()
+            self.fault = ""
+        except (SQLAlchemyError, OSError) as error:
+            self._note(error)
+            raise _unavailable() from None
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One unchanging view of the store that holds up no writer; Unavailable on any error of the store."""
+        options = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        try:
+            with self.engine.execution_options(**options).connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            self._note(error)
+            raise _unavailable() from None
+
+    def writable(self) -> bool:
+        """True if a write has just succeeded; answers within 50 ms, with the last known state if need be."""
+        return self._probe.answer()
+
+    def try_to_open(self) -> None:
+        """Open and upgrade now instead of at the first write; a failure is noted in ``fault``, not raised."""
+        try:
+            with self._turn:
+                self._open()
+        except (SQLAlchemyError, OSError) as error:
+            self._note(error)
+
+    def close(self) -> None:
+        """Give all connections back."""
+        self._probe.close()
+        self.engine.dispose()
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        """A write transaction on a connection that is not used again if anything in the store failed on it."""
+        with self.engine.execution_options(writes=True).connect() as connection:
+            try:
+                with connection.begin():
+                    yield connection
+            except SQLAlchemyError:
+                connection.invalidate()
+                raise
+
+    def _open(self) -> None:
+        """Do nothing unless it is the first time, an error asked for it, or the file is another one now."""
+        if self._opened and (self._file is None or sqlite_file.identity(self._file) == self._identity):
+            return
+        self.engine.dispose()
+        self._opened = False
+        if self._file is None:
+            with self._begin() as connection:
+                upgrade(connection)
+        else:
+            self._open_file(self._file)
+        self._opened = True
+
+    def _open_file(self, file: Path) -> None:
+        with sqlite_file.only_opener(file) as made_before:
+            if sqlite_file.is_damaged(file, None if self._damaged else sqlite_file.CHECK_SECONDS):
+                kept = sqlite_file.set_aside(file, self._clock())
+                self.alarms += (f"store damaged: set aside as {kept.name}, a new one was made",)
+            elif made_before and sqlite_file.is_empty(file):
+                self.alarms += ("store removed or emptied by someone: a new one was made",)
+            self._damaged = False
+            sqlite_file.create_private(file)
+            with self._begin() as connection:
+                upgrade(connection)
+            self._identity = sqlite_file.identity(file)
+
+    def _check_still_there(self) -> None:
+        """A store removed while we wrote took along what we wrote: then nothing may be acknowledged."""
+        if self._file is not None and sqlite_file.identity(self._file) != self._identity:
+            raise FileNotFoundError
+
+    def _note(self, error: Exception) -> None:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        self.fault = str(getattr(cause, "sqlite_errorname", "") or type(cause).__name__)
+        if sqlite_file.tells_damage(cause):
+            self._opened, self._damaged = False, True
+        if self._file is None:                 # a server that is away costs seconds a try
+            self._paused_until = time.monotonic() + PAUSE_SECONDS
+
+    def _touch(self) -> bool:
+        """Write one row. A full disk still takes that, as it needs no new room: so look for room too."""
+        if self._file is not None and not sqlite_file.has_room(self._file):
+            return False
+        try:
+            with self.write() as connection:
+                connection.execute(update(readiness).values(at=self._clock()))
+        except Unavailable:
+            return False
+        return True
+
+
+def _unavailable() -> Unavailable:
+    return Unavailable("The store cannot take this now.", headers={"Retry-After": str(RETRY_SECONDS)})

@@ -1,0 +1,133 @@
+"""What is written down of each call: one audit event and one log line, both without anything of the patient."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, Response, g, request
+
+from cds_service.auth.client_auth import Caller
+from cds_service.errors import Unavailable
+from cds_service.hooks.prefetch import Record
+from cds_service.hooks.services import PREFETCH_KEYS
+from cds_service.journal.audit import AuditedCard, AuditEvent, AuditLog
+from cds_service.journal.pseudonyms import Pseudonyms
+from cds_service.pipeline import Outcome
+from cds_service.web.wire import name_fault
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Where calls are written down. ``required`` = an answer waits for its audit event and fails with it."""
+
+    audit: AuditLog
+    pseudonyms: Pseudonyms
+    log: Any
+    now: Callable[[], datetime]
+    content_version: str
+    required: bool
+
+    def install(self, app: Flask) -> None:
+        app.before_request(self._begin)
+        app.after_request(self._end)
+
+    def watch(self, outcome: Outcome) -> None:
+        """Write the audit event of an answered call; raises Unavailable only where audit is required."""
+        g.outcome = outcome
+        if self.required:
+            self._append_or_refuse(self._event(200))
+
+    def _begin(self) -> None:
+        g.started = time.perf_counter()
+        if self.required and _is_call():
+            self._append_or_refuse(AuditEvent(self.now(), g.request_id, kind="begin"))
+            g.audited = False
+
+    def _append_or_refuse(self, event: AuditEvent) -> None:
+        """Write now, or Unavailable; a store that has just refused is not asked a second time by the same call."""
+        g.audited = True
+        self.audit.append(event)
+
+    def _end(self, response: Response) -> Response:
+        if _is_call():
+            if not g.get("audited"):
+                self._append_quietly(response.status_code)
+            self._log_quietly(response.status_code)
+        return response
+
+    def _append_quietly(self, status: int) -> None:
+        """An observer in its own fence: whatever breaks here costs no answer."""
+        try:
+            self.audit.append(self._event(status))
+        except Unavailable:
+            self.log.error("audit-unavailable", request_id=g.request_id)
+        except Exception as error:  # noqa: BLE001
+            self.log.error("audit-broken", request_id=g.request_id, fault=name_fault(error))
+
+    def _log_quietly(self, status: int) -> None:
+        try:
+            self.log.info("call", **self._line(status))
+        except Exception as error:  # noqa: BLE001 - as above
+            self.log.error("log-broken", request_id=g.request_id, fault=name_fault(error))
+
+    def _event(self, status: int) -> AuditEvent:
+        caller: Caller | None = g.get("caller")
+        outcome: Outcome | None = g.get("outcome")
+        issuer = caller.client.issuer if caller else ""
+        event = {
+            "request_id": g.request_id, "issuer": issuer, "tenant": caller.tenant if caller else "",
+            "jti": caller.jti if caller else "", "service": g.get("service", ""),
+            "content_version": self.content_version, "status": status, "ms": _elapsed_ms(),
+        }
+        return AuditEvent(self.now(), **event, **(self._of_outcome(outcome, issuer) if outcome else {}))
+
+    def _of_outcome(self, outcome: Outcome, issuer: str) -> dict[str, Any]:
+        shown = [AuditedCard(c["uuid"], c["source"]["topic"]["code"], c["indicator"]) for c in outcome.cards]
+        silenced = [AuditedCard("", f.topic, f.severity.indicator, shown=False) for f in outcome.silenced]
+        return {
+            "hook": outcome.request.hook,
+            "hook_instance": self.pseudonyms.hook_instance(outcome.request.hook_instance),
+            "patient_hash": self.pseudonyms.patient(issuer, outcome.request.patient_id),
+            "sources": _sources(outcome.record), "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
+            "cards": [*shown, *silenced], "gaps": outcome.snapshot.gaps,
+        }
+
+    def _line(self, status: int) -> dict[str, Any]:
+        """Why a call was answered as it was, in words of this service only."""
+        outcome: Outcome | None = g.get("outcome")
+        line: dict[str, Any] = {"request_id": g.request_id, "service": g.get("service", ""), "status": status,
+                                "ms": _elapsed_ms()}
+        if caller := g.get("caller"):
+            line["client"] = caller.client.name or caller.client.issuer
+        if fault := g.get("fault"):
+            line["fault"] = fault
+        if outcome is not None:
+            line["hook"] = outcome.request.hook
+            line["cards"] = [f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards]
+            line["silenced"] = [f.topic for f in outcome.silenced]
+            line["gaps"] = [f"{gap.about}:{gap.why}" for gap in outcome.snapshot.gaps]
+            line["broken_rules"] = [f"{v.rule}:{v.error}" for v in outcome.verdicts if v.error]
+            line["drafts"], line["listed"] = len(outcome.snapshot.drafts), len(outcome.snapshot.exposures)
+        return line
+
+
+def _is_call() -> bool:
+    return request.method == "POST" and request.path.startswith("/cds-services/")
+
+
+def _elapsed_ms() -> int:
+    started: float = g.get("started", time.perf_counter())
+    return round((time.perf_counter() - started) * 1_000)
+
+
+def _sources(record: Record) -> Mapping[str, str]:
+    """Our own keys and how each was answered; keys that a caller made up are counted together."""
+    known = {key: ("fetched" if a.fetched and a.complete else "answered" if a.complete else "failed")
+             for key, a in record.answers.items() if key in PREFETCH_KEYS}
+    others = sum(key not in PREFETCH_KEYS for key in record.answers)
+    absent = dict.fromkeys(sorted(PREFETCH_KEYS - known.keys()), "absent")
+    return {**known, **absent, **({"other keys": str(others)} if others else {})}

@@ -1,0 +1,6 @@
+"""Stores for the tests of the journal."""
+
+from tests.postgres import postgres_server, postgres_url
+from tests.unit.journal.samples import store_url
+
+__all__ = ["postgres_server", "postgres_url", "store_url"]
