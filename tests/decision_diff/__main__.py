@@ -21,17 +21,17 @@ from tests.decision_diff.calls import Call, all_calls
 from tests.decision_diff.causes import causes
 from tests.decision_diff.decisions import Change, changes, decision
 from tests.decision_diff.report import Changed, Report, as_json, as_markdown, as_text, lines
-from tests.decision_diff.versions import Version, VersionError, both, version
+from tests.decision_diff.versions import Version, VersionError, run, version
 from tests.vignettes.builder import NOW
 
 
 def compare(old: Version, new: Version, calls: Sequence[Call], *, words: bool = False) -> Report:
     """Both versions over ``calls``; only what changed is asked for its trace."""
     found: list[tuple[Call, list[Change]]] = []
-    for call, (was, is_) in zip(calls, both(old, new, "decide", calls), strict=True):
+    for call, was, is_ in zip(calls, *run((old, new), "decide", calls), strict=True):
         if differing := [*changes(decision(call, was), decision(call, is_), words=words)]:
             found.append((call, differing))
-    traces = both(old, new, "explain", [call for call, _ in found]) if found else ()
+    traces = zip(*run((old, new), "explain", [call for call, _ in found]), strict=True) if found else ()
     return Report(old.name, new.name, len(calls), tuple(
         Changed(call.name, change.topic, change.what, causes(change.topic, was.get("trace"), is_.get("trace")))
         for (call, differing), (was, is_) in zip(found, traces, strict=True) for change in differing))

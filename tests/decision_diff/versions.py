@@ -67,15 +67,15 @@ def unpack_revision(revision: str, folder: Path) -> None:
         files.extractall(folder, filter="data")
 
 
-def both(old: Version, new: Version, what: str, calls: Sequence[Call]) -> Iterator[tuple[Line, Line]]:
-    """What both versions answered, call by call; they work at the same time."""
+def run(versions: Sequence[Version], what: str, calls: Sequence[Call]) -> list[list[Line]]:
+    """What each version answered to each call; they work at the same time."""
     with tempfile.TemporaryDirectory(prefix="calls-") as place:
         asked = Path(place) / "asked.ndjson"
         asked.write_bytes(b"".join(call.line() + b"\n" for call in calls))
-        sides = ((old, Path(place) / "old"), (new, Path(place) / "new"))
-        for process in [start(each, what, asked, answer) for each, answer in sides]:
+        files = [Path(place) / f"version-{number}" for number, _ in enumerate(versions)]
+        for process in [start(each, what, asked, file) for each, file in zip(versions, files, strict=True)]:
             process.wait()
-        yield from zip(*(answers(each, answer, len(calls)) for each, answer in sides), strict=True)
+        return [answers(each, file, len(calls)) for each, file in zip(versions, files, strict=True)]
 
 
 def start(wanted: Version, what: str, asked: Path, answer: Path) -> subprocess.Popen[bytes]:
