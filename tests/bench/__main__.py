@@ -83,7 +83,7 @@ class Weighed:
     default=False,
     help="Also the steps, a profile and validation in this process.",
 )
-def main(
+def main(  # noqa: PLR0913 - one option each
     rounds: int,
     connections: str,
     against: Path | None,

@@ -52,7 +52,7 @@ def send(
     calls: int,
     rate: float = 0,
 ) -> Sent:
-    """``calls`` calls over ``connections`` keep-alive connections; with ``rate`` > 0 as an open loop of so many a second."""
+    """``calls`` calls over ``connections`` keep-alive connections; with ``rate`` > 0 an open loop of so many a second."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "load.json"
         file.write_text(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.pipeline import Desk
+from cds_service.pipeline import Engine
 from tests.burden import medicines, tally
 from tests.burden.__main__ import measure
 from tests.burden.drafts import KINDS, Purpose, drafted
@@ -169,34 +169,34 @@ def test_decisions_are_counted_against_the_truth() -> None:
     assert Record(100, "active", 11, supply_days=30) == record(user_like, Style.SUPPLY_ACTIVE)
 
 
-def decided(calls: list[Call], desk: Desk, as_of: datetime) -> list[Decision]:
-    walk = InProcess(desk, as_of)
+def decided(calls: list[Call], engine: Engine, as_of: datetime) -> list[Decision]:
+    walk = InProcess(engine, as_of)
     said = [(call, walk.post(call.path, call.body)) for call in calls]
     return [decision(call, {"status": answer.status_code, "answer": answer.json()}) for call, answer in said]
 
 
-def test_the_command_counts_what_the_service_answers(desk: Desk, as_of: datetime) -> None:
+def test_the_command_counts_what_the_service_answers(engine: Engine, as_of: datetime) -> None:
     """In a process of its own, a version gets the same count as this one here."""
     few = starters(SEED, 12)
-    here = [burden(few, style, decided(tally.calls_of(few, style), desk, as_of)) for style in Style]
+    here = [burden(few, style, decided(tally.calls_of(few, style), engine, as_of)) for style in Style]
     measured = measure([Version("here", ROOT)], SEED, 12)
     assert [tuple(here)] == [each.styles for each in measured]
     assert 100 <= sum(counts.total() for counts in measured[0].cards.values())
 
 
 @pytest.mark.xfail(strict=True, reason="issue: an open world")
-def test_no_style_of_record_hides_a_danger_or_cries_wolf(cohort: tuple[Starter, ...], desk: Desk,
+def test_no_style_of_record_hides_a_danger_or_cries_wolf(cohort: tuple[Starter, ...], engine: Engine,
                                                          as_of: datetime) -> None:
     """Specification section 8: nobody in danger silent or offered a start, at most 30 clear patients called critical."""
-    found = [burden(cohort, style, decided(tally.calls_of(cohort, style), desk, as_of)) for style in Style]
+    found = [burden(cohort, style, decided(tally.calls_of(cohort, style), engine, as_of)) for style in Style]
     assert dict.fromkeys(Style, (0, 0)) == {each.style: (each.missed, each.started) for each in found}
     assert [] == [(each.style, each.falsely_critical) for each in found if each.falsely_critical > FALSELY_CRITICAL]
 
 
-def test_few_plausible_drafts_are_told_of_names_that_nobody_knows(desk: Desk, as_of: datetime) -> None:
+def test_few_plausible_drafts_are_told_of_names_that_nobody_knows(engine: Engine, as_of: datetime) -> None:
     """At most 10 % of the drafts get a card about what could not be read."""
     drafts = drafted(SEED)
-    assert tally.gap_share(drafts, decided(tally.draft_calls(drafts), desk, as_of)) <= GAP_SHARE
+    assert tally.gap_share(drafts, decided(tally.draft_calls(drafts), engine, as_of)) <= GAP_SHARE
 
 
 def test_only_the_order_differs_between_styles(cohort: tuple[Starter, ...]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cds_service.pipeline import Desk
+from cds_service.pipeline import Engine
 from tests.properties.in_process import InProcess
 from tests.vignettes.compare import Told, plain, says, told
 from tests.vignettes.releases import Json
@@ -60,10 +60,10 @@ def card_faults(expected: Json, card: Told) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", [
     pytest.param(name, marks=[] if name[:2] in HOLDS else [NOT_YET]) for name in EXPECTED])
-def test_a_body_from_the_field_gets_the_right_answer(name: str, desk: Desk) -> None:
+def test_a_body_from_the_field_gets_the_right_answer(name: str, engine: Engine) -> None:
     """Status 200, exactly the cards of one of its right answers, naming and offering what it says."""
     body = body_of(name)
-    response = InProcess(desk, AS_OF).post(f"/cds-services/naltrexone-{body['hook']}", json=body)
+    response = InProcess(engine, AS_OF).post(f"/cds-services/naltrexone-{body['hook']}", json=body)
     assert 200 == response.status_code, response.text
     cards = told(response.json()["cards"], body)
     found = [[*faults(answer, cards)] for answer in EXPECTED[name]]
