@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cds_service.ehr.client import Fetched, FhirAccess, FhirClient, fill, read_access
 from cds_service.fhir.bundle import unpack
-from cds_service.hooks.prefetch import Record, SearchAnswer, order_key, read_answer
+from cds_service.hooks.prefetch import Record, SearchAnswer, read_answer
 from cds_service.hooks.request import HookRequest
 from cds_service.model import Release
 from cds_service.settings import Client, Settings
@@ -79,11 +79,8 @@ class MissingData:
 def _wanted(request: HookRequest, record: Record, release: Release) -> dict[str, str]:
     """Filled queries for the keys of this service that were not sent, but for what this release does not have."""
     tokens = {"context.patientId": request.patient_id, "context.encounterId": request.encounter_id}
-    other_orders = {"medicationOrders", "medicationRequests"} - {order_key(release)}
-    templates = {"medicationOrders": "MedicationOrder?patient={{context.patientId}}"} \
-        if release is Release.DSTU2 else {}
-    filled = {key: fill(template, tokens) for key, template in {**request.service.prefetch, **templates}.items()
-              if key not in record.answers and key not in other_orders}
+    filled = {key: fill(template, tokens) for key, template in request.service.queries(release).items()
+              if key not in record.answers}
     return {key: query for key, query in filled.items() if query}
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from cds_service.fhir.bundle import Entry, has_error, unpack
+from cds_service.fhir.releases import profile_of
 from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text, resource_ref
 from cds_service.hooks.services import PREFETCH_KEYS
 from cds_service.model import Gap, Release
@@ -115,14 +116,9 @@ def _fits(key: str, value: object) -> bool:
     return as_dict(value).get("resourceType") == "Bundle"
 
 
-def order_key(release: Release) -> str:
-    """The search that makes the medication list complete in this release (specification 2.11)."""
-    return "medicationOrders" if release is Release.DSTU2 else "medicationRequests"
-
-
 def missing(record: Record, release: Release, has_encounter: bool) -> Iterable[Gap]:
     """A gap per key of ours that was not answered completely, in a fixed order."""
-    wanted = ["patient", order_key(release), "medicationStatements", "medicationDispenses",
+    wanted = ["patient", profile_of(release).order_key, "medicationStatements", "medicationDispenses",
               "medicationAdministrations", "conditions", *(["encounter"] if has_encounter else [])]
     for key in wanted:
         answer = record.answers.get(key)

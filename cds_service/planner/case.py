@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from werkzeug.datastructures import MultiDict
 
 from cds_service.ehr.client import Fetched
+from cds_service.fhir.releases import ASSUMED, WRITABLE, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, as_text
-from cds_service.fhir.write_plan import WRITABLE, PlanDraft, orders
+from cds_service.fhir.write_plan import PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.gate import Answers, Gate, check
@@ -100,15 +101,16 @@ def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, rele
     wish = first_wish(today, None) if fields is None else read_wish(fields, today, None)
     if not wish.is_plan:
         wish = first_wish(today, None)
-    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else Release.R4)
+    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else ASSUMED)
     draft = {**built[0].resource, "id": "titration-draft"}
-    return _as_dstu2(draft) if release is Release.DSTU2 else draft
+    return draft if release in WRITABLE or release is None else _beside_record(draft, profile_of(release))
 
 
-def _as_dstu2(draft: Json) -> Json:
-    """Enough of a MedicationOrder to be judged beside a DSTU2 record; none is ever written."""
-    return {"resourceType": "MedicationOrder", "id": draft["id"], "status": "draft", "patient": draft["subject"],
-            "dateWritten": draft["authoredOn"], "medicationCodeableConcept": draft["medicationCodeableConcept"]}
+def _beside_record(draft: Json, row: ReleaseProfile) -> Json:
+    """Enough of an order in the release of the record to be judged beside it; none is ever written."""
+    drug = draft[profile_of(ASSUMED).medication]
+    return {"resourceType": row.order, "id": draft["id"], "status": "draft", row.patient: draft["subject"],
+            row.authored: draft["authoredOn"], row.medication: row.coded(drug)}
 
 
 def to_plan_drafts(desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers) -> PlanDraft:

@@ -28,9 +28,8 @@ class HookJudge:
 
     def queries(self, release: Release | None) -> Mapping[str, str]:
         """The hooks' prefetch templates that this release knows; the app has no encounter of its own."""
-        other = "medicationRequests" if release is Release.DSTU2 else "medicationOrders"
-        unknown = {"encounter", other} if release else {"encounter"}
-        return {key: query for key, query in _SERVICE.prefetch.items() if key not in unknown}
+        queries = _SERVICE.queries(release) if release else _SERVICE.prefetch
+        return {key: query for key, query in queries.items() if key != "encounter"}
 
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from cachetools import TTLCache
 
 from cds_service.ehr.client import Fetched, FhirAccess, FhirClient
+from cds_service.fhir.releases import release_of_version
 from cds_service.model import Release
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
 from cds_service.settings import Limits
@@ -18,8 +19,6 @@ from cds_service.settings import Limits
 READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
-_RELEASES = (("5.", Release.R5), ("4.", Release.R4), ("3.", Release.STU3), ("1.0", Release.DSTU2),
-             ("0.5", Release.DSTU2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class SmartRecord:
             version = json.loads(answer.body).get("fhirVersion", "") if answer.status == 200 else ""
         except (CallFailedError, ValueError, AttributeError, RecursionError):
             return None
-        found = next((release for start, release in _RELEASES if str(version).startswith(start)), None)
+        found = release_of_version(str(version))
         if found:
             self._releases[iss] = found
         return found
