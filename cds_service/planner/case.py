@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from cds_service.ehr.client import Fetched
+from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.releases import ASSUMED, WRITABLE, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.fhir.write_plan import PlanDraft, orders

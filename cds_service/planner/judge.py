@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cds_service.ehr.client import Fetched
-from cds_service.fhir.bundle import unpack
-from cds_service.hooks.prefetch import Record, SearchAnswer, read_answer
+from cds_service.ehr.fetched import Fetched, to_answer
+from cds_service.hooks.prefetch import Record, read_answer
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Json, Release
@@ -54,18 +53,8 @@ def _body(draft_order: Json | None, patient_id: str) -> dict[str, Any]:
 
 
 def _record(chart: Mapping[str, Fetched], medications: Mapping[str, Fetched]) -> Record:
-    answers = {key: _answer(key, fetched) for key, fetched in chart.items()}
+    answers = {key: to_answer(key, fetched) for key, fetched in chart.items()}
     read = [{"resource": f.resource} for f in medications.values() if f.resource is not None]
     if read:
         answers["medications"] = read_answer("medications", {"resourceType": "Bundle", "entry": read})
     return Record(answers)
-
-
-def _answer(key: str, fetched: Fetched) -> SearchAnswer:
-    """What was read under this key; an incomplete or failed answer never stands for "none"."""
-    if fetched.resource is None:
-        return SearchAnswer(key, "failed", why=fetched.why, fetched=True)
-    if fetched.complete:
-        return read_answer(key, fetched.resource)
-    unpacked = unpack(fetched.resource)
-    return SearchAnswer(key, "partial", tuple(unpacked.entries), fetched.why, unpacked.unreadable, fetched=True)

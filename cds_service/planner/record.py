@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 from cachetools import TTLCache
 
-from cds_service.ehr.client import Fetched, FhirAccess, FhirClient
+from cds_service.ehr.client import FhirAccess, FhirClient
+from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.releases import release_of_version
 from cds_service.model import Release
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound

@@ -11,7 +11,7 @@ from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from cds_service.ehr.client import Fetched
+from cds_service.ehr.fetched import Fetched
 from cds_service.model import Json, Release, Snapshot, Verdict
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.record import SmartRecord
