@@ -68,10 +68,6 @@ class ClientAuthentication:
         self._algorithms = tuple(algorithms)
         self._on_refusal = on_refusal
 
-    def authenticate(self, authorization_headers: Sequence[str], endpoint_urls: Sequence[str]) -> Client:
-        """The client that signed this call, or Unauthorized; see ``admit``."""
-        return self.admit(authorization_headers, endpoint_urls).client
-
     def admit(self, authorization_headers: Sequence[str], endpoint_urls: Sequence[str]) -> Caller:
         """The caller, whose token is used up by this; the one same Unauthorized for every fault of a token.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from cachetools import TLRUCache
-from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cds_service.errors import Unavailable
 from cds_service.store.schema import jwt_seen
@@ -36,32 +34,6 @@ class ReplayStore(Protocol):
 
     def remember(self, iss: str, jti: str, expires: float) -> bool:
         """True exactly once per (iss, jti) up to ``expires`` (Unix time); Unavailable if it cannot tell."""
-
-
-def open_store(url: str) -> Engine:
-    """An engine on the store database; its writers wait a second for each other at most (SQLite: WAL)."""
-    engine = create_engine(url, connect_args=_connect_arguments(url))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _use_wal)
-    return engine
-
-
-def _connect_arguments(url: str) -> dict[str, int]:
-    if url.startswith("sqlite"):
-        return {"timeout": BUSY_SECONDS}
-    return {"connect_timeout": BUSY_SECONDS} if url.startswith("postgresql") else {}
-
-
-def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL").close()
-
-
-def create(engine: Engine) -> None:
-    """Make the table and its index where they are missing; in the service's own store the migrations have made them."""
-    with engine.begin() as connection:
-        connection.execute(CreateTable(jwt_seen, if_not_exists=True))
-        for index in jwt_seen.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _expiry(_token_hash: str, expires: float, _now: float) -> float:

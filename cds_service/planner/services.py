@@ -15,7 +15,7 @@ from cds_service.ehr.fetched import Fetched
 from cds_service.model import Json, Release, Snapshot, Verdict
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.record import SmartRecord
-from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions, new_secret
+from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
@@ -149,10 +149,3 @@ class PlannerDesk:
 
 def _signer(browser: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(browser, salt="titration-form")
-
-
-def new_browser() -> str:
-    """A fresh secret for the browser's cookie."""
-    return new_secret()
-
-
