@@ -29,7 +29,7 @@ KEEP_SECONDS = 7_200            # rows outlive their token, so that a clock that
 RECENT_TOKENS = 50_000          # what one worker remembers by itself, about 10 MB
 
 
-class ReplayStore(Protocol):
+class UsedTokens(Protocol):
     """Memory of used tokens."""
 
     def remember(self, iss: str, jti: str, expires: float) -> bool:
@@ -41,7 +41,7 @@ def _expiry(_token_hash: str, expires: float, _now: float) -> float:
 
 
 class SeenTokens:
-    """The ReplayStore of this service: the table ``jwt_seen``, and behind it what this worker saw itself.
+    """The UsedTokens of this service: the table ``jwt_seen``, and behind it what this worker saw itself.
 
     ``clock`` gives Unix seconds. ``on_failure`` is called each time the store could not be written;
     ``durable`` raises Unavailable then instead of going by this worker's own memory.

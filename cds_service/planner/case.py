@@ -60,7 +60,7 @@ class PlanCase:
 
 def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) -> PlanCase:
     """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read."""
-    release = desk.services.record.release(visit.iss)
+    release = desk.services.ehr.release(visit.iss)
     chart, medications = _read(desk, visit, release)
     person = _person(chart.get("patient"))
     today = desk.today()
@@ -73,12 +73,12 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) ->
 
 
 def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
-    record, judge, patient = desk.services.record, desk.services.judge, visit.token.patient
+    ehr, judge, patient = desk.services.ehr, desk.services.judge, visit.token.patient
     queries = {key: template.replace("{{context.patientId}}", patient)
                for key, template in judge.queries(release).items()}
-    chart = record.read(visit.iss, visit.token.access, queries)
+    chart = ehr.read(visit.iss, visit.token.access, queries)
     references = judge.references(chart, patient)
-    return chart, record.read_many(visit.iss, visit.token.access, references) if references else {}
+    return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
 
 
 def _person(fetched: Fetched | None) -> Person:

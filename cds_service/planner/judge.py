@@ -23,7 +23,7 @@ class HookJudge:
     """An order-sign call with the drafted naltrexone, made inside this process."""
 
     def __init__(self, engine: Engine) -> None:
-        self._desk = engine
+        self._engine = engine
 
     def queries(self, release: Release | None) -> Mapping[str, str]:
         """The hooks' prefetch templates that this release knows; the app has no encounter of its own."""
@@ -38,7 +38,7 @@ class HookJudge:
                  patient_id: str, now: datetime) -> Judgement:
         """The snapshot with ``draft_order`` as the only draft, and every rule's verdict on it."""
         record = _record(chart, medications)
-        outcome = answer(_body(draft_order, patient_id), _SERVICE, self._desk, now, fetch=lambda *_: record)
+        outcome = answer(_body(draft_order, patient_id), _SERVICE, self._engine, now, fetch=lambda *_: record)
         return Judgement(outcome.snapshot, outcome.verdicts)
 
 

@@ -13,8 +13,8 @@ from werkzeug.wrappers import Response
 
 from cds_service.ehr.fetched import Fetched
 from cds_service.model import Json, Release, Snapshot, Verdict
+from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
-from cds_service.planner.record import SmartRecord
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
 
@@ -61,7 +61,7 @@ class SmartServices:
 
     sessions: SmartSessions
     oauth: SmartOauth
-    record: SmartRecord
+    ehr: EhrServer
     judge: Judge
     now: Callable[[], datetime]
 

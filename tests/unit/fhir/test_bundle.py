@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cds_service.ehr.fetched import Fetched, judge_bundle, to_answer
-from cds_service.fhir.bundle import next_page, unpack
+from cds_service.fhir.bundle import Resolver, next_page, unpack
 from cds_service.hooks.prefetch import read_answer
 
 MATCH = {"resource": {"resourceType": "MedicationRequest", "id": "m"}, "search": {"mode": "match"}}
@@ -95,3 +95,14 @@ def test_what_was_fetched_in_part_or_not_at_all_is_never_an_answer() -> None:
     assert [("partial", "more-pages", 1, False), ("failed", "timeout", 0, False), ("answered", "", 1, True)] == [
         (a.state, a.why, len(a.entries), a.complete) for a in (part, none, whole)]
     assert [True] * 3 == [a.fetched for a in (part, none, whole)]
+
+
+@pytest.mark.parametrize("reference", ["Medication/d", "Medication/d/_history/2", "urn:uuid:d"])
+def test_a_reference_finds_a_resource_by_its_type_and_id_or_as_a_urn_of_its_id(reference: str) -> None:
+    assert INCLUDED["resource"] == Resolver(unpack(bundle(INCLUDED)).entries).resolve(reference, {})
+
+
+@pytest.mark.parametrize("reference", ["https://ehr.example.org/fhir/Medication/d", "urn:uuid:0f7e1a52"])
+def test_a_reference_finds_a_resource_by_its_full_url(reference: str) -> None:
+    entry = {**INCLUDED, "fullUrl": reference}
+    assert INCLUDED["resource"] == Resolver(unpack(bundle(entry)).entries).resolve(reference, {})

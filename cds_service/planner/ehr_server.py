@@ -38,7 +38,7 @@ class Created:
         return self.outcome in {"created", "exists"}
 
 
-class SmartRecord:
+class EhrServer:
     """Reads and drafts for one patient at a time, at the listed EHRs only. Keeps nothing of a patient."""
 
     def __init__(self, listed: Iterable[str], *, allow_http: bool, limits: Limits | None = None,
