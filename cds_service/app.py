@@ -40,6 +40,7 @@ from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.record import SmartRecord
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
+from cds_service.planner.words import PLANNER_WORDS
 from cds_service.settings import Client, Settings
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
@@ -129,8 +130,8 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
     keys = JwksCache(jwks_getter(settings))
     return Parts(
-        engine=Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
-                  settings.base_url, make_ids()),
+        engine=Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay, PLANNER_WORDS),
+                      settings.zone, settings.base_url, make_ids()),
         store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
                               make=not settings.audit_key_file),
@@ -181,7 +182,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     listed = registrations(settings)
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
         judge=HookJudge(parts.engine), now=now)

@@ -13,6 +13,7 @@ from cds_service import terminology
 from cds_service.cli import explain
 from cds_service.content import loader as content
 from cds_service.fhir.bundle import unpack
+from cds_service.planner.words import PLANNER_WORDS
 from cds_service.rules import RULES
 
 
@@ -36,13 +37,14 @@ def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Fi
 
 def _check_content(found: Findings, overlay: str) -> None:
     try:
-        loaded = content.load(overlay)
+        loaded = content.load(overlay, PLANNER_WORDS)
     except content.ContentError as error:
         found.faults += str(error).splitlines()
         return
     lines = sum(len(card.lines) for card in loaded.cards.values())
     found.checked.append(f"content {loaded.version}: {len(loaded.cards)} topics, {lines} cited lines, "
-                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds")
+                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds, "
+                         f"{len(loaded.schedule_history['schedules'])} schedules, {len(loaded.words)} planner words")
     found.faults += [f"rules: {name} has no card" for name in RULES if name not in loaded.cards]
     found.faults += [f"cards: {name} has no rule" for name in loaded.cards if name not in RULES]
     if not explain.is_complete():

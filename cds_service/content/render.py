@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
-from cds_service.content import escaping
+from cds_service.content import escaping, placeholders
 from cds_service.content.loader import CardText, Content
 from cds_service.dosing.structured import format_mg
 from cds_service.fhir import write
 from cds_service.hooks.services import Service
 from cds_service.model import Exposure, Finding, Gap, Medication, Order, Severity, Snapshot, Suggestion
+from cds_service.titration.schedules import DEFAULT, Schedules
 
 TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
@@ -161,42 +162,54 @@ def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, writer:
     for suggestion in finding.suggestions:
         actions = [_action(suggestion, medication, snapshot, service, writer) for medication in suggestion.targets]
         if all(actions):
-            yield {"label": _suggestion_label(suggestion, writer), "uuid": writer.new_id(),
+            yield {"label": _suggestion_label(suggestion, snapshot, writer), "uuid": writer.new_id(),
                    "isRecommended": suggestion.recommended, "actions": actions}
 
 
-def _suggestion_label(suggestion: Suggestion, writer: CardWriter) -> str:
+def _suggestion_label(suggestion: Suggestion, snapshot: Snapshot, writer: CardWriter) -> str:
     names = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
     labels = writer.content.shared["labels"]
     several = labels.get(f"{suggestion.code}_several") if len(suggestion.targets) > 1 else None
-    return str(several or labels[suggestion.code]).format_map({"opioid": " and ".join(names)})
+    return _fill(several or labels[suggestion.code], snapshot, opioid=" and ".join(names))
 
 
 def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, service: Service,
             writer: CardWriter) -> dict[str, Any] | None:
     """One action on one order; None where it cannot be made honestly, and then the suggestion is left out."""
-    described = writer.content.shared["actions"][suggestion.code]
+    described = _fill(writer.content.shared["actions"][suggestion.code], snapshot)
     if suggestion.code in {"DEL_NTX", "DEL_OPI"}:
         target = _delete_target(medication, snapshot, service)
         return None if target is None else {"type": "delete", "description": described, **target}
     order = medication.order
     if not order.target:
         return None
-    resource = _changed(suggestion, order, writer)
+    resource = _changed(suggestion, order, snapshot, writer)
     return None if resource is None else {"type": "update", "description": described, "resource": resource}
 
 
-def _changed(suggestion: Suggestion, order: Order, writer: CardWriter) -> dict[str, Any] | None:
+def _changed(suggestion: Suggestion, order: Order, snapshot: Snapshot, writer: CardWriter) -> dict[str, Any] | None:
     """The order as the suggestion makes it; None where that is no legal resource or cannot be written as JSON."""
     try:
         if suggestion.code == "HOLD_NTX":
             resource = write.hold(order.resource, order.release, writer.content.shared["hold_reason"])
         else:
-            resource = write.start_low(order.resource, order.release, writer.content.shared["start_low"])
+            resource = write.start_low(order.resource, order.release, _first_step(snapshot, writer.content))
         orjson.dumps([[[[[[[[[[resource]]]]]]]]]])   # an answer holds it that deep, and JSON writers have a limit
     except (RecursionError, TypeError, ValueError):
         return None
     return resource if write.is_valid(resource, order.release) else None
+
+
+def _first_step(snapshot: Snapshot, content: Content) -> write.FirstStep:
+    """The first step of the default schedule, in the words in force."""
+    first = Schedules.of(snapshot.thresholds).by_id[DEFAULT]
+    words = content.shared["start_low"]
+    return write.FirstStep(first.start.default, int(first.interval.default), _fill(words["medication"], snapshot),
+                           _fill(words["sig"], snapshot))
+
+
+def _fill(text: str, snapshot: Snapshot, **facts: str) -> str:
+    return placeholders.parse(text).fill(snapshot.thresholds, facts)
 
 
 def _delete_target(medication: Medication, snapshot: Snapshot, service: Service) -> dict[str, str] | None:

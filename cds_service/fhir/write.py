@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from importlib import resources as packaged
 from typing import Any
@@ -23,7 +25,16 @@ UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
 _LISTS = ("category", "reasonCode")
-_START_DAYS = 14
+
+
+@dataclass(frozen=True, slots=True)
+class FirstStep:
+    """The dose that START_1_5 changes an order to: at bedtime, one capsule a dose, for ``days`` days."""
+
+    dose_mg: Decimal
+    days: int
+    medication: str
+    sig: str
 
 
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
@@ -39,15 +50,15 @@ def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     return held
 
 
-def start_low(draft: Json, release: Release, words: Mapping[str, str]) -> dict[str, Any]:
-    """The caller's draft as naltrexone 1.5 mg at bedtime, 14 days, quantity 14 (specification 2.7 START_1_5)."""
+def start_low(draft: Json, release: Release, step: FirstStep) -> dict[str, Any]:
+    """The caller's draft as the first step of titration, one capsule a day (specification 2.7 START_1_5)."""
     order = _repaired(draft, release)
-    _replace_medication(order, release, words["medication"])
-    order["dosageInstruction"] = [_bedtime_dose(release, words["sig"])]
+    _replace_medication(order, release, step.medication)
+    order["dosageInstruction"] = [_bedtime_dose(release, step)]
     order["dispenseRequest"] = {
         **as_dict(order.get("dispenseRequest")),
-        "quantity": {"value": _START_DAYS, "unit": "capsule"},
-        "expectedSupplyDuration": _days(_START_DAYS),
+        "quantity": {"value": step.days, "unit": "capsule"},
+        "expectedSupplyDuration": _days(step.days),
     }
     return order
 
@@ -67,12 +78,13 @@ def _replace_medication(order: dict[str, Any], release: Release, text: str) -> N
             del order["contained"]
 
 
-def _bedtime_dose(release: Release, sig: str) -> dict[str, Any]:
-    quantity = {"value": 1.5, "unit": "mg", "system": UCUM, "code": "mg"}
+def _bedtime_dose(release: Release, step: FirstStep) -> dict[str, Any]:
+    dose, sig, length = step.dose_mg, step.sig, _days(step.days)
+    quantity = {"value": int(dose) if dose == int(dose) else float(dose), "unit": "mg", "system": UCUM, "code": "mg"}
     if release is Release.DSTU2:
         return {"text": sig, "doseQuantity": quantity, "timing": {"repeat": {
-            "boundsQuantity": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnits": "d"}}}
-    timing = {"repeat": {"boundsDuration": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnit": "d",
+            "boundsQuantity": length, "frequency": 1, "period": 1, "periodUnits": "d"}}}
+    timing = {"repeat": {"boundsDuration": length, "frequency": 1, "period": 1, "periodUnit": "d",
                          "when": ["HS"]}}
     if release is Release.STU3:
         return {"text": sig, "timing": timing, "doseQuantity": quantity}
@@ -148,7 +160,7 @@ def faults(resource: Json, release: Release) -> list[str]:
 def warm_up() -> None:
     """Load and build the R4 models ahead of the first suggestion, which would otherwise wait a third of a second."""
     draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
-    faults(start_low(draft, Release.R4, {"medication": "x", "sig": "x"}), Release.R4)
+    faults(start_low(draft, Release.R4, FirstStep(Decimal(1), 1, "x", "x")), Release.R4)
 
 
 def _describe(error: Exception) -> list[str]:

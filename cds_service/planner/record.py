@@ -20,6 +20,7 @@ SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
 _RELEASES = (("5.", Release.R5), ("4.", Release.R4), ("3.", Release.STU3), ("1.0", Release.DSTU2),
              ("0.5", Release.DSTU2))
+OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
