@@ -19,14 +19,14 @@ from cds_service.planner.write import NOT_SENT
 from cds_service.titration.plan import COMPLAINTS, Kind
 from cds_service.titration.supply import Form
 
-Facts = Mapping[str, frozenset[str]]
+Facts = dict[str, frozenset[str]]
 SCHEDULE_IDS = ("A", "B", "C", "D", "E")
 _PARTS = ("name", "source", "evidence", "standing")
 
 
 def _spell(table: Mapping[str, str]) -> Facts:
     """``{"a: b c": "x y"}`` -> ``a.b`` and ``a.c`` with the facts x and y."""
-    spelled = {}
+    spelled: Facts = {}
     for keys, facts in table.items():
         prefix, _, names = keys.partition(": ")
         spelled |= {f"{prefix}.{name}": frozenset(facts.split()) for name in names.split()}

@@ -35,8 +35,8 @@ NAMES = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney",
 def drafted(release: Release = Release.R4) -> dict[str, Any]:
     """The order that the app itself would write."""
     wish = first_wish(TODAY, None, EDITION.schedules)
-    plan = to_drafts(draw(EDITION.schedules, wish.choice), wish, Answers(), EDITION.say, key="0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f",
-                     patient_id="pat-1", now=NOON)
+    plan = to_drafts(draw(EDITION.schedules, wish.choice), wish, Answers(), EDITION.say,
+                     key="0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f", patient_id="pat-1", now=NOON)
     return {**orders(plan, release)[0].resource, "id": "titration-draft"}
 
 
