@@ -23,7 +23,6 @@ UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
 _LISTS = ("category", "reasonCode")
-_START_DAYS = 14
 
 
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
@@ -39,15 +38,15 @@ def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     return held
 
 
-def start_low(draft: Json, release: Release, words: Mapping[str, str]) -> dict[str, Any]:
-    """The caller's draft as naltrexone 1.5 mg at bedtime, 14 days, quantity 14 (specification 2.7 START_1_5)."""
+def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: float, days: int) -> dict[str, Any]:
+    """The caller's draft as ``dose_mg`` of naltrexone at bedtime for ``days``, one a day (specification 2.7 START_1_5)."""
     order = _repaired(draft, release)
     _replace_medication(order, release, words["medication"])
-    order["dosageInstruction"] = [_bedtime_dose(release, words["sig"])]
+    order["dosageInstruction"] = [_bedtime_dose(release, words["sig"], dose_mg, days)]
     order["dispenseRequest"] = {
         **as_dict(order.get("dispenseRequest")),
-        "quantity": {"value": _START_DAYS, "unit": "capsule"},
-        "expectedSupplyDuration": _days(_START_DAYS),
+        "quantity": {"value": days, "unit": "capsule"},
+        "expectedSupplyDuration": _days(days),
     }
     return order
 
@@ -67,12 +66,12 @@ def _replace_medication(order: dict[str, Any], release: Release, text: str) -> N
             del order["contained"]
 
 
-def _bedtime_dose(release: Release, sig: str) -> dict[str, Any]:
-    quantity = {"value": 1.5, "unit": "mg", "system": UCUM, "code": "mg"}
+def _bedtime_dose(release: Release, sig: str, dose_mg: float, days: int) -> dict[str, Any]:
+    quantity = {"value": dose_mg, "unit": "mg", "system": UCUM, "code": "mg"}
     if release is Release.DSTU2:
         return {"text": sig, "doseQuantity": quantity, "timing": {"repeat": {
-            "boundsQuantity": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnits": "d"}}}
-    timing = {"repeat": {"boundsDuration": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnit": "d",
+            "boundsQuantity": _days(days), "frequency": 1, "period": 1, "periodUnits": "d"}}}
+    timing = {"repeat": {"boundsDuration": _days(days), "frequency": 1, "period": 1, "periodUnit": "d",
                          "when": ["HS"]}}
     if release is Release.STU3:
         return {"text": sig, "timing": timing, "doseQuantity": quantity}
@@ -148,7 +147,7 @@ def faults(resource: Json, release: Release) -> list[str]:
 def warm_up() -> None:
     """Load and build the R4 models ahead of the first suggestion, which would otherwise wait a third of a second."""
     draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
-    faults(start_low(draft, Release.R4, {"medication": "x", "sig": "x"}), Release.R4)
+    faults(start_low(draft, Release.R4, {"medication": "x", "sig": "x"}, 1, 1), Release.R4)
 
 
 def _describe(error: Exception) -> list[str]:

@@ -11,13 +11,13 @@ from cds_service.errors import ServiceError
 from cds_service.planner import gate, view
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
-from cds_service.planner.services import HaltError, Judge, Judgement, PlannerDesk, SmartServices
+from cds_service.planner.services import HaltError, Judge, PlannerDesk, SmartServices
 from cds_service.planner.trouble import TROUBLES, Trouble
 from cds_service.settings import Settings
 from cds_service.titration import plan as titration
 from cds_service.titration.schedules import SCHEDULES
 
-__all__ = ["Judge", "Judgement", "SmartServices", "make_smart"]
+__all__ = ["Judge", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
 _SHOWN: tuple[Callable[..., object], ...] = (      # what the templates may call

@@ -14,9 +14,8 @@ from typing import Any
 
 from cds_service.exposure.washout import Earliest, Washout, earliest_start
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
+from cds_service.rules import interaction
 
-INTERACTION = "naltrexone-opioid-interaction"
-SAFETY = "naltrexone-patient-safety"
 METHODS = {
     "history": "History taken", "pdmp": "Prescription monitoring (PDMP) checked",
     "urine": "Urine drug screen, with fentanyl and buprenorphine", "challenge": "Naloxone challenge negative",
@@ -166,7 +165,7 @@ def _met(exposure: Exposure, today: date, washout: Washout) -> Met:
 def _opioids(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, history: tuple[Met, ...]) -> Point:
     """The verdict of the interaction rule: critical blocks, warning and everything unread is asked."""
     title = "No opioid on the record that would meet naltrexone"
-    worst = _worst(verdicts, INTERACTION)
+    worst = _worst(verdicts, interaction.RULE.id)
     known = tuple(f"{m.label}: {m.role}, {m.state}." for m in history)
     if worst is Severity.CRITICAL:
         return Point("opioids", title, Mark.BLOCKED, (*known, *_moud_advice(snapshot)), until=_until(history))

@@ -1,0 +1,71 @@
+"""Fill a template: words with ``{placeholders}`` and no logic.
+
+A placeholder names a fact that a rule states (``{opioid}``) or a number of ``thresholds.yaml``: ``{adult_age}``, or
+``{short_acting_days.warning_below}`` where one entry holds several. Every number of days is there in hours too:
+``oral_hold_days: 3`` fills ``{oral_hold_hours}`` with 72.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)?")
+_DAYS = re.compile(r"_days(?=\.|$)")
+
+
+class TemplateError(ValueError):
+    """A template that cannot be filled: a brace too many, or a placeholder with a format of its own."""
+
+
+@lru_cache(maxsize=4096)
+def _parts(template: str) -> tuple[tuple[str, str], ...]:
+    """(words, placeholder that follows them or "")."""
+    try:
+        parsed = [*string.Formatter().parse(template)]
+    except ValueError as error:
+        raise TemplateError(str(error)) from None
+    for _, name, form, conversion in parsed:
+        if name is not None and (form or conversion or not _NAME.fullmatch(name)):
+            raise TemplateError(f"{{{name}}} is not a plain placeholder")
+    return tuple((words, name or "") for words, name, _, _ in parsed)
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The names of what must be filled in; raises TemplateError."""
+    return frozenset(name for _, name in _parts(template) if name)
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """The template with every placeholder filled; raises TemplateError, KeyError or TypeError."""
+    return words_of("".join(words + (values[name] if name else "") for words, name in _parts(template)))
+
+
+def words_of(value: object) -> str:
+    """Text that may stand on a card; raises TypeError for anything else that damaged content may hold."""
+    if not isinstance(value, str) or not value.strip():
+        raise TypeError("no words")
+    return value
+
+
+def numbers(thresholds: Mapping[str, Any]) -> dict[str, str]:
+    """Every number by the placeholder that prints it, without trailing zeros."""
+    found = dict(_printed(thresholds))
+    hours = {_DAYS.sub("_hours", name): value for name, value in found.items() if _DAYS.search(name)}
+    return {**{name: _print(Decimal(value) * 24) for name, value in hours.items()}, **found}
+
+
+def _printed(thresholds: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, value in thresholds.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}.{part}", _print(number)) for part, number in value.items())
+        else:
+            yield name, _print(value)
+
+
+def _print(number: Any) -> str:
+    return f"{Decimal(str(number)).normalize():f}"
