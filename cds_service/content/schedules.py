@@ -6,12 +6,21 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-from cds_service.titration.plan import complaints, propose
+from cds_service.content.loader import Content
+from cds_service.titration import plan
 from cds_service.titration.schedules import Schedule, Schedules, Span
 
 
-def faults(numbers: Mapping[str, Any]) -> Iterator[str]:
-    """One line for each number that no plan could keep to. ``numbers`` are those in force on one day."""
+def complaints(content: Content) -> Iterator[str]:
+    """One line for each citation that does not resolve and each number that no plan could keep to on some day."""
+    for group, histories in content.titration_history.items():
+        yield from (f"schedules.yaml: {group}/{name}: no source {source!r}" for name, history in histories.items()
+                    for entry in history for source in entry["sources"] if source not in content.sources)
+    found = (fault for day in content.days for fault in _number_faults(content.thresholds(day)))
+    yield from (f"schedules.yaml: {fault}" for fault in dict.fromkeys(found))
+
+
+def _number_faults(numbers: Mapping[str, Any]) -> Iterator[str]:
     schedules = Schedules.of(numbers)
     limits = schedules.limits
     if limits.usual_max_mg > limits.with_reason_max_mg:
@@ -32,7 +41,7 @@ def _schedule_faults(schedules: Schedules, schedule: Schedule) -> Iterator[str]:
     if schedule.maximum.high * schedule.times_per_day > schedules.limits.with_reason_max_mg:
         yield "max_mg: a day's dose may exceed with_reason_max_mg"
     if not misplaced:
-        proposed = complaints(schedules, propose(schedules, schedule.id, date.max))
+        proposed = plan.complaints(schedules, plan.propose(schedules, schedule.id, date.max))
         yield from (f"what is proposed cannot be drawn ({c.about}: {c.why})" for c in proposed)
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import lru_cache
 from importlib import resources as packaged
 from typing import Any
@@ -27,16 +25,6 @@ _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "e
 _LISTS = ("category", "reasonCode")
 
 
-@dataclass(frozen=True, slots=True)
-class FirstStep:
-    """The dose that START_1_5 changes an order to: at bedtime, one capsule a dose, for ``days`` days."""
-
-    dose_mg: Decimal
-    days: int
-    medication: str
-    sig: str
-
-
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     """The same request on hold; why stands in ``statusReason`` (R4, R5) or in a note (STU3, DSTU2)."""
     held = _repaired(request, release)
@@ -50,15 +38,15 @@ def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     return held
 
 
-def start_low(draft: Json, release: Release, step: FirstStep) -> dict[str, Any]:
-    """The caller's draft as the first step of titration, one capsule a day (specification 2.7 START_1_5)."""
+def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: float, days: int) -> dict[str, Any]:
+    """The caller's draft as ``dose_mg`` of naltrexone at bedtime for ``days``, one a day (specification 2.7 START_1_5)."""
     order = _repaired(draft, release)
-    _replace_medication(order, release, step.medication)
-    order["dosageInstruction"] = [_bedtime_dose(release, step)]
+    _replace_medication(order, release, words["medication"])
+    order["dosageInstruction"] = [_bedtime_dose(release, words["sig"], dose_mg, days)]
     order["dispenseRequest"] = {
         **as_dict(order.get("dispenseRequest")),
-        "quantity": {"value": step.days, "unit": "capsule"},
-        "expectedSupplyDuration": _days(step.days),
+        "quantity": {"value": days, "unit": "capsule"},
+        "expectedSupplyDuration": _days(days),
     }
     return order
 
@@ -78,13 +66,12 @@ def _replace_medication(order: dict[str, Any], release: Release, text: str) -> N
             del order["contained"]
 
 
-def _bedtime_dose(release: Release, step: FirstStep) -> dict[str, Any]:
-    dose, sig, length = step.dose_mg, step.sig, _days(step.days)
-    quantity = {"value": int(dose) if dose == int(dose) else float(dose), "unit": "mg", "system": UCUM, "code": "mg"}
+def _bedtime_dose(release: Release, sig: str, dose_mg: float, days: int) -> dict[str, Any]:
+    quantity = {"value": dose_mg, "unit": "mg", "system": UCUM, "code": "mg"}
     if release is Release.DSTU2:
         return {"text": sig, "doseQuantity": quantity, "timing": {"repeat": {
-            "boundsQuantity": length, "frequency": 1, "period": 1, "periodUnits": "d"}}}
-    timing = {"repeat": {"boundsDuration": length, "frequency": 1, "period": 1, "periodUnit": "d",
+            "boundsQuantity": _days(days), "frequency": 1, "period": 1, "periodUnits": "d"}}}
+    timing = {"repeat": {"boundsDuration": _days(days), "frequency": 1, "period": 1, "periodUnit": "d",
                          "when": ["HS"]}}
     if release is Release.STU3:
         return {"text": sig, "timing": timing, "doseQuantity": quantity}
@@ -160,7 +147,7 @@ def faults(resource: Json, release: Release) -> list[str]:
 def warm_up() -> None:
     """Load and build the R4 models ahead of the first suggestion, which would otherwise wait a third of a second."""
     draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
-    faults(start_low(draft, Release.R4, FirstStep(Decimal(1), 1, "x", "x")), Release.R4)
+    faults(start_low(draft, Release.R4, {"medication": "x", "sig": "x"}, 1, 1), Release.R4)
 
 
 def _describe(error: Exception) -> list[str]:

@@ -9,12 +9,12 @@ from cds_service.errors import ServiceError
 from cds_service.planner.edition import page_context
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
-from cds_service.planner.services import HaltError, Judge, Judgement, PlannerDesk, SmartServices
+from cds_service.planner.services import HaltError, Judge, PlannerDesk, SmartServices
 from cds_service.planner.sessions import OPEN_SECONDS, PENDING_SECONDS
 from cds_service.planner.trouble import TROUBLES
 from cds_service.settings import Settings
 
-__all__ = ["Judge", "Judgement", "SmartServices", "make_smart"]
+__all__ = ["Judge", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
 

@@ -12,10 +12,11 @@ from cds_service.ehr.client import Fetched
 from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.fhir.write_plan import WRITABLE, PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release
+from cds_service.pipeline import Judgement
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
 from cds_service.planner.gate import Answers, Gate, check
-from cds_service.planner.services import HaltError, Judgement, PlannerDesk, PlannerVisit
+from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
     first_wish,

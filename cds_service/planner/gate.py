@@ -15,8 +15,8 @@ from typing import Any
 from cds_service.content.planner_words import Words
 from cds_service.exposure.washout import Earliest, earliest_start, stated_wait
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
+from cds_service.rules import interaction
 
-INTERACTION = "naltrexone-opioid-interaction"
 METHODS = ("history", "pdmp", "urine", "challenge")
 POINTS = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
           "consent", "pharmacy")
@@ -114,7 +114,7 @@ def check(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, say
         _opioid_free(snapshot, answers, stated, say),
         *_conditions(snapshot, answers, say),
         _age(snapshot, answers, say),
-        _surgery(snapshot, answers, say),
+        _surgery(answers, say),
         _duplicate(snapshot, answers, say),
         _ask("consent", answers, (say("consent.because"),), say),
         _ask("pharmacy", answers, (say("pharmacy.because"),), say),
@@ -135,7 +135,7 @@ def _met(exposure: Exposure, snapshot: Snapshot, say: Words) -> Met:
 def _opioids(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, history: tuple[Met, ...],
              say: Words) -> Point:
     """The verdict of the interaction rule: critical blocks, warning and everything unread is asked."""
-    worst = _worst(verdicts, INTERACTION)
+    worst = _worst(verdicts, interaction.RULE.id)
     known = tuple(say("opioids.listed", label=m.label, role=m.role, state=m.state) for m in history)
     if worst is Severity.CRITICAL:
         return Point("opioids", say("opioids.title"), Mark.BLOCKED, (*known, *_moud_advice(snapshot, say)),
@@ -220,15 +220,9 @@ def _age(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
     return _asked_if(because, "age", answers, say)
 
 
-def _surgery(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
+def _surgery(answers: Answers, say: Words) -> Point:
     mark = {"no": Mark.CONFIRMED, "yes": Mark.BLOCKED}.get(answers.surgery, Mark.ASK)
-    hours = hold_hours(snapshot.thresholds)
-    return Point("surgery", say("surgery.title"), mark, (say("surgery.because", hold_hours=hours),))
-
-
-def hold_hours(thresholds: Mapping[str, Any]) -> int:
-    """Hours without oral naltrexone before an opioid: the days of the rules."""
-    return int(thresholds["oral_hold_days"]) * 24
+    return Point("surgery", say("surgery.title"), mark, (say("surgery.because"),))
 
 
 def _duplicate(snapshot: Snapshot, answers: Answers, say: Words) -> Point:

@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response
 
 from cds_service.content.loader import Content
 from cds_service.ehr.client import Fetched
-from cds_service.model import Json, Release, Snapshot, Verdict
+from cds_service.model import Json, Release
+from cds_service.pipeline import Judgement
 from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.record import SmartRecord
@@ -30,14 +31,6 @@ class HaltError(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the hooks' own reading and rules make of a record and a drafted naltrexone order."""
-
-    snapshot: Snapshot
-    verdicts: tuple[Verdict, ...]
 
 
 class Judge(Protocol):

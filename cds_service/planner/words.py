@@ -1,7 +1,8 @@
 """Every key that the planner says, with its facts: the contract of ``cards/planner.yaml`` and its neighbours.
 
 A key that a page or a draft uses stands here, and nothing else does; a test reads the sources and holds it
-to that. ``name?`` may be left out of the words, every other fact must be said.
+to that. ``name?`` may be left out of the words, every other fact must be said, and so must the numbers of
+``_PRINTED``.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ _PLAN = _spell({
     "about: plan": "count",
     "about: default_schedule": "schedule name evidence source",
     "ended: head text": "",
-}) | _family("counts.*", Form, "strength?") | _family("guidance.*.event", GUIDANCE) \
-    | _family("guidance.*.do", GUIDANCE, "hold_hours?") \
+}) | _family("counts.*", Form, "strength?") \
+    | _family("guidance.*.event", GUIDANCE) | _family("guidance.*.do", GUIDANCE) \
     | _family("schedule.*", (f"{id_}.{part}" for id_ in SCHEDULE_IDS for part in _PARTS))
 
 _GATE = _spell({
@@ -85,8 +86,7 @@ _GATE = _spell({
     "pregnancy: listed": "",
     "kidney: listed": "",
     "age: below": "age",
-    "surgery: because": "hold_hours",
-    "surgery: no yes": "",
+    "surgery: because no yes": "",
     "duplicate: listed": "label state",
     "duplicate: blocked": "",
     "consent: because": "",
@@ -113,11 +113,10 @@ _RESULT = _spell({
 }) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 
 _HANDOUT = _spell({
-    "handout: head important no_opioids tell tolerance take steps_region how reviews": "",
+    "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
     "handout: effects common heart stop good_to_know off_label": "",
     "handout: diary diary_caption week_of pain sleep side_effects": "",
     "handout: for": "name born day",
-    "handout: surgery": "hold_hours",
     "handout: review": "day week",
     "handout: benefit": "soonest latest stop",
 })
@@ -155,7 +154,51 @@ _TROUBLES = _spell({
     | _family("trouble.*.what", TROUBLES, "launch_minutes? session_minutes?") \
     | _family("trouble.*.do", TROUBLES, "relaunch? admin?")
 
+_WAIT = "short_acting_days.critical_below short_acting_days.warning_below long_acting_days"
+_HOLD = "oral_hold_range_hours.from oral_hold_hours"
+_PRINTED: Mapping[str, str] = {               # numbers that the words of a key must print, not write out
+    "schedule.A.name": "schedules.A.start_mg schedules.A.step_mg schedules.A.step_days schedules.A.max_mg",
+    "schedule.B.name": "schedules.B.start_mg schedules.B.max_mg",
+    "schedule.D.name": "schedules.D.start_mg schedules.D.limits.max_mg.high schedules.D.step_days"
+                       " schedules.D.raise_below_relief_percent",
+    "schedule.E.name": "schedules.E.start_mg schedules.E.step_mg schedules.E.step_days schedules.E.max_mg",
+    "chart.caption": "titration.onset_weeks.low titration.onset_weeks.high",
+    "counts.solution": "titration.solution_mg_per_ml",
+    "form.solution": "titration.solution_mg_per_ml",
+    "form.reason_above": "ldn_usual_max_mg",
+    "complaint.start_far": "titration.furthest_start_days",
+    "guidance.opioid.do": _WAIT,
+    "guidance.surgery.do": _HOLD,
+    "guidance.sleep.do": "titration.hold_days.usual schedules.A.step_mg",
+    "guidance.common.do": "titration.hold_days.usual",
+    "guidance.intolerable.event": "schedules.A.start_mg",
+    "guidance.intolerable.do": "titration.intolerable_mg.low titration.intolerable_mg.high",
+    "guidance.missed.do": "start_low.naltrexone_free_days schedules.A.start_mg",
+    "guidance.stop": "titration.weeks_at_top",
+    "evidence.cost": "titration.monthly_cost_usd",
+    "about.result": "dose_bands.labelled_from",
+    "opioid-free.intervals": _WAIT,
+    "opioid-free.last_none": "long_acting_days",
+    "age.title": "adult_age",
+    "age.below": "adult_age",
+    "age.ask": "adult_age",
+    "surgery.title": "titration.surgery_ask_weeks",
+    "surgery.ask": "titration.surgery_ask_weeks",
+    "surgery.because": _HOLD,
+    "pharmacy.because": "dose_bands.labelled_from",
+    "handout.surgery": "oral_hold_days oral_hold_hours",
+    "handout.how": "dose_bands.labelled_from",
+    "handout.off_label": "titration.monthly_cost_usd",
+    "note.reason_above": "ldn_usual_max_mg",
+    "note.last_none": "long_acting_days",
+}
+
+
+def _printing(words: Facts) -> Facts:
+    return {key: facts.union(_PRINTED.get(key, "").split()) for key, facts in words.items()}
+
+
 PLANNER_WORDS: Mapping[str, Facts] = MappingProxyType({
-    "planner": {**_PLAN, **_GATE, **_FORM, **_RESULT},
-    "handout": _HANDOUT, "drafts": _DRAFTS, "troubles": _TROUBLES,
+    "planner": _printing({**_PLAN, **_GATE, **_FORM, **_RESULT}),
+    "handout": _printing(_HANDOUT), "drafts": _printing(_DRAFTS), "troubles": _TROUBLES,
 })

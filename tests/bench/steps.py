@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -92,8 +91,8 @@ def validation_costs(turns: int = 200) -> dict[tuple[str, str], float]:
     for release in Release:
         order = releases.order(drafted, release.value, "2026-11-21")
         made = {"hold": write.hold(order, release, "Opioid needed"),
-                "start low": write.start_low(order, release, write.FirstStep(
-                    Decimal("1.5"), 14, "naltrexone 1.5 mg oral capsule", "1.5 mg at bedtime"))}
+                "start low": write.start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule",
+                                                           "sig": "1.5 mg at bedtime"}, 1.5, 14)}
         for name, resource in made.items():
             if faults := write.faults(resource, release):
                 raise RuntimeError(f"{name} in {release} is not valid: {faults}")
