@@ -37,8 +37,12 @@ def load(overlay: str = "", rules: Sequence[Rule] = RULES) -> InForce:
 def load_checked(overlay: str = "", rules: Sequence[Rule] = RULES) -> Content:
     """The content as it stands; raises ContentError with every fault, the breaches of the contract included."""
     content = loader.load(overlay)
-    found = [*contract.complaints(content, rules, THRESHOLDS), *schedules.complaints(content),
-             *planner_words.complaints(content, PLANNER_WORDS)]
-    if found:
+    if found := complaints(content, rules):
         raise ContentError(found)
     return content
+
+
+def complaints(content: Content, rules: Sequence[Rule] = RULES) -> list[str]:
+    """Whatever rules, pages, words and numbers owe each other and do not give."""
+    return [*contract.complaints(content, rules, THRESHOLDS), *schedules.complaints(content),
+            *planner_words.complaints(content, PLANNER_WORDS)]

@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.content.declared import Declared
 from cds_service.content.loader import CardText, Content
-from cds_service.content.words import TemplateError, fill, numbers, placeholders
+from cds_service.content.words import TemplateError, fill, placeholders
 from cds_service.model import DATED, GAP_ABOUT, GAP_WHY, ORDER_KINDS, State
 
 LONGEST_BEFORE_NAMES = 120                     # characters of a summary; names make it longer, 139 is the end
@@ -84,7 +84,7 @@ def _text(where: str, text: str, prints: Collection[str], facts: Collection[str]
 def _too_long(where: str, text: str, content: Content) -> Iterator[str]:
     for day in content.days:
         try:
-            values = {**dict.fromkeys(placeholders(text), ""), **numbers(content.thresholds(day))}
+            values = {**dict.fromkeys(placeholders(text), ""), **content.numbers(day)}
         except TemplateError:
             return
         if (size := len(fill(text, values))) > LONGEST_BEFORE_NAMES:
@@ -140,7 +140,7 @@ def _shared_texts(content: Content) -> Iterator[tuple[str, str]]:
 
 def printable(content: Content) -> frozenset[str]:
     """The placeholders that are filled on every day."""
-    return frozenset.intersection(*(frozenset(numbers(content.thresholds(day))) for day in content.days))
+    return frozenset.intersection(*(frozenset(content.numbers(day)) for day in content.days))
 
 
 def _numbers(content: Content, read: Collection[str]) -> Iterator[str]:

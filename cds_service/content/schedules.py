@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
+from cds_service.content.contract import printable
 from cds_service.content.loader import Content
 from cds_service.titration import plan
 from cds_service.titration.schedules import Schedule, Schedules, Span
+
+_MAXIMUM = "ldn_usual_max_mg"
 
 
 def complaints(content: Content) -> Iterator[str]:
@@ -16,6 +19,9 @@ def complaints(content: Content) -> Iterator[str]:
     for group, histories in content.titration_history.items():
         yield from (f"schedules.yaml: {group}/{name}: no source {source!r}" for name, history in histories.items()
                     for entry in history for source in entry["sources"] if source not in content.sources)
+    if _MAXIMUM not in printable(content):
+        yield f"thresholds.yaml: {_MAXIMUM}: missing, no plan may go beyond it"
+        return
     found = (fault for day in content.days for fault in _number_faults(content.thresholds(day)))
     yield from (f"schedules.yaml: {fault}" for fault in dict.fromkeys(found))
 

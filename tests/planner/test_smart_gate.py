@@ -218,8 +218,8 @@ def test_a_rule_that_breaks_makes_the_verdict_unknown() -> None:
         raise RuntimeError
         yield
 
-    judge = HookJudge(replace(engine(), rules=tuple(
-        replace(rule, judge=broken) if rule.id == INTERACTION else rule for rule in RULES)))
+    rules = tuple(replace(rule, judge=broken) if rule.id == INTERACTION else rule for rule in RULES)
+    judge = HookJudge(replace(engine(), rules=rules))
     judgement = judge(chart_of(), {}, drafted(), "pat-1", NOON)
     gate = check(judgement.snapshot, judgement.verdicts, Answers(), EDITION.say)
     assert Mark.ASK == mark_of(gate, "opioids")
