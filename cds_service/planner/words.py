@@ -50,7 +50,7 @@ _PLAN = _spell({
     "steps: caption region from to dose take": "",
     "steps: amount": "dose when",
     "counts: caption region made_up": "",
-    "counts: days": "days",
+    "counts: fill": "days",
     "drawn: summary": "schedule standing from to to_words start end evidence source",
     "drawn: none": "",
     "drawn: reviews": "reviews",
