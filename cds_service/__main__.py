@@ -20,6 +20,7 @@ from cds_service import settings as configuration
 from cds_service.cli import commands
 from cds_service.errors import ServiceError
 from cds_service.hooks.services import SERVICES, Service
+from cds_service.rules import TOPICS
 from cds_service.settings import Settings, SettingsError
 
 _BY_HOOK = {service.hook: service for service in SERVICES.values()}
@@ -53,7 +54,9 @@ def serve(host: str | None, port: int | None, data_dir: str | None, settings_fil
 
 def _load(path: str | None, **overrides: Any) -> Settings:
     try:
-        return configuration.load(path, **overrides)
+        settings = configuration.load(path, **overrides)
+        configuration.check_topics(settings, TOPICS)
+        return settings
     except SettingsError as error:
         _stop(str(error))
 
@@ -64,16 +67,16 @@ def _stop(line: str) -> NoReturn:
 
 
 def _refuse_broken_content(settings: Settings) -> None:
-    from cds_service import terminology  # noqa: PLC0415
-    from cds_service.content import loader as content  # noqa: PLC0415
+    from cds_service import clinical, terminology  # noqa: PLC0415
+    from cds_service.content.loader import ContentError  # noqa: PLC0415
     from cds_service.store.store import StoreError, open_store  # noqa: PLC0415
     try:
-        content.load(settings.content_overlay)
+        clinical.load(settings.content_overlay)
         terminology.load(settings.terminology_dir)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         open_store(settings.database).close()
-    except content.ContentError as error:
-        _stop(f"content: {str(error).splitlines()[0]}")
+    except ContentError as error:
+        _stop(f"content: {error.faults[0]}")
     except (StoreError, OSError, ValueError, KeyError) as error:
         _stop(f"cannot start: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}")
 
@@ -157,11 +160,13 @@ def _service_for(body: Any, service_id: str | None) -> Service:
 
 
 def _judge(body: Any, service: Service, as_of: str | None) -> tuple[Any, Any]:
-    from cds_service import pipeline, terminology  # noqa: PLC0415
-    from cds_service.content import loader as content  # noqa: PLC0415
+    from cds_service import clinical, pipeline, terminology  # noqa: PLC0415
     settings = _load(os.environ.get(configuration.FILE_VARIABLE))
-    engine = pipeline.Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay),
-                         settings.zone, settings.base_url, lambda: str(uuid.uuid4()))
+    content = clinical.load(settings.content_overlay)
+    if content.refused:
+        click.echo(f"content overlay refused, packaged content in use: {content.refused[0]}", err=True)
+    engine = pipeline.Engine(terminology.load(settings.terminology_dir), content.content, settings.zone,
+                             settings.base_url, lambda: str(uuid.uuid4()))
     try:
         return pipeline.answer(body, service, engine, _moment(as_of)), engine
     except ServiceError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,10 +19,6 @@ ENV_PREFIX = "NALTREXONE_CDS_"
 FILE_VARIABLE = "NALTREXONE_CDS_SETTINGS"
 _SMART_MEMBERS = frozenset({"client_id", "auth", "key_file", "secret_file", "scopes"})
 SANDBOX_ORIGINS = ("https://sandbox.cds-hooks.org", "http://localhost:8080")
-TOPICS = frozenset({
-    "naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check",
-    "naltrexone-patient-safety", "naltrexone-data-gap",
-})
 
 
 class SettingsError(Exception):
@@ -157,6 +153,18 @@ def complaints(settings: Settings) -> list[str]:
     return found
 
 
+def check_topics(settings: Settings, topics: Collection[str]) -> None:
+    """Raise SettingsError for a client's topic that is none of ``topics``, those of the rules above this module."""
+    for client in settings.clients:
+        for topic in (*client.topics_off, *client.topics_silent):
+            if topic not in topics:
+                raise SettingsError(f"{_name(client)}: {topic!r} is not a topic of this service")
+
+
+def _name(client: Client) -> str:
+    return f"clients[{client.name or client.issuer}]"
+
+
 def _value_complaints(s: Settings) -> list[str]:
     allowed = {
         "profile": ({"demo", "production"}, s.profile), "auth": ({"", "off", "hooks", "all"}, s.auth),
@@ -195,7 +203,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _client_complaints(client: Client, demo: bool) -> list[str]:
-    who = f"clients[{client.name or client.issuer}]"
+    who = _name(client)
     found = []
     if not client.issuer:
         found.append(f"{who}: issuer is missing")
@@ -212,8 +220,6 @@ def _client_complaints(client: Client, demo: bool) -> list[str]:
             found.append(f"{who}: {url!r} is not an absolute http(s) URL")
         elif not demo and not url.startswith("https://"):
             found.append(f"{who}: {url!r} must be https in the production profile")
-    found += [f"{who}: {topic!r} is not a topic of this service"
-              for topic in (*client.topics_off, *client.topics_silent) if topic not in TOPICS]
     return found
 
 

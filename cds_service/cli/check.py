@@ -9,9 +9,8 @@ from typing import Any
 
 import orjson
 
-from cds_service import terminology
-from cds_service.cli import explain
-from cds_service.content import loader as content
+from cds_service import clinical, terminology
+from cds_service.content.loader import ContentError
 from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
 
@@ -36,17 +35,16 @@ def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Fi
 
 def _check_content(found: Findings, overlay: str) -> None:
     try:
-        loaded = content.load(overlay)
-    except content.ContentError as error:
-        found.faults += str(error).splitlines()
+        loaded = clinical.load_checked(overlay)
+    except ContentError as error:
+        found.faults += error.faults
         return
     lines = sum(len(card.lines) for card in loaded.cards.values())
     found.checked.append(f"content {loaded.version}: {len(loaded.cards)} topics, {lines} cited lines, "
-                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds")
-    found.faults += [f"rules: {name} has no card" for name in RULES if name not in loaded.cards]
-    found.faults += [f"cards: {name} has no rule" for name in loaded.cards if name not in RULES]
-    if not explain.is_complete():
-        found.faults.append("explain: a rule's thresholds are not named")
+                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds, "
+                         f"{len(loaded.titration_history['schedules'])} schedules, "
+                         f"{sum(len(page.words) for page in loaded.pages.values())} planner words")
+    found.checked.append(f"rules: {', '.join(rule.id for rule in RULES)}")
     if not loaded.reviewed:
         found.checked.append("content is not yet reviewed by a clinician (reviewed_by: null)")
 

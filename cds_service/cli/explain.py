@@ -5,27 +5,19 @@ For the eyes of the person who has the request: the trace quotes it. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from cds_service.content.loader import CARD_IDS, Content
-from cds_service.fhir import read, write
-from cds_service.fhir.bundle import Entry, Resolver
+from cds_service.content.loader import Content
+from cds_service.fhir import write
+from cds_service.fhir.bundle import Entry
 from cds_service.fhir.status import order_kind, release_of, standing_of
 from cds_service.fhir.values import resource_ref
 from cds_service.model import Dose, Exposure, Gap, Medication, Recognition, Verdict
 from cds_service.pipeline import Engine, Outcome
 
 _MOST_FAULTS = 12
-# Which thresholds each rule looks at; their values and sources are printed with its verdict.
-_THRESHOLDS = {
-    "naltrexone-opioid-interaction": ("short_acting_days", "long_acting_days", "depot_opioid_days", "oral_hold_days",
-                                      "xr_blockade_days", "tolerance_notice_days", "brief_course_days"),
-    "naltrexone-off-label": ("dose_bands", "labelled_start_mg", "start_low"),
-    "naltrexone-dose-check": ("dose_check", "dose_bands"),
-    "naltrexone-patient-safety": ("adult_age", "labelled_start_mg"),
-    "naltrexone-data-gap": (),
-}
 
 
 def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
@@ -38,13 +30,13 @@ def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
         "prefetch": [{"key": key, "state": a.state, "resources": len(a.entries), "why": a.why}
                      for key, a in sorted(outcome.record.answers.items())],
         "medication_list_available": snapshot.list_available,
-        "read": [*_read(outcome, engine)],
+        "read": [*_read(outcome)],
         "drafts": [{**_medication(d.medication), "selected": d.selected, "renewal": d.renewal,
                     "reasons": sorted(d.reason_kinds), "says_ldn": d.says_ldn} for d in snapshot.drafts],
         "exposures": [_exposure(e) for e in snapshot.exposures],
         "conditions": [{"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions],
         "setting": {"acute": snapshot.setting.acute, "outpatient": snapshot.setting.outpatient}, "age": snapshot.age,
-        "rules": [_verdict(v, engine.content, snapshot.thresholds) for v in outcome.verdicts],
+        "rules": [_verdict(v, engine, snapshot.today) for v in outcome.verdicts],
         "gaps": [_gap(g) for g in snapshot.gaps],
         "departures_from_fhir": [*_departures(outcome)],
         "timings_ms": {name: round(seconds * 1_000, 3) for name, seconds in outcome.timings.items()},
@@ -58,16 +50,13 @@ def _entries(outcome: Outcome) -> Iterator[tuple[str, Entry]]:
     yield from outcome.record.entries
 
 
-def _read(outcome: Outcome, engine: Engine) -> Iterator[dict[str, Any]]:
+def _read(outcome: Outcome) -> Iterator[dict[str, Any]]:
     """Every medicine that was sent, the ones that concern no rule included."""
-    listed = [*_entries(outcome)]
-    resolver = Resolver(entry for _, entry in listed)
-    for source, entry in listed:
+    for source, entry in _entries(outcome):
         kind = order_kind(entry.resource)
         if not kind:
             continue
-        drug = read.read_drug(entry.resource, resolver)
-        recognition = engine.terminology.recognise(drug)
+        drug, recognition = outcome.reading.name(entry.resource)
         yield {
             "from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
             "standing": str(standing_of(entry.resource, kind)) if source != "context" else "context",
@@ -105,16 +94,21 @@ def _exposure(exposure: Exposure) -> dict[str, Any]:
             "dose_lasts_days": exposure.interval_days, "brief": exposure.brief, "because": exposure.because}
 
 
-def _verdict(verdict: Verdict, content: Content, thresholds: Mapping[str, Any]) -> dict[str, Any]:
-    names = _THRESHOLDS.get(verdict.rule, ())
+def _verdict(verdict: Verdict, engine: Engine, day: date) -> dict[str, Any]:
+    """What the rule said and why, with the numbers that it declares, as they stand on ``day``."""
     return {
         "rule": verdict.rule,
         "verdict": f"broken: {verdict.error}" if verdict.error
         else ", ".join(f"{f.severity.indicator} ({f.situation})" for f in verdict.findings) or "says nothing",
         "because": list(verdict.trace),
-        "thresholds": {name: {"value": thresholds[name], "sources": content.threshold_history[name][-1]["sources"]}
-                       for name in names},
+        "thresholds": {name: _threshold(name, engine.content, day) for rule in engine.rules if rule.id == verdict.rule
+                       for name in dict.fromkeys(path.partition(".")[0] for path in rule.thresholds)},
     }
+
+
+def _threshold(name: str, content: Content, day: date) -> dict[str, Any]:
+    entry = content.threshold(name, day)
+    return {"value": entry["value"], "sources": entry["sources"]}
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
@@ -129,8 +123,3 @@ def _departures(outcome: Outcome) -> Iterator[dict[str, Any]]:
         if faults:
             yield {"from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
                    "release": str(release), "faults": faults[:_MOST_FAULTS], "more": max(0, len(faults) - _MOST_FAULTS)}
-
-
-def is_complete() -> bool:
-    """Every rule's thresholds are named here."""
-    return set(_THRESHOLDS) == set(CARD_IDS)

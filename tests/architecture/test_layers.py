@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import sys
 from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
 
-from cds_service.cli import explain
 from cds_service.content import loader as content
-from cds_service.rules import RULES
+from cds_service.rules import RULES, Rule
+from cds_service.rules.registry import rule_table
 
 PACKAGE = Path(__file__).parents[2] / "cds_service"
-PURE = ["model.py", "errors.py", "dosing", "exposure", "titration", "snapshot.py", "content", "pipeline.py", "rules",
+PURE = ["model.py", "errors.py", "dosing", "exposure", "titration", "reading.py", "snapshot.py", "content", "clinical.py",
+        "pipeline.py", "rules",
         "fhir", "terminology", "hooks"]
 CLOCKS_AND_CHANCE = {"now", "today", "uuid4", "getenv", "print", "random"}
 
@@ -36,11 +38,27 @@ def test_the_middle_asks_no_clock_no_chance_and_no_environment(file: Path) -> No
     assert set() == called & CLOCKS_AND_CHANCE
 
 
-def test_a_rule_a_card_and_a_trace_share_one_id() -> None:
-    assert set(RULES) == set(content.CARD_IDS) == set(content.load().cards)
-    assert explain.is_complete()
+def literals(file: Path) -> set[str]:
+    """Every text in the code of a file; what documents it is no code."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    documented = {id(node.body[0].value) for node in ast.walk(tree)
+                  if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and node.body
+                  and isinstance(node.body[0], ast.Expr)}
+    return {node.value for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented}
 
 
-def test_the_readme_has_a_section_for_every_rule() -> None:
-    readme = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
-    assert [] == [name for name in RULES if f"### {name}" not in readme]
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_the_id_of_a_rule_is_written_in_its_own_file_and_nowhere_else(rule: Rule) -> None:
+    """Everything else asks the registry."""
+    named = [file for file in sorted(PACKAGE.rglob("*.py")) if any(rule.id in text for text in literals(file))]
+    assert [Path(sys.modules[rule.judge.__module__].__file__ or "")] == named
+
+
+def test_a_rule_and_its_card_file_share_one_id() -> None:
+    assert {rule.id for rule in RULES} == set(content.load().cards)
+
+
+def test_the_table_of_the_rules_in_the_documents_is_the_registry_s() -> None:
+    """``python -m cds_service.rules > docs/rules.md`` writes it anew."""
+    assert rule_table() == (PACKAGE.parent / "docs" / "rules.md").read_text(encoding="utf-8")

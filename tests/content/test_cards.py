@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date
 from importlib import resources
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cds_service import clinical
 from cds_service.cli import check
 from cds_service.content import loader as content
 
@@ -33,17 +35,18 @@ def test_the_packaged_content_has_no_fault() -> None:
     ("naltrexone-dose-check", "links: [label-oral]", "links: [J]", "'J' has no URL"),
     ("naltrexone-dose-check", "list-outdated,", "made-up,", "no override reason 'made-up'"),
     ("naltrexone-dose-check", "id: naltrexone-dose-check", "id: naltrexone-other", "id must be"),
-    ("naltrexone-patient-safety", "title: Naltrexone and this patient", "titel: x", "title"),
+    ("naltrexone-patient-safety", "title: Naltrexone and this patient", "titel: x", "titel"),
     ("thresholds", "value: 14, sources: [label-vivitrol, J]", "value: soon, sources: [J]", "thresholds.yaml"),
-    ("thresholds", "sources: [S, J]", "sources: [S, Z]", "no source 'Z'"),
+    ("thresholds", "sources: [S, J]", "sources: [S, Z]", "start_low: no source 'Z'"),
     ("shared", "{found}", "nothing", "shared.yaml"),
     ("naltrexone-off-label", "Microgram naltrexone is off-label", "Microgram naltrexone " + "very " * 20 + "off-label",
      "characters"),
 ])
 def test_a_fault_in_the_content_is_refused_and_named(
         tmp_path: Path, name: str, before: str, after: str, fault: str) -> None:
-    with pytest.raises(content.ContentError, match=fault.replace("{", r"\{").replace("}", r"\}")):
-        content.load(overlay(tmp_path, name, before, after))
+    with pytest.raises(content.ContentError, match=re.escape(fault)) as refused:
+        clinical.load_checked(overlay(tmp_path, name, before, after))
+    assert all(line.startswith(f"{name}.yaml: ") for line in refused.value.faults)
 
 
 def test_a_site_overlays_one_word_without_code(tmp_path: Path) -> None:
