@@ -36,6 +36,6 @@ def load(overlay: str = "", rules: Sequence[Rule] = RULES) -> InForce:
 def load_checked(overlay: str = "", rules: Sequence[Rule] = RULES) -> Content:
     """The content as it stands; raises ContentError with every fault, the breaches of the contract included."""
     content = loader.load(overlay)
-    if found := contract.complaints(content, rules, THRESHOLDS):
+    if found := contract.complaints(content, rules, THRESHOLDS, leftovers=not overlay):
         raise ContentError(found)
     return content
