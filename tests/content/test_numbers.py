@@ -129,8 +129,8 @@ def test_a_start_dose_that_is_moved_is_written_into_the_order_and_its_words(engi
     suggestion = started(changed, engine)
     resource = suggestion["actions"][0]["resource"]
     (sig,) = resource["dosageInstruction"]
-    assert (0.75, 10, 10) == (sig["doseAndRate"][0]["doseQuantity"]["value"],
-                              sig["timing"]["repeat"]["boundsDuration"]["value"], resource["dispenseRequest"]["quantity"]["value"])
+    dose, bounds = sig["doseAndRate"][0]["doseQuantity"], sig["timing"]["repeat"]["boundsDuration"]
+    assert (0.75, 10, 10) == (dose["value"], bounds["value"], resource["dispenseRequest"]["quantity"]["value"])
     said = json.dumps([suggestion["label"], suggestion["actions"][0]["description"], sig["text"],
                        resource["medicationCodeableConcept"]["text"]])
     assert (4, 0, 0) == (said.count("0.75 mg"), said.count("1.5 mg"), said.count("14 days"))

@@ -90,7 +90,8 @@ def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
     assert "Confirm last dose of oxycodone" in card_of(answer.get_json()["cards"], T1)["summary"]
     ready = client.get("/readyz")
     assert (200, "degraded") == (ready.status_code, ready.get_json()["status"])
-    assert "degraded: content overlay refused (1 complaints), packaged content in use" == ready.get_json()["checks"]["content"]
+    assert "degraded: content overlay refused (1 complaints), packaged content in use" == (
+        ready.get_json()["checks"]["content"])
     written = [json.loads(line) for line in "".join(capfd.readouterr()).splitlines() if "content-overlay-refused" in line]
     assert [("error", 1, f"{T1}.yaml: lines/src: nothing fills {{nothing}}")] == [
         (line["level"], line["complaints"], line["first"]) for line in written]

@@ -50,7 +50,8 @@ def snapshots(engine: pipeline.Engine) -> list[Snapshot]:
 
 
 def findings_of(rule: Rule, snapshots: list[Snapshot]) -> list[Finding]:
-    return [f for snapshot in snapshots for verdict in decide(snapshot) if verdict.rule == rule.id for f in verdict.findings]
+    verdicts = [verdict for snapshot in snapshots for verdict in decide(snapshot) if verdict.rule == rule.id]
+    return [finding for verdict in verdicts for finding in verdict.findings]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
