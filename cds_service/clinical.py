@@ -37,12 +37,12 @@ def load(overlay: str = "", rules: Sequence[Rule] = RULES) -> InForce:
 def load_checked(overlay: str = "", rules: Sequence[Rule] = RULES) -> Content:
     """The content as it stands; raises ContentError with every fault, the breaches of the contract included."""
     content = loader.load(overlay)
-    if found := complaints(content, rules):
+    if found := complaints(content, rules, leftovers=not overlay):
         raise ContentError(found)
     return content
 
 
-def complaints(content: Content, rules: Sequence[Rule] = RULES) -> list[str]:
+def complaints(content: Content, rules: Sequence[Rule] = RULES, *, leftovers: bool = True) -> list[str]:
     """Whatever rules, pages, words and numbers owe each other and do not give."""
-    return [*contract.complaints(content, rules, THRESHOLDS), *schedules.complaints(content),
+    return [*contract.complaints(content, rules, THRESHOLDS, leftovers=leftovers), *schedules.complaints(content),
             *planner_words.complaints(content, PLANNER_WORDS)]

@@ -358,7 +358,7 @@ GAP_ABOUT = ("patient", "medicationRequests", "medicationOrders", "medicationSta
              "medicationAdministrations", "conditions", "encounter", "draft", "medicine")
 GAP_WHY = (
     "not-sent", "more-pages", "null-means-unknown", "operation-outcome", "error-status", "unreadable",
-    "unreadable-entries", "unexpected-type", "timeout", "circuit-open", "busy", "unreachable", "broken", "tls",
+    "unreadable-entries", "not-json", "unexpected-type", "timeout", "circuit-open", "busy", "unreachable", "broken", "tls",
     "redirect", "unauthorized", "expired", "bad-token", "bad-id", "wrong-patient", "refused-host", "http-404",
     "http-4xx", "http-5xx", "too-large", "too-many", "not-identified", "resource-type", "other-patient",
     "code-and-text-disagree", "failed")

@@ -26,8 +26,12 @@ _START_LOW = ("medication", "sig")
 _PLANNER = "titration_link"
 
 
-def complaints(content: Content, rules: Sequence[Declared], read_elsewhere: Collection[str] = ()) -> list[str]:
-    """Every breach of the contract; ``read_elsewhere`` are the thresholds that something other than a rule reads."""
+def complaints(content: Content, rules: Sequence[Declared], read_elsewhere: Collection[str] = (), *,
+               leftovers: bool = True) -> list[str]:
+    """Every breach of the contract; ``read_elsewhere`` are the thresholds that something other than a rule reads.
+
+    Without ``leftovers`` a source or a reason may be left that nothing uses any more: an overlay cannot take one away.
+    """
     by_id = {rule.id: rule for rule in rules}
     found = [f"{name}.yaml: there is no rule of this id" for name in sorted(set(content.cards) - set(by_id))]
     for rule in rules:
@@ -35,8 +39,7 @@ def complaints(content: Content, rules: Sequence[Declared], read_elsewhere: Coll
         found += _card(card, rule, content) if card else [f"{rule.id}.yaml: the rule has no card file"]
     found += _shared(content, rules)
     found += _numbers(content, {*read_elsewhere, *(name for rule in rules for name in rule.thresholds)})
-    found += _unused(content)
-    return found
+    return [*found, *_unused(content)] if leftovers else found
 
 
 # --- one card ---------------------------------------------------------------------------------------------------------

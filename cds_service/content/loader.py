@@ -78,12 +78,25 @@ class Content:
     titration_history: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]     # "schedules" by id, and "titration"
     pages: Mapping[str, PageText]
     version: str
-    _printed: dict[date, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False)
 
     def thresholds(self, day: date) -> Mapping[str, Any]:
         """The numbers in force on ``day``; those of titration under ``schedules`` and ``titration``."""
-        titration = {group: _values(histories, day) for group, histories in self.titration_history.items()}
-        return {**_values(self.threshold_history, day), **titration}
+        return self._on(day)[0]
+
+    def numbers(self, day: date) -> Mapping[str, str]:
+        """The numbers in force on ``day`` as words print them, by placeholder."""
+        return self._on(day)[1]
+
+    def _on(self, day: date) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        if day not in self._days:
+            if len(self._days) >= _REMEMBERED_DAYS:
+                self._days.clear()
+            titration = {group: _values(histories, day) for group, histories in self.titration_history.items()}
+            in_force = {**_values(self.threshold_history, day), **titration}
+            self._days[day] = in_force, numbers(in_force)
+        return self._days[day]
 
     def threshold(self, name: str, day: date) -> Mapping[str, Any]:
         """The entry of this number in force on ``day``: the newest that has begun (else the oldest)."""
@@ -94,14 +107,6 @@ class Content:
         """Every day on which a number changes."""
         groups = (self.threshold_history, *self.titration_history.values())
         return sorted({entry["from"] for group in groups for history in group.values() for entry in history})
-
-    def numbers(self, day: date) -> Mapping[str, str]:
-        """The numbers in force on ``day`` as words print them, by placeholder."""
-        if day not in self._printed:
-            if len(self._printed) >= _REMEMBERED_DAYS:
-                self._printed.clear()
-            self._printed[day] = numbers(self.thresholds(day))
-        return self._printed[day]
 
     @property
     def reviewed(self) -> bool:

@@ -179,6 +179,6 @@ RULE = Rule(
         "if_used": cited("S P1 P12", """
             schedules.A.start_mg schedules.A.step_mg schedules.A.step_days ldn_usual_max_mg
             titration.onset_weeks.low titration.onset_weeks.high"""),
-        "practical": cited("S label-oral"),
+        "practical": cited("S label-oral", "titration.monthly_cost_usd"),
         "labelled_dose_practical": cited("label-oral"),
     })

@@ -118,6 +118,14 @@ def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert (2, "naltrexone-cds: prot: no such setting\n") == (result.exit_code, result.stderr)
 
 
+def test_a_topic_that_no_rule_has_is_named_before_a_port_is_bound(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[[clients]]\nissuer = "https://ehr.example.org"\ntopics_off = ["x"]\n', encoding="utf-8")
+    result = run("serve", "--settings", str(file))
+    assert (2, "naltrexone-cds: clients[https://ehr.example.org]: 'x' is not a topic of this service\n") == (
+        result.exit_code, result.stderr)
+
+
 def test_terminology_build_refuses_a_folder_that_is_no_release(tmp_path: Path) -> None:
     result = run("terminology", "build", "--rxnorm", str(tmp_path), "--out", str(tmp_path / "out"))
     assert 2 == result.exit_code
