@@ -24,7 +24,10 @@ import yaml
 from cds_service.content.words import numbers
 
 _REMEMBERED_DAYS = 8
-_NOT_CONTENT = (".", "README")                 # how the names of files begin that may lie in an overlay beside content
+_NOT_CONTENT = (
+    ".",
+    "README",
+)  # how the names of files begin that may lie in an overlay beside content
 
 
 class ContentError(Exception):
@@ -65,11 +68,17 @@ class Content:
     override_reasons: Mapping[str, Mapping[str, str]]
     threshold_history: Mapping[str, list[Mapping[str, Any]]]
     version: str
-    _printed: dict[date, Mapping[str, str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def thresholds(self, day: date) -> Mapping[str, Any]:
         """The numbers in force on ``day``."""
-        return {name: self.threshold(name, day)["value"] for name in self.threshold_history}
+        return self._on(day)[0]
+
+    def numbers(self, day: date) -> Mapping[str, str]:
+        """The numbers in force on ``day`` as words print them, by placeholder."""
+        return self._on(day)[1]
 
     def threshold(self, name: str, day: date) -> Mapping[str, Any]:
         """The entry of this number in force on ``day``: the newest that has begun (else the oldest)."""
@@ -77,13 +86,13 @@ class Content:
         begun = [entry for entry in history if entry["from"] <= day]
         return max(begun, key=_beginning) if begun else min(history, key=_beginning)
 
-    def numbers(self, day: date) -> Mapping[str, str]:
-        """The numbers in force on ``day`` as words print them, by placeholder."""
-        if day not in self._printed:
-            if len(self._printed) >= _REMEMBERED_DAYS:
-                self._printed.clear()
-            self._printed[day] = numbers(self.thresholds(day))
-        return self._printed[day]
+    def _on(self, day: date) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        if (found := self._days.get(day)) is None:
+            values = {name: self.threshold(name, day)["value"] for name in self.threshold_history}
+            if len(self._days) >= _REMEMBERED_DAYS:
+                self._days.clear()
+            found = self._days[day] = values, numbers(values)
+        return found
 
     @property
     def reviewed(self) -> bool:
@@ -114,22 +123,35 @@ def load(overlay: str = "") -> Content:
 
 def _content(parsed: Mapping[str, Any], version: str) -> Content:
     return Content(
-        cards={name: _card(parsed[name]) for name in parsed if name not in _tables()}, sources=parsed["sources"],
-        shared=parsed["shared"], override_reasons=parsed["override-reasons"],
-        threshold_history={name: [{**entry, "from": date.fromisoformat(entry["from"])} for entry in history]
-                           for name, history in parsed["thresholds"].items()}, version=version)
+        cards={name: _card(parsed[name]) for name in parsed if name not in _tables()},
+        sources=parsed["sources"],
+        shared=parsed["shared"],
+        override_reasons=parsed["override-reasons"],
+        threshold_history={
+            name: [{**entry, "from": date.fromisoformat(entry["from"])} for entry in history]
+            for name, history in parsed["thresholds"].items()
+        },
+        version=version,
+    )
 
 
 def _card(data: Mapping[str, Any]) -> CardText:
     lines = data["lines"]
     return CardText(
-        data["id"], data["title"], data["reviewed_by"], data["summaries"],
+        data["id"],
+        data["title"],
+        data["reviewed_by"],
+        data["summaries"],
         {name: line["text"] for name, line in lines.items()},
-        {name: tuple(line["sources"]) for name, line in lines.items()}, tuple(data["override_reasons"]),
-        tuple(data["links"]), {name: tuple(ids) for name, ids in data.get("links_for", {}).items()})
+        {name: tuple(line["sources"]) for name, line in lines.items()},
+        tuple(data["override_reasons"]),
+        tuple(data["links"]),
+        {name: tuple(ids) for name, ids in data.get("links_for", {}).items()},
+    )
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+
 
 def _packaged() -> Traversable:
     return resources.files("cards")
@@ -144,8 +166,11 @@ def _tables() -> frozenset[str]:
 
 def _files(folder: Traversable) -> list[tuple[str, Traversable]]:
     found = ((file.name, file) for file in folder.iterdir() if file.is_file())
-    return sorted((name.removesuffix(".yaml"), file) for name, file in found
-                  if name.endswith(".yaml") and not name.startswith(_NOT_CONTENT))
+    return sorted(
+        (name.removesuffix(".yaml"), file)
+        for name, file in found
+        if name.endswith(".yaml") and not name.startswith(_NOT_CONTENT)
+    )
 
 
 def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
@@ -158,7 +183,9 @@ def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
 
 def _parse(data: bytes) -> Any:
     """The file as plain JSON values: a day is text, a number that is none is null."""
-    return orjson.loads(orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS))
+    return orjson.loads(
+        orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS)
+    )
 
 
 def _merge(packaged: Any, own: Any) -> Any:
@@ -173,6 +200,7 @@ def _version(files: Iterable[bytes]) -> str:
 
 
 # --- the shape of a file ----------------------------------------------------------------------------------------------
+
 
 @cache
 def _schema(name: str) -> Any:
