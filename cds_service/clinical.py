@@ -30,7 +30,11 @@ def load(overlay: str = "", rules: Sequence[Rule] = RULES) -> InForce:
     except (ContentError, OSError) as error:
         if not overlay:
             raise
-        faults = error.faults if isinstance(error, ContentError) else (f"overlay: {type(error).__name__}",)
+        faults = (
+            error.faults
+            if isinstance(error, ContentError)
+            else (f"overlay: {type(error).__name__}",)
+        )
     return InForce(load_checked("", rules), faults)
 
 

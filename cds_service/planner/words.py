@@ -12,8 +12,8 @@ from types import MappingProxyType
 
 from cds_service.model import Role, State
 from cds_service.planner.edition import GUIDANCE
-from cds_service.planner.gate import ASKED, LISTS, METHODS, POINTS, Mark
 from cds_service.planner.ehr_server import OUTCOMES
+from cds_service.planner.gate import ASKED, LISTS, METHODS, POINTS, Mark
 from cds_service.planner.trouble import TROUBLES
 from cds_service.planner.view import WISH_COMPLAINTS
 from cds_service.planner.write import NOT_SENT

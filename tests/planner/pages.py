@@ -75,7 +75,7 @@ class Planner:
     def desk(self) -> PlannerDesk:
         judge = HookJudge(replace(engine(), content=self.content))
         return PlannerDesk(Settings(), SmartServices(
-            content=self.content, sessions=None, oauth=NoEhrs(), record=Chart(self.resources), judge=judge,
+            content=self.content, sessions=None, oauth=NoEhrs(), ehr=Chart(self.resources), judge=judge,
             now=lambda: NOON))
 
     @functools.cached_property
