@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +84,13 @@ def _newest(history: list[Mapping[str, Any]], day: date) -> Mapping[str, Any]:
     return max(begun, key=lambda e: e["from"]) if begun else min(history, key=lambda e: e["from"])
 
 
+def content_folder() -> Path:
+    """The packaged content: inside the package where it is installed, at the top level in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "cards"
+    return installed if installed.is_dir() else package.parent / "cards"
+
+
 def load(overlay: str = "") -> Content:
     """The content of the package with ``overlay`` files on top; raises ContentError with every fault found."""
     raw = {name: _read(name, overlay) for name in (*CARD_IDS, *_TABLES)}
@@ -108,7 +114,7 @@ def _read(name: str, overlay: str) -> bytes:
     own = Path(overlay) / f"{name}.yaml" if overlay else None
     if own is not None and own.is_file():
         return own.read_bytes()
-    return resources.files("cards").joinpath(f"{name}.yaml").read_bytes()
+    return (content_folder() / f"{name}.yaml").read_bytes()
 
 
 def _card(data: Mapping[str, Any]) -> CardText:
@@ -121,7 +127,7 @@ def _card(data: Mapping[str, Any]) -> CardText:
 # --- the faults -------------------------------------------------------------------------------------------------------
 
 def _schema(name: str) -> Any:
-    return json.loads(resources.files("cards").joinpath("schema", f"{name}.schema.json").read_bytes())
+    return json.loads((content_folder() / "schema" / f"{name}.schema.json").read_bytes())
 
 
 def _schema_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
