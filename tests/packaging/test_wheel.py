@@ -1,4 +1,4 @@
-"""What is handed out: a wheel with one import package, cards inside, and an sdist from which it can be built again."""
+"""What is handed out: a wheel with one import package, and an sdist to build it from."""
 
 from __future__ import annotations
 
@@ -23,14 +23,24 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """A command without the checkout on its path; ``-P`` keeps Python from adding the working directory."""
-    return subprocess.run([sys.executable, "-P", *map(str, command)], cwd=cwd, text=True, capture_output=True,
-                          check=False, timeout=120, env={**plain_environment(), **environ})
+    """A command without the checkout on its path: ``-P`` leaves the working directory out."""
+    return subprocess.run(
+        [sys.executable, "-P", *map(str, command)],
+        cwd=cwd,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
+        env={**plain_environment(), **environ},
+    )
 
 
 def plain_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items()
-            if name != "PYTHONPATH" and not name.startswith("NALTREXONE_CDS_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name != "PYTHONPATH" and not name.startswith("NALTREXONE_CDS_")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +59,20 @@ def wheel(built: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty folder into which the wheel alone was installed; its dependencies are this environment's."""
+    """An empty folder that got the wheel alone; its dependencies are this environment's."""
     folder = tmp_path_factory.mktemp("installed")
-    done = run("-m", "pip", "install", "--no-deps", "--no-index", "--quiet", "--target", folder, wheel, cwd=folder)
+    done = run(
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-index",
+        "--quiet",
+        "--target",
+        folder,
+        wheel,
+        cwd=folder,
+    )
     assert 0 == done.returncode, done.stderr[-2_000:]
     return folder
 
@@ -59,7 +80,9 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def away(installed: Path, tmp_path: Path) -> Run:
     """Runs the installed service from an empty folder."""
-    return lambda *words, **environ: run("-m", "cds_service", *words, cwd=tmp_path, PYTHONPATH=str(installed), **environ)
+    return lambda *words, **environ: run(
+        "-m", "cds_service", *words, cwd=tmp_path, PYTHONPATH=str(installed), **environ
+    )
 
 
 def names_in(wheel: Path) -> list[str]:
@@ -68,19 +91,27 @@ def names_in(wheel: Path) -> list[str]:
 
 
 def test_the_wheel_holds_one_import_package_and_its_metadata(wheel: Path) -> None:
-    assert {"cds_service", f"naltrexone_cds-{VERSION}.dist-info"} == {name.split("/")[0] for name in names_in(wheel)}
+    assert {"cds_service", f"naltrexone_cds-{VERSION}.dist-info"} == {
+        name.split("/")[0] for name in names_in(wheel)
+    }
 
 
 def test_the_wheel_holds_the_types_and_every_file_of_the_cards_folder(wheel: Path) -> None:
-    cards = {f"cds_service/cards/{file.relative_to(ROOT / 'cards').as_posix()}"
-             for file in (ROOT / "cards").rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    cards = {
+        f"cds_service/cards/{file.relative_to(ROOT / 'cards').as_posix()}"
+        for file in (ROOT / "cards").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
     assert len(cards) > 5
     assert set() == {"cds_service/py.typed", *cards} - set(names_in(wheel))
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_no_bytecode(wheel: Path) -> None:
-    ours = {file.relative_to(ROOT).as_posix() for file in (ROOT / "cds_service").rglob("*")
-            if file.is_file() and "__pycache__" not in file.parts}
+    ours = {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "cds_service").rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
     assert set() == ours - set(names_in(wheel))
     assert [] == [name for name in names_in(wheel) if name.endswith(".pyc")]
 
@@ -88,10 +119,20 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_bytecode(wheel: Path) 
 def test_the_sdist_holds_all_that_is_needed_to_test_and_to_build(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {file.relative_to(ROOT).as_posix() for top in ("cards", "cds_service", "docs", "fhir_fixtures", "tests")
-              for file in (ROOT / top).rglob("*")
-              if file.is_file() and not {"__pycache__", ".hypothesis"} & set(file.parts)}
-    wanted |= {"pyproject.toml", "README.md", "LICENSE", "uv.lock", "requirements.txt", "requirements-test.txt"}
+    wanted = {
+        file.relative_to(ROOT).as_posix()
+        for top in ("cards", "cds_service", "docs", "fhir_fixtures", "tests")
+        for file in (ROOT / top).rglob("*")
+        if file.is_file() and not {"__pycache__", ".hypothesis"} & set(file.parts)
+    }
+    wanted |= {
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "uv.lock",
+        "requirements.txt",
+        "requirements-test.txt",
+    }
     assert set() == wanted - held
 
 
@@ -100,15 +141,22 @@ def test_a_checkout_reads_its_own_cards() -> None:
 
 
 def test_the_installed_service_is_the_installed_one(installed: Path, tmp_path: Path) -> None:
-    where = run("-c", "import cds_service.content.loader as c; print(c.content_folder())",
-                cwd=tmp_path, PYTHONPATH=str(installed)).stdout.strip()
+    where = run(
+        "-c",
+        "import cds_service.content.loader as c; print(c.content_folder())",
+        cwd=tmp_path,
+        PYTHONPATH=str(installed),
+    ).stdout.strip()
     assert str(installed / "cds_service" / "cards") == where
 
 
 def test_the_installed_service_answers_a_captured_request(away: Run) -> None:
     done = away("try", REQUEST, "--as-of", "2026-11-21", "--json")
     assert 0 == done.returncode, done.stderr
-    found = {card["source"]["topic"]["code"]: card["indicator"] for card in json.loads(done.stdout)["cards"]}
+    found = {
+        card["source"]["topic"]["code"]: card["indicator"]
+        for card in json.loads(done.stdout)["cards"]
+    }
     assert "warning" == found["naltrexone-opioid-interaction"]
 
 
@@ -116,9 +164,15 @@ def test_the_installed_service_takes_a_site_overlay(away: Run, tmp_path: Path) -
     words = (ROOT / "cards" / "shared.yaml").read_text(encoding="utf-8")
     site = tmp_path / "site"
     site.mkdir()
-    (site / "shared.yaml").write_text(words.replace("Naltrexone safety", "Example Hospital"), encoding="utf-8")
-    done = away("try", REQUEST, "--as-of", "2026-11-21", "--json", NALTREXONE_CDS_CONTENT_OVERLAY=str(site))
-    assert {"Example Hospital"} == {card["source"]["label"] for card in json.loads(done.stdout)["cards"]}
+    (site / "shared.yaml").write_text(
+        words.replace("Naltrexone safety", "Example Hospital"), encoding="utf-8"
+    )
+    done = away(
+        "try", REQUEST, "--as-of", "2026-11-21", "--json", NALTREXONE_CDS_CONTENT_OVERLAY=str(site)
+    )
+    assert {"Example Hospital"} == {
+        card["source"]["label"] for card in json.loads(done.stdout)["cards"]
+    }
 
 
 def test_the_installed_service_checks_itself(away: Run) -> None:
