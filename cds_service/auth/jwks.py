@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import jwt
 import requests
 from cachetools import TTLCache
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+from joserfc.util import base64_to_int
 from urllib3.exceptions import HTTPError
 
 MAX_BYTES = 256_000             # of one JWK Set
@@ -46,7 +48,7 @@ class PublishedKey:
     kind: str
     alg: str = ""
     fault: str = ""
-    key: Any = None
+    key: ECKey | RSAKey | None = None
 
     def objection(self, algorithm: str) -> str:
         """Why this key cannot verify a token of ``algorithm``; "" if it can."""
@@ -83,29 +85,28 @@ def read_keys(document: bytes) -> tuple[PublishedKey, ...]:
 
 def _read_key(jwk: Mapping[str, Any]) -> PublishedKey:
     kind = f"EC {jwk.get('crv')}" if jwk.get("kty") == "EC" else str(jwk.get("kty"))
-    alg = jwk.get("alg", "")
-    fault = _declared_fault(jwk, kind)
-    if fault:
-        return PublishedKey(jwk["kid"], kind, fault=fault)
     try:
-        key = jwt.PyJWK(dict(jwk), "RS384" if kind == "RSA" else None).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
-        return PublishedKey(jwk["kid"], kind, fault="the key cannot be read")
-    if kind == "RSA" and not 2_048 <= key.key_size <= MAX_RSA_BITS:
-        return PublishedKey(jwk["kid"], kind, fault=f"RSA keys need 2048 to {MAX_RSA_BITS} bits")
-    return PublishedKey(jwk["kid"], kind, alg, key=key)
+        fault = _declared_fault(jwk, kind)
+        if fault:
+            return PublishedKey(jwk["kid"], kind, fault=fault)
+        key = (RSAKey if kind == "RSA" else ECKey).import_key(dict(jwk))
+        key.check_use("sig")
+        key.check_key_op("verify")
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        said = error.error if isinstance(error, JoseError) else type(error).__name__
+        return PublishedKey(jwk["kid"], kind, fault=f"the key cannot be used to verify ({said})")
+    return PublishedKey(jwk["kid"], kind, key.alg or "", key=key)
 
 
 def _declared_fault(jwk: Mapping[str, Any], kind: str) -> str:
+    """What we refuse before the key is built; joserfc judges its members, use and operations."""
     if kind not in KEY_OF_ALGORITHM.values():
         return "not a kind of key that we accept"
     if _PRIVATE_MEMBERS & jwk.keys():
         return "its private part is published"
-    if jwk.get("use", "sig") != "sig":
-        return "not meant for signatures"
-    if "key_ops" in jwk and "verify" not in (jwk["key_ops"] if isinstance(jwk["key_ops"], list) else ()):
-        return "not meant for verifying"
-    return "" if isinstance(jwk.get("alg", ""), str) else "its alg is no text"
+    if kind == "RSA" and not 2_048 <= base64_to_int(jwk["n"]).bit_length() <= MAX_RSA_BITS:
+        return f"RSA keys need 2048 to {MAX_RSA_BITS} bits"
+    return ""
 
 
 class _KeySet:
