@@ -20,9 +20,10 @@ import pytest
 
 from tests.conftest import ROOT
 
-LISTS = ["requirements.txt", "requirements-test.txt", "requirements-lint.txt"]
+LISTS = ["requirements.txt", "requirements-postgres.txt", "requirements-test.txt", "requirements-lint.txt"]
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 PACKAGES = {package["name"]: package for package in LOCK["package"]}
 QUIET = timedelta(days=731)
 
@@ -49,8 +50,13 @@ def test_CT15_every_requirement_is_one_version_with_hashes(name: str) -> None:
     assert [] == [line for line in lines if not pinned.match(line)]
 
 
-def test_CT15_the_list_of_the_service_is_that_of_the_lock() -> None:
-    listed = {canonical(line): re.search(r"==([^ ;]+)", line)[1] for line in pins("requirements.txt")}  # type: ignore[index]
+@pytest.mark.parametrize("name", LISTS)
+def test_CT15_every_list_is_that_of_the_lock_and_whole(name: str) -> None:
+    listed = {canonical(line): re.search(r"==([^ ;]+)", line)[1] for line in pins(name)}  # type: ignore[index]
+    extras = {"requirements.txt": (), "requirements-postgres.txt": ("postgres",),
+              "requirements-test.txt": ("test", "postgres"), "requirements-lint.txt": ("lint", "test", "postgres")}[name]
+    wanted = [canonical(each) for extra in extras for each in EXTRAS[extra]]
+    assert [] == [each for each in wanted if each not in (*listed, "naltrexone-cds")]
     assert [] == [name for name, version in listed.items() if PACKAGES[name]["version"] != version]
     assert [] == [name for name in DIRECT if name not in listed]
 
