@@ -10,7 +10,7 @@ setup: ## an environment with everything locked, and the hooks of pre-commit whe
 	$(BIN)/pip install -q --no-deps -e .
 	if command -v pre-commit >/dev/null; then pre-commit install; fi
 
-check: ## what fails fast: style, types, content, documents; under a minute
+check: ## what fails fast: style, types, content, documents; about a minute
 	$(BIN)/ruff check cds_service tests
 	$(BIN)/mypy
 	$(BIN)/python -m cds_service check --fixtures fhir_fixtures
