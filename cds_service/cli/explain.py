@@ -5,10 +5,16 @@ For the eyes of the person who has the request: the trace quotes it. Nothing her
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+import click
+from rich.console import Console
+
+from cds_service.cli.hook_request import judge, read_request, service_for, with_file, with_service
+from cds_service.cli.show import show_trace
 from cds_service.content.loader import Content
 from cds_service.fhir import write
 from cds_service.fhir.bundle import Entry
@@ -20,28 +26,67 @@ from cds_service.pipeline import Engine, Outcome
 _MOST_FAULTS = 12
 
 
+@click.command(name="explain")
+@with_file
+@click.option("--as-of", help="The day (or moment, ISO 8601) to judge at; default now.")
+@with_service
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
+def explain_request(file: Any, as_of: str | None, service_id: str | None, as_json: bool) -> None:
+    """Trace the hook request in FILE (or -): what was read, what each rule said, what could not be known."""
+    body = read_request(file)
+    outcome, engine = judge(body, service_for(body, service_id), as_of)
+    trace = explain(outcome, engine)
+    if as_json:
+        click.echo(json.dumps(trace, indent=2, ensure_ascii=False))
+    else:
+        show_trace(trace, Console())
+
+
 def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
     """The whole trace as plain JSON values."""
     snapshot = outcome.snapshot
     return {
-        "hook": snapshot.hook, "service": outcome.request.service.id, "as_of": snapshot.as_of.isoformat(),
+        "hook": snapshot.hook,
+        "service": outcome.request.service.id,
+        "as_of": snapshot.as_of.isoformat(),
         "fhir_release": str(snapshot.release),
         "versions": {"content": engine.content.version, "terminology": engine.terminology.version},
-        "prefetch": [{"key": key, "state": a.state, "resources": len(a.entries), "why": a.why}
-                     for key, a in sorted(outcome.record.answers.items())],
+        "prefetch": [
+            {"key": key, "state": a.state, "resources": len(a.entries), "why": a.why}
+            for key, a in sorted(outcome.record.answers.items())
+        ],
         "medication_list_available": snapshot.list_available,
         "read": [*_read(outcome)],
-        "drafts": [{**_medication(d.medication), "selected": d.selected, "renewal": d.renewal,
-                    "reasons": sorted(d.reason_kinds), "says_ldn": d.says_ldn} for d in snapshot.drafts],
+        "drafts": [
+            {
+                **_medication(d.medication),
+                "selected": d.selected,
+                "renewal": d.renewal,
+                "reasons": sorted(d.reason_kinds),
+                "says_ldn": d.says_ldn,
+            }
+            for d in snapshot.drafts
+        ],
         "exposures": [_exposure(e) for e in snapshot.exposures],
-        "conditions": [{"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions],
-        "setting": {"acute": snapshot.setting.acute, "outpatient": snapshot.setting.outpatient}, "age": snapshot.age,
+        "conditions": [
+            {"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions
+        ],
+        "setting": {"acute": snapshot.setting.acute, "outpatient": snapshot.setting.outpatient},
+        "age": snapshot.age,
         "rules": [_verdict(v, engine, snapshot.today) for v in outcome.verdicts],
         "gaps": [_gap(g) for g in snapshot.gaps],
         "departures_from_fhir": [*_departures(outcome)],
-        "timings_ms": {name: round(seconds * 1_000, 3) for name, seconds in outcome.timings.items()},
-        "cards": [{"topic": c["source"]["topic"]["code"], "indicator": c["indicator"], "summary": c["summary"]}
-                  for c in outcome.cards],
+        "timings_ms": {
+            name: round(seconds * 1_000, 3) for name, seconds in outcome.timings.items()
+        },
+        "cards": [
+            {
+                "topic": c["source"]["topic"]["code"],
+                "indicator": c["indicator"],
+                "summary": c["summary"],
+            }
+            for c in outcome.cards
+        ],
     }
 
 
@@ -58,51 +103,88 @@ def _read(outcome: Outcome) -> Iterator[dict[str, Any]]:
             continue
         drug, recognition = outcome.reading.name(entry.resource)
         yield {
-            "from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
-            "standing": str(standing_of(entry.resource, kind)) if source != "context" else "context",
+            "from": source,
+            "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
+            "standing": str(standing_of(entry.resource, kind))
+            if source != "context"
+            else "context",
             "codings": [f"{c.system}|{c.code} {c.display}".strip() for c in drug.concept.codings],
-            "text": drug.concept.text, **_recognition(recognition),
+            "text": drug.concept.text,
+            **_recognition(recognition),
         }
 
 
 def _recognition(recognition: Recognition) -> dict[str, Any]:
     return {
-        "identified": recognition.identified, "recognised_by": list(recognition.matched_by),
-        "components": [{"ingredient": c.ingredient, "rxcui": c.rxcui, "role": str(c.role),
-                        "strength": f"{c.strength.mg} mg / {c.strength.per_amount} {c.strength.per_unit}"
-                        if c.strength else None} for c in recognition.components],
+        "identified": recognition.identified,
+        "recognised_by": list(recognition.matched_by),
+        "components": [
+            {
+                "ingredient": c.ingredient,
+                "rxcui": c.rxcui,
+                "role": str(c.role),
+                "strength": f"{c.strength.mg} mg / {c.strength.per_amount} {c.strength.per_unit}"
+                if c.strength
+                else None,
+            }
+            for c in recognition.components
+        ],
         **({"conflict": recognition.conflict} if recognition.conflict else {}),
     }
 
 
 def _medication(medication: Medication) -> dict[str, Any]:
-    return {"resource": medication.order.ref, "label": medication.order.label,
-            "roles": [str(c.role) for c in medication.recognition.components],
-            "band": str(medication.band) if medication.band else None, "dose": _dose(medication.dose)}
+    return {
+        "resource": medication.order.ref,
+        "label": medication.order.label,
+        "roles": [str(c.role) for c in medication.recognition.components],
+        "band": str(medication.band) if medication.band else None,
+        "dose": _dose(medication.dose),
+    }
 
 
 def _dose(dose: Dose) -> dict[str, Any]:
-    mg = {"daily_mg": dose.daily_mg, "first_phase_mg": dose.first_phase_mg, "structured_mg": dose.structured_mg,
-          "sig_mg": dose.sig_mg}
-    return {**{name: str(value) if value is not None else None for name, value in mg.items()},
-            "phases": dose.phases, "because": list(dose.because)}
+    mg = {
+        "daily_mg": dose.daily_mg,
+        "first_phase_mg": dose.first_phase_mg,
+        "structured_mg": dose.structured_mg,
+        "sig_mg": dose.sig_mg,
+    }
+    return {
+        **{name: str(value) if value is not None else None for name, value in mg.items()},
+        "phases": dose.phases,
+        "because": list(dose.because),
+    }
 
 
 def _exposure(exposure: Exposure) -> dict[str, Any]:
-    return {**_medication(exposure.medication), "source": exposure.medication.order.source, "state": str(exposure.state),
-            "days_since_end": exposure.days, "days_since_last_dose": exposure.last_dose_days,
-            "dose_lasts_days": exposure.interval_days, "brief": exposure.brief, "because": exposure.because}
+    return {
+        **_medication(exposure.medication),
+        "source": exposure.medication.order.source,
+        "state": str(exposure.state),
+        "days_since_end": exposure.days,
+        "days_since_last_dose": exposure.last_dose_days,
+        "dose_lasts_days": exposure.interval_days,
+        "brief": exposure.brief,
+        "because": exposure.because,
+    }
 
 
 def _verdict(verdict: Verdict, engine: Engine, day: date) -> dict[str, Any]:
     """What the rule said and why, with the numbers that it declares, as they stand on ``day``."""
     return {
         "rule": verdict.rule,
-        "verdict": f"broken: {verdict.error}" if verdict.error
-        else ", ".join(f"{f.severity.indicator} ({f.situation})" for f in verdict.findings) or "says nothing",
+        "verdict": f"broken: {verdict.error}"
+        if verdict.error
+        else ", ".join(f"{f.severity.indicator} ({f.situation})" for f in verdict.findings)
+        or "says nothing",
         "because": list(verdict.trace),
-        "thresholds": {name: _threshold(name, engine.content, day) for rule in engine.rules if rule.id == verdict.rule
-                       for name in dict.fromkeys(path.partition(".")[0] for path in rule.thresholds)},
+        "thresholds": {
+            name: _threshold(name, engine.content, day)
+            for rule in engine.rules
+            if rule.id == verdict.rule
+            for name in dict.fromkeys(path.partition(".")[0] for path in rule.thresholds)
+        },
     }
 
 
@@ -121,5 +203,10 @@ def _departures(outcome: Outcome) -> Iterator[dict[str, Any]]:
         release = release_of(entry.resource) or outcome.snapshot.release
         faults = write.faults(entry.resource, release)
         if faults:
-            yield {"from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
-                   "release": str(release), "faults": faults[:_MOST_FAULTS], "more": max(0, len(faults) - _MOST_FAULTS)}
+            yield {
+                "from": source,
+                "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
+                "release": str(release),
+                "faults": faults[:_MOST_FAULTS],
+                "more": max(0, len(faults) - _MOST_FAULTS),
+            }

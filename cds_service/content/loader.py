@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -140,9 +138,16 @@ def _beginning(entry: Mapping[str, Any]) -> date:
     return begins
 
 
+def content_folder() -> Path:
+    """The packaged content: inside the package where it is installed, at the top level in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "cards"
+    return installed if installed.is_dir() else package.parent / "cards"
+
+
 def load(overlay: str = "") -> Content:
     """The packaged content with the files of the folder ``overlay`` merged in; raises ContentError with every fault."""
-    packaged = {name: file.read_bytes() for name, file in _files(_packaged())}
+    packaged = {name: file.read_bytes() for name, file in _files(content_folder())}
     own = {name: file.read_bytes() for name, file in _files(Path(overlay))} if overlay else {}
     faults = [*_strangers(Path(overlay), packaged)] if overlay else []
     parsed: dict[str, Any] = {}
@@ -208,14 +213,10 @@ def _card(data: Mapping[str, Any]) -> CardText:
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
-def _packaged() -> Traversable:
-    return resources.files("cards")
-
-
 @cache
 def _tables() -> frozenset[str]:
     """The files with a schema of their own."""
-    names = (file.name.partition(".")[0] for file in _packaged().joinpath("schema").iterdir())
+    names = (file.name.partition(".")[0] for file in content_folder().joinpath("schema").iterdir())
     return frozenset(names) - {"card", "words"}
 
 
@@ -224,7 +225,7 @@ def _kind(name: str) -> str:
     return name if name in _tables() else "words" if name in PAGE_FILES else "card"
 
 
-def _files(folder: Traversable) -> list[tuple[str, Traversable]]:
+def _files(folder: Path) -> list[tuple[str, Path]]:
     found = ((file.name, file) for file in folder.iterdir() if file.is_file())
     return sorted(
         (name.removesuffix(".yaml"), file)
@@ -264,7 +265,7 @@ def _version(files: Iterable[bytes]) -> str:
 
 @cache
 def _schema(name: str) -> Any:
-    schema = json.loads(_packaged().joinpath("schema", f"{name}.schema.json").read_bytes())
+    schema = json.loads(content_folder().joinpath("schema", f"{name}.schema.json").read_bytes())
     return jsonschema_rs.Draft202012Validator(schema)
 
 

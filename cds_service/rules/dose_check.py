@@ -8,7 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cds_service.model import Band, Draft, Exposure, Finding, Role, Severity, Snapshot, State, Verdict
+from cds_service.model import (
+    Band,
+    Draft,
+    Exposure,
+    Finding,
+    Role,
+    Severity,
+    Snapshot,
+    State,
+    Verdict,
+)
 from cds_service.rules.naltrexone import naltrexone_drafts
 from cds_service.rules.rule import SHARED, Rule, cited, names
 

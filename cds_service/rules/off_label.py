@@ -9,7 +9,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cds_service.model import Band, ConditionKind, Draft, Finding, Severity, Snapshot, State, Suggestion, Verdict
+from cds_service.model import (
+    Band,
+    ConditionKind,
+    Draft,
+    Finding,
+    Severity,
+    Snapshot,
+    State,
+    Suggestion,
+    Verdict,
+)
 from cds_service.rules.naltrexone import LABELLED_INDICATIONS, conflicts, naltrexone_drafts
 from cds_service.rules.rule import SHARED, Rule, cited, names
 

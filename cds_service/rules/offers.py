@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cds_service.model import ConditionKind, Medication, Role, Severity, Snapshot, Standing, State, Suggestion
+from cds_service.model import (
+    ConditionKind,
+    Medication,
+    Role,
+    Severity,
+    Snapshot,
+    Standing,
+    State,
+    Suggestion,
+)
 from cds_service.rules.pairs import MOUD, Pair
 
 _OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})

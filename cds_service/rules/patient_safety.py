@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cds_service.model import Band, ConditionKind, Draft, Finding, Severity, Snapshot, Suggestion, Verdict
+from cds_service.model import (
+    Band,
+    ConditionKind,
+    Draft,
+    Finding,
+    Severity,
+    Snapshot,
+    Suggestion,
+    Verdict,
+)
 from cds_service.rules.naltrexone import LABELLED_INDICATIONS, naltrexone_drafts, worst_interaction
 from cds_service.rules.rule import Rule, cited, names
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from datetime import date
-from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from cds_service.content import loader as content
 
 def overlay(folder: Path, name: str, before: str, after: str) -> str:
     """A folder with one changed content file."""
-    text = resources.files("cards").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    text = (content.content_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     assert before in text
     (folder / f"{name}.yaml").write_text(text.replace(before, after, 1), encoding="utf-8")
     return str(folder)
@@ -64,7 +63,7 @@ def test_a_threshold_changes_on_its_day_and_history_stays(tmp_path: Path) -> Non
 
 
 def test_a_broken_yaml_file_is_one_line(tmp_path: Path) -> None:
-    shutil.copy(str(resources.files("cards").joinpath("shared.yaml")), tmp_path / "shared.yaml")
+    shutil.copy(content.content_folder() / "shared.yaml", tmp_path / "shared.yaml")
     (tmp_path / "shared.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(content.ContentError, match=r"shared\.yaml: not valid YAML"):
         content.load(str(tmp_path))

@@ -11,7 +11,17 @@ import pytest
 import requests
 
 from cds_service.settings import SettingsError, check
-from tests.conformance.calls import T5, call, ldn, listed, naltrexone_50, opioid, order, refusal, topics
+from tests.conformance.calls import (
+    T5,
+    call,
+    ldn,
+    listed,
+    naltrexone_50,
+    opioid,
+    order,
+    refusal,
+    topics,
+)
 from tests.conftest import Running
 from tests.security.ehr import run_failing
 from tests.security.keys import ehr, settings

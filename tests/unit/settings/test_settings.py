@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from cds_service.settings import SANDBOX_ORIGINS, Settings, SettingsError, check_topics, load, redacted
+from cds_service.settings import (
+    SANDBOX_ORIGINS,
+    Settings,
+    SettingsError,
+    check_topics,
+    load,
+    redacted,
+)
 
 PRODUCTION = """
 profile = "production"
