@@ -30,7 +30,11 @@ def load(overlay: str = "", rules: Sequence[Rule] = RULES) -> InForce:
     except (ContentError, OSError) as error:
         if not overlay:
             raise
-        faults = error.faults if isinstance(error, ContentError) else (f"overlay: {type(error).__name__}",)
+        faults = (
+            error.faults
+            if isinstance(error, ContentError)
+            else (f"overlay: {type(error).__name__}",)
+        )
     return InForce(load_checked("", rules), faults)
 
 
@@ -42,7 +46,12 @@ def load_checked(overlay: str = "", rules: Sequence[Rule] = RULES) -> Content:
     return content
 
 
-def complaints(content: Content, rules: Sequence[Rule] = RULES, *, leftovers: bool = True) -> list[str]:
+def complaints(
+    content: Content, rules: Sequence[Rule] = RULES, *, leftovers: bool = True
+) -> list[str]:
     """Whatever rules, pages, words and numbers owe each other and do not give."""
-    return [*contract.complaints(content, rules, THRESHOLDS, leftovers=leftovers), *schedules.complaints(content),
-            *planner_words.complaints(content, PLANNER_WORDS)]
+    return [
+        *contract.complaints(content, rules, THRESHOLDS, leftovers=leftovers),
+        *schedules.complaints(content),
+        *planner_words.complaints(content, PLANNER_WORDS),
+    ]

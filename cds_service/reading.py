@@ -24,7 +24,9 @@ class Reading:
         self.record = record
         self.terminology = terminology
         self.resolver = Resolver(self.entries)
-        self._named: dict[int, Named] = {}     # by the identity of a resource, which this reading keeps alive
+        self._named: dict[
+            int, Named
+        ] = {}  # by the identity of a resource, which this reading keeps alive
 
     @property
     def drafted(self) -> list[Entry]:
@@ -39,7 +41,10 @@ class Reading:
     @cached_property
     def release(self) -> Release:
         """What a draft's shape gives away, else any resource's; R4 where nothing does (R45)."""
-        return next((release for entry in self.entries if (release := release_of(entry.resource))), Release.R4)
+        return next(
+            (release for entry in self.entries if (release := release_of(entry.resource))),
+            Release.R4,
+        )
 
     def name(self, resource: Json) -> Named:
         """The drug that this order names, and what it is."""
@@ -50,13 +55,18 @@ class Reading:
 
     def drafts(self) -> Iterable[Recognition]:
         """What each order of the call names, as far as it names anything."""
-        return (self.name(entry.resource)[1] for entry in self.drafted
-                if order_kind(entry.resource) and read.names_medication(entry.resource))
+        return (
+            self.name(entry.resource)[1]
+            for entry in self.drafted
+            if order_kind(entry.resource) and read.names_medication(entry.resource)
+        )
 
     @property
     def concerns_us(self) -> bool:
         """True where a draft is, or may be, naltrexone or an opioid: only then is more of the record needed (R25)."""
-        return any(recognition.components or not recognition.identified for recognition in self.drafts())
+        return any(
+            recognition.components or not recognition.identified for recognition in self.drafts()
+        )
 
     @cached_property
     def unread_medications(self) -> frozenset[str]:
@@ -68,8 +78,11 @@ class Reading:
         if record is self.record:
             return self
         more = Reading(self.request, record, self.terminology)
-        more._named = {id(entry.resource): self._named[id(entry.resource)] for entry in more.entries
-                       if id(entry.resource) in self._named and not self._unread(entry.resource)}
+        more._named = {
+            id(entry.resource): self._named[id(entry.resource)]
+            for entry in more.entries
+            if id(entry.resource) in self._named and not self._unread(entry.resource)
+        }
         return more
 
     def _unread(self, resource: Json) -> str:

@@ -83,7 +83,7 @@ class Settings:
     log_level: str = "INFO"
     trusted_proxy: bool = False                # believe X-Forwarded-* of exactly one proxy
     cors_origins: tuple[str, ...] = ()
-    content_overlay: str = ""                  # a folder of cards/ files that replace ours
+    content_overlay: str = ""                  # a folder of files that are merged over cards/
     terminology_dir: str = ""                  # drug tables made by ``terminology build``; "" = the packaged ones
     threads: int = 256                         # started when needed; one slow body holds one of them
     workers: int = 1

@@ -23,9 +23,12 @@ import yaml
 
 from cds_service.content.words import numbers
 
-PAGE_FILES = ("planner", "handout", "drafts", "troubles")      # words of the titration planner, by page
+PAGE_FILES = ("planner", "handout", "drafts", "troubles")  # words of the titration planner, by page
 _REMEMBERED_DAYS = 8
-_NOT_CONTENT = (".", "README")                 # how the names of files begin that may lie in an overlay beside content
+_NOT_CONTENT = (
+    ".",
+    "README",
+)  # how the names of files begin that may lie in an overlay beside content
 
 
 class ContentError(Exception):
@@ -75,11 +78,14 @@ class Content:
     shared: Mapping[str, Any]
     override_reasons: Mapping[str, Mapping[str, str]]
     threshold_history: Mapping[str, list[Mapping[str, Any]]]
-    titration_history: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]     # "schedules" by id, and "titration"
+    titration_history: Mapping[
+        str, Mapping[str, list[Mapping[str, Any]]]
+    ]  # "schedules" by id, and "titration"
     pages: Mapping[str, PageText]
     version: str
     _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False)
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def thresholds(self, day: date) -> Mapping[str, Any]:
         """The numbers in force on ``day``; those of titration under ``schedules`` and ``titration``."""
@@ -93,7 +99,10 @@ class Content:
         if day not in self._days:
             if len(self._days) >= _REMEMBERED_DAYS:
                 self._days.clear()
-            titration = {group: _values(histories, day) for group, histories in self.titration_history.items()}
+            titration = {
+                group: _values(histories, day)
+                for group, histories in self.titration_history.items()
+            }
             in_force = {**_values(self.threshold_history, day), **titration}
             self._days[day] = in_force, numbers(in_force)
         return self._days[day]
@@ -106,12 +115,15 @@ class Content:
     def days(self) -> list[date]:
         """Every day on which a number changes."""
         groups = (self.threshold_history, *self.titration_history.values())
-        return sorted({entry["from"] for group in groups for history in group.values() for entry in history})
+        return sorted(
+            {entry["from"] for group in groups for history in group.values() for entry in history}
+        )
 
     @property
     def reviewed(self) -> bool:
-        return all(card.reviewed_by for card in self.cards.values()) and \
-            all(page.reviewed_by for page in self.pages.values())
+        return all(card.reviewed_by for card in self.cards.values()) and all(
+            page.reviewed_by for page in self.pages.values()
+        )
 
 
 def _values(histories: Mapping[str, list[Mapping[str, Any]]], day: date) -> dict[str, Any]:
@@ -147,34 +159,54 @@ def load(overlay: str = "") -> Content:
 
 def _content(parsed: Mapping[str, Any], version: str) -> Content:
     return Content(
-        cards={name: _card(parsed[name]) for name in parsed if _kind(name) == "card"}, sources=parsed["sources"],
-        shared=parsed["shared"], override_reasons=parsed["override-reasons"],
+        cards={name: _card(parsed[name]) for name in parsed if _kind(name) == "card"},
+        sources=parsed["sources"],
+        shared=parsed["shared"],
+        override_reasons=parsed["override-reasons"],
         threshold_history=_dated(parsed["thresholds"]),
-        titration_history={group: _dated(histories) for group, histories in parsed["schedules"].items()},
-        pages={name: _page(parsed[name]) for name in PAGE_FILES}, version=version)
+        titration_history={
+            group: _dated(histories) for group, histories in parsed["schedules"].items()
+        },
+        pages={name: _page(parsed[name]) for name in PAGE_FILES},
+        version=version,
+    )
 
 
 def _dated(histories: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
-    return {name: [{**entry, "from": date.fromisoformat(entry["from"])} for entry in history]
-            for name, history in histories.items()}
+    return {
+        name: [{**entry, "from": date.fromisoformat(entry["from"])} for entry in history]
+        for name, history in histories.items()
+    }
 
 
 def _page(data: Mapping[str, Any]) -> PageText:
     cited = {key: said for key, said in data["words"].items() if isinstance(said, Mapping)}
     words = {key: said["text"] if key in cited else said for key, said in data["words"].items()}
-    return PageText(data["id"], data["reviewed_by"], words, {key: tuple(said["sources"]) for key, said in cited.items()})
+    return PageText(
+        data["id"],
+        data["reviewed_by"],
+        words,
+        {key: tuple(said["sources"]) for key, said in cited.items()},
+    )
 
 
 def _card(data: Mapping[str, Any]) -> CardText:
     lines = data["lines"]
     return CardText(
-        data["id"], data["title"], data["reviewed_by"], data["summaries"],
+        data["id"],
+        data["title"],
+        data["reviewed_by"],
+        data["summaries"],
         {name: line["text"] for name, line in lines.items()},
-        {name: tuple(line["sources"]) for name, line in lines.items()}, tuple(data["override_reasons"]),
-        tuple(data["links"]), {name: tuple(ids) for name, ids in data.get("links_for", {}).items()})
+        {name: tuple(line["sources"]) for name, line in lines.items()},
+        tuple(data["override_reasons"]),
+        tuple(data["links"]),
+        {name: tuple(ids) for name, ids in data.get("links_for", {}).items()},
+    )
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
+
 
 def _packaged() -> Traversable:
     return resources.files("cards")
@@ -194,8 +226,11 @@ def _kind(name: str) -> str:
 
 def _files(folder: Traversable) -> list[tuple[str, Traversable]]:
     found = ((file.name, file) for file in folder.iterdir() if file.is_file())
-    return sorted((name.removesuffix(".yaml"), file) for name, file in found
-                  if name.endswith(".yaml") and not name.startswith(_NOT_CONTENT))
+    return sorted(
+        (name.removesuffix(".yaml"), file)
+        for name, file in found
+        if name.endswith(".yaml") and not name.startswith(_NOT_CONTENT)
+    )
 
 
 def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
@@ -208,7 +243,9 @@ def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
 
 def _parse(data: bytes) -> Any:
     """The file as plain JSON values: a day is text, a number that is none is null."""
-    return orjson.loads(orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS))
+    return orjson.loads(
+        orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS)
+    )
 
 
 def _merge(packaged: Any, own: Any) -> Any:
@@ -224,6 +261,7 @@ def _version(files: Iterable[bytes]) -> str:
 
 # --- the shape of a file ----------------------------------------------------------------------------------------------
 
+
 @cache
 def _schema(name: str) -> Any:
     schema = json.loads(_packaged().joinpath("schema", f"{name}.schema.json").read_bytes())
@@ -238,10 +276,16 @@ def _schema_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
 
 def _day_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
     groups = [("thresholds.yaml: ", parsed["thresholds"])]
-    groups += [(f"schedules.yaml: {group}/", histories) for group, histories in parsed["schedules"].items()]
+    groups += [
+        (f"schedules.yaml: {group}/", histories) for group, histories in parsed["schedules"].items()
+    ]
     for where, histories in groups:
         for name, history in histories.items():
-            yield from (f"{where}{name}: {entry['from']!r} is no day" for entry in history if not _is_day(entry["from"]))
+            yield from (
+                f"{where}{name}: {entry['from']!r} is no day"
+                for entry in history
+                if not _is_day(entry["from"])
+            )
 
 
 def _is_day(text: str) -> bool:

@@ -25,12 +25,16 @@ def plain_card(finding: Finding, new_id: str, rules: Sequence[Declared]) -> dict
     about = f"{title} ({', '.join(drugs)})" if drugs else title
     return {
         "uuid": new_id,
-        "summary": escaping.plain(f"{about}: details unavailable. Check before signing.", LONGEST_SUMMARY),
+        "summary": escaping.plain(
+            f"{about}: details unavailable. Check before signing.", LONGEST_SUMMARY
+        ),
         "indicator": finding.severity.indicator,
-        "source": {"label": SOURCE_LABEL,
-                   "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": title}},
+        "source": {
+            "label": SOURCE_LABEL,
+            "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": title},
+        },
         "detail": "- **Details unavailable:** this check has a finding, and its text could not be made. "
-                  "Review the orders and the medication list before signing.",
+        "Review the orders and the medication list before signing.",
     }
 
 
@@ -38,4 +42,6 @@ def _drugs(finding: Finding) -> Iterator[str]:
     medications: list[Medication] = [d.medication for d in finding.about]
     medications += [e.medication for e in finding.found]
     for medication in medications:
-        yield from (escaping.plain(component.ingredient) for component in medication.recognition.components)
+        yield from (
+            escaping.plain(component.ingredient) for component in medication.recognition.components
+        )

@@ -81,15 +81,15 @@ def _fenced(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWrit
 def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter) -> dict[str, Any]:
     content = writer.content
     words = content.cards[finding.topic]
-    values = {**content.numbers(day), **_facts(finding)}
-    summary = fill(words.summaries[finding.situation], values)
+    facts, printed = _facts(finding), content.numbers(day)
+    summary = fill(words.summaries[finding.situation], facts, printed)
     card: dict[str, Any] = {
         "uuid": writer.new_id(),
         "summary": words_of(escaping.plain(summary[:1].upper() + summary[1:], LONGEST_SUMMARY)),
         "indicator": finding.severity.indicator,
         "source": {"label": words_of(content.shared["source_label"]),
                    "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": words_of(words.title)}},
-        "detail": words_of(_bullets([*_detail(finding, words, values, content), *_gap_line(gaps, content)])),
+        "detail": words_of(_bullets([*_detail(finding, words, facts, content, printed), *_gap_line(gaps, content)])),
     }
     if links := [*_links(finding, words, writer)]:
         card["links"] = links
@@ -111,15 +111,16 @@ def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {words_of(line)}" for line in lines)
 
 
-def _detail(finding: Finding, words: CardText, values: Mapping[str, str], content: Content) -> Iterator[str]:
+def _detail(finding: Finding, words: CardText, facts: Mapping[str, str], content: Content,
+            printed: Mapping[str, str]) -> Iterator[str]:
     for name in finding.lines:
         if name == "found":
-            yield fill(content.shared["found"], {**values, "found": _found(finding.found, content)})
+            yield fill(content.shared["found"], {"found": _found(finding.found, content)}, printed)
         elif name == "which_draft":
             which = "; ".join(_name_draft(d.medication) for d in finding.about)
-            yield fill(content.shared["which_draft"], {**values, "which": which})
+            yield fill(content.shared["which_draft"], {"which": which}, printed)
         else:
-            yield fill(words.lines[name], values)
+            yield fill(words.lines[name], facts, printed)
 
 
 def _found(exposures: tuple[Exposure, ...], content: Content) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*)*")
+_NONE: Mapping[str, str] = {}
 _DAYS = re.compile(r"_days(?=\.|$)")
 
 
@@ -40,9 +41,17 @@ def placeholders(template: str) -> frozenset[str]:
     return frozenset(name for _, name in parts(template) if name)
 
 
-def fill(template: str, values: Mapping[str, str]) -> str:
-    """The template with every placeholder filled; raises TemplateError, KeyError or TypeError."""
-    return words_of("".join(words + (values[name] if name else "") for words, name in parts(template)))
+def fill(template: str, facts: Mapping[str, str], printed: Mapping[str, str] = _NONE) -> str:
+    """The template with every placeholder filled from ``facts``, else from the ``printed`` numbers.
+
+    Raises TemplateError, KeyError for a value that is missing, or TypeError for what is no text.
+    """
+    filled = []
+    for words, name in parts(template):
+        filled.append(words)
+        if name:
+            filled.append(facts[name] if name in facts else printed[name])
+    return words_of("".join(filled))
 
 
 def words_of(value: object) -> str:
@@ -55,7 +64,9 @@ def words_of(value: object) -> str:
 def numbers(in_force: Mapping[str, Any]) -> dict[str, str]:
     """Every number by the placeholder that prints it, without trailing zeros."""
     found = dict(_printed(in_force))
-    hours = {_DAYS.sub("_hours", name): value for name, value in found.items() if _DAYS.search(name)}
+    hours = {
+        _DAYS.sub("_hours", name): value for name, value in found.items() if _DAYS.search(name)
+    }
     return {**{name: _print(Decimal(value) * 24) for name, value in hours.items()}, **found}
 
 

@@ -120,9 +120,10 @@ def _ingredient(line: Json, within: Json, resolver: Resolver) -> IngredientLine:
 
 def _route(resource: Json) -> Concept:
     for dosage in as_list(first_present(resource, "dosageInstruction", "dosage")):
-        route = read_concept(as_dict(dosage).get("route"))
-        if route.codings or route.text:
-            return route
+        if written := as_dict(dosage).get("route"):      # most orders of a list state none
+            route = read_concept(written)
+            if route.codings or route.text:
+                return route
     return _NO_ROUTE
 
 

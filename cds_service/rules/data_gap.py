@@ -22,7 +22,13 @@ def judge(snapshot: Snapshot, said: tuple[Verdict, ...] = ()) -> Iterator[Findin
         return
     drafts, broken = tuple(naltrexone_drafts(snapshot)), any(verdict.error for verdict in said)
     opioids = () if drafts or not broken else tuple(_opioid_drafts(snapshot))
-    reasons = tuple(_naltrexone_reasons(snapshot, broken)) if drafts else (_BROKEN_FOR_OPIOID,) if opioids else ()
+    reasons = (
+        tuple(_naltrexone_reasons(snapshot, broken))
+        if drafts
+        else (_BROKEN_FOR_OPIOID,)
+        if opioids
+        else ()
+    )
     if snapshot.foreign_naltrexone:
         reasons = (*reasons, "other-patient")
     if reasons:
@@ -52,7 +58,12 @@ def _finding(reasons: tuple[str, ...], about: tuple[Draft, ...]) -> Finding:
 
 
 RULE = Rule(
-    id=TOPIC, title="What could not be checked", judge=judge, order=2, carries_gaps=True, links=names("label-oral"),
+    id=TOPIC,
+    title="What could not be checked",
+    judge=judge,
+    order=2,
+    carries_gaps=True,
+    links=names("label-oral"),
     situations=dict.fromkeys(("list", "draft", _BROKEN, _BROKEN_FOR_OPIOID, "other-patient"), ()),
     lines={
         "list": cited("label-oral label-vivitrol", "long_acting_days"),
@@ -60,4 +71,5 @@ RULE = Rule(
         _BROKEN: cited("label-vivitrol J", "long_acting_days"),
         _BROKEN_FOR_OPIOID: cited("label-vivitrol G2 J", "oral_hold_hours xr_blockade_days"),
         "other-patient": cited("J"),
-    })
+    },
+)

@@ -10,13 +10,16 @@ from importlib import import_module
 
 from cds_service.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = tuple(import_module(f"cds_service.rules.{name}").RULE for name in (
-    "interaction",
-    "off_label",
-    "dose_check",
-    "patient_safety",
-    "data_gap",
-))
+RULES: tuple[Rule, ...] = tuple(
+    import_module(f"cds_service.rules.{name}").RULE
+    for name in (
+        "interaction",
+        "off_label",
+        "dose_check",
+        "patient_safety",
+        "data_gap",
+    )
+)
 
 TOPICS = frozenset(rule.id for rule in RULES)
 
@@ -24,7 +27,9 @@ TOPICS = frozenset(rule.id for rule in RULES)
 def rule_table(rules: Sequence[Rule] = RULES) -> str:
     """The rules as a table in Markdown, for the documents: what each may say, decide by and offer."""
     head = ("Rule", "About", "Situations", "Decided by", "Offers")
-    return "\n".join((_row(head), _row(["---"] * len(head)), *(_row([*_cells(rule)]) for rule in rules), ""))
+    return "\n".join(
+        (_row(head), _row(["---"] * len(head)), *(_row([*_cells(rule)]) for rule in rules), "")
+    )
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -43,10 +43,10 @@ class Rule:
     links_for: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     facts: tuple[str, ...] = ()
     thresholds: tuple[str, ...] = ()
-    suggestions: tuple[str, ...] = ()          # codes
-    overrides: bool = False                    # a card of it may ask why it is dismissed
-    carries_gaps: bool = False                 # its card may say what could not be read
-    offers_planner: bool = False               # its card may link to the titration planner
+    suggestions: tuple[str, ...] = ()  # codes
+    overrides: bool = False  # a card of it may ask why it is dismissed
+    carries_gaps: bool = False  # its card may say what could not be read
+    offers_planner: bool = False  # its card may link to the titration planner
 
 
 SHARED = Line()

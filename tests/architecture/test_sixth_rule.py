@@ -94,9 +94,20 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, *words: str, sent: Any = None) -> subprocess.CompletedProcess[str]:
-    env = {**{k: v for k, v in os.environ.items() if not k.startswith("NALTREXONE_CDS_")}, "PYTHONPATH": str(folder)}
-    return subprocess.run([sys.executable, *words], cwd=folder, env=env, input=json.dumps(sent), text=True, timeout=120,
-                          capture_output=True, check=False)
+    env = {
+        **{k: v for k, v in os.environ.items() if not k.startswith("NALTREXONE_CDS_")},
+        "PYTHONPATH": str(folder),
+    }
+    return subprocess.run(
+        [sys.executable, *words],
+        cwd=folder,
+        env=env,
+        input=json.dumps(sent),
+        text=True,
+        timeout=120,
+        capture_output=True,
+        check=False,
+    )
 
 
 def answered(folder: Path, body: Any) -> dict[str, str]:
@@ -114,7 +125,9 @@ def body() -> Any:
 
 def client(topic: str) -> str:
     """The settings of a client that silences this topic."""
-    return json.dumps({"clients": [{"issuer": "https://ehr.example.org", "topics_silent": [topic]}]})
+    return json.dumps(
+        {"clients": [{"issuer": "https://ehr.example.org", "topics_silent": [topic]}]}
+    )
 
 
 def test_its_card_is_served_after_those_that_are_read_first(copied: Path) -> None:
@@ -125,7 +138,10 @@ def test_its_card_is_served_after_those_that_are_read_first(copied: Path) -> Non
 
 
 def test_settings_know_its_topic_and_can_silence_it(copied: Path) -> None:
-    taken = [run(copied, "-c", SERVE, str(copied / "var"), client(topic), sent=body()) for topic in (ID, "naltrexone-none")]
+    taken = [
+        run(copied, "-c", SERVE, str(copied / "var"), client(topic), sent=body())
+        for topic in (ID, "naltrexone-none")
+    ]
     assert [0, 1] == [done.returncode for done in taken]
     assert "'naltrexone-none' is not a topic of this service" in taken[1].stderr
     judged = run(copied, "-c", SILENCED, sent=body())
@@ -133,7 +149,9 @@ def test_settings_know_its_topic_and_can_silence_it(copied: Path) -> None:
 
 
 def test_explain_traces_it_with_its_numbers(copied: Path) -> None:
-    done = run(copied, "-m", "cds_service", "explain", "-", "--as-of", "2026-11-21", "--json", sent=body())
+    done = run(
+        copied, "-m", "cds_service", "explain", "-", "--as-of", "2026-11-21", "--json", sent=body()
+    )
     (traced,) = [rule for rule in json.loads(done.stdout)["rules"] if rule["rule"] == ID]
     assert ("info (closed)", ["Saturday, age limit 18"]) == (traced["verdict"], traced["because"])
     assert {"adult_age": {"value": 18, "sources": ["label-oral"]}} == traced["thresholds"]
@@ -153,4 +171,3 @@ def test_check_knows_it_and_holds_it_to_its_words(copied: Path) -> None:
 def test_the_table_of_the_documents_lists_it(copied: Path) -> None:
     table = run(copied, "-m", "cds_service.rules").stdout
     assert f"| `{ID}` | A weekend | `closed` | `adult_age` | - |" in table.splitlines()
-

@@ -25,8 +25,11 @@ from cds_service.rules import RULES
 from cds_service.snapshot import THRESHOLDS
 
 CARDS = [rule.id for rule in RULES]
-FILES = {file.name.removesuffix(".yaml"): file.read_bytes() for file in resources.files("cards").iterdir()
-         if file.name.endswith(".yaml")}
+FILES = {
+    file.name.removesuffix(".yaml"): file.read_bytes()
+    for file in resources.files("cards").iterdir()
+    if file.name.endswith(".yaml")
+}
 PARSED: dict[str, Any] = {name: loader._parse(data) for name, data in FILES.items()}
 LAST_ONE = "[] has less than 1 item"
 PLACEHOLDER = re.compile(r"\{[A-Za-z_.]+\}")
@@ -63,8 +66,12 @@ def removals_from_a_page(name: str, words: Any) -> Iterator[Removal]:
         text = said if isinstance(said, str) else said["text"]
         for found in PLACEHOLDER.findall(text):
             if f"{found[1:-1]}?" not in PLANNER_WORDS[name][key]:
-                yield Removal(name, f"words/{key}", f"must print {found}",
-                              lambda c, k=key, f=found, t=text: c["words"].update({k: t.replace(f, "-")}))
+                yield Removal(
+                    name,
+                    f"words/{key}",
+                    f"must print {found}",
+                    lambda c, k=key, f=found, t=text: c["words"].update({k: t.replace(f, "-")}),
+                )
 
 
 def removals_from_a_card(name: str, card: Any) -> Iterator[Removal]:
@@ -74,14 +81,22 @@ def removals_from_a_card(name: str, card: Any) -> Iterator[Removal]:
     yield from texts_without_a_placeholder(name, card)
     for key, line in card["lines"].items():
         for source in line["sources"]:
-            yield Removal(name, f"lines/{key}", source,
-                          lambda c, k=key, s=source: c["lines"][k]["sources"].remove(s))
+            yield Removal(
+                name,
+                f"lines/{key}",
+                source,
+                lambda c, k=key, s=source: c["lines"][k]["sources"].remove(s),
+            )
     for source in card["links"]:
         yield Removal(name, "links", source, lambda c, s=source: c["links"].remove(s))
     for key, ids in card.get("links_for", {}).items():
         for source in ids:
-            yield Removal(name, f"links_for/{key}", source,
-                          lambda c, k=key, s=source: c["links_for"][k].remove(s))
+            yield Removal(
+                name,
+                f"links_for/{key}",
+                source,
+                lambda c, k=key, s=source: c["links_for"][k].remove(s),
+            )
 
 
 def removals_from_tables() -> Iterator[Removal]:
@@ -89,10 +104,21 @@ def removals_from_tables() -> Iterator[Removal]:
         yield Removal("sources", "", name, lambda c, s=name: c.pop(s))
     for code in PARSED["override-reasons"]:
         yield Removal("override-reasons", "", code, lambda c, s=code: c.pop(s))
-    for table in ("standing", "dated", "kinds", "labels", "actions", "gap_what", "gap_why", "start_low"):
+    for table in (
+        "standing",
+        "dated",
+        "kinds",
+        "labels",
+        "actions",
+        "gap_what",
+        "gap_why",
+        "start_low",
+    ):
         for key in PARSED["shared"][table]:
             if not key.endswith("_several"):
-                yield Removal("shared", f"{table}/{key}", "missing", lambda c, t=table, k=key: c[t].pop(k))
+                yield Removal(
+                    "shared", f"{table}/{key}", "missing", lambda c, t=table, k=key: c[t].pop(k)
+                )
     for name in PARSED["thresholds"]:
         yield Removal("thresholds", "", name, lambda c, s=name: c.pop(s))
 
@@ -100,12 +126,24 @@ def removals_from_tables() -> Iterator[Removal]:
 def texts_without_a_placeholder(name: str, card: Any) -> Iterator[Removal]:
     for key, text in card["summaries"].items():
         for found in PLACEHOLDER.findall(text):
-            yield Removal(name, f"summaries/{key}", f"must print {found}", lambda c, k=key, f=found: c[
-                "summaries"].update({k: c["summaries"][k].replace(f, "")}))
+            yield Removal(
+                name,
+                f"summaries/{key}",
+                f"must print {found}",
+                lambda c, k=key, f=found: c["summaries"].update(
+                    {k: c["summaries"][k].replace(f, "")}
+                ),
+            )
     for key, line in card["lines"].items():
         for found in PLACEHOLDER.findall(line["text"]):
-            yield Removal(name, f"lines/{key}", f"must print {found}", lambda c, k=key, f=found: c[
-                "lines"][k].update(text=c["lines"][k]["text"].replace(f, "")))
+            yield Removal(
+                name,
+                f"lines/{key}",
+                f"must print {found}",
+                lambda c, k=key, f=found: c["lines"][k].update(
+                    text=c["lines"][k]["text"].replace(f, "")
+                ),
+            )
 
 
 REMOVALS = [*removals()]
@@ -141,42 +179,150 @@ def test_nothing_is_complained_of_while_nothing_is_removed() -> None:
 def test_whatever_is_removed_is_named_with_its_file_and_key(removal: Removal) -> None:
     """A placeholder, a source or a link that a file loses, and a source or number that others still use."""
     found = faults_of(without(removal))
-    where = f"{removal.file}.yaml: {removal.key}" if removal.key else ""     # what a table loses is named by its users
-    assert [] != [line for line in found if line.startswith(where) and (removal.named in line or LAST_ONE in line)], found
+    where = (
+        f"{removal.file}.yaml: {removal.key}" if removal.key else ""
+    )  # what a table loses is named by its users
+    assert [] != [
+        line
+        for line in found
+        if line.startswith(where) and (removal.named in line or LAST_ONE in line)
+    ], found
 
 
-@pytest.mark.parametrize(("name", "add", "named"), [
-    (CARDS[0], lambda c: c["summaries"].update(other="x"), "summaries/other: no rule says it"),
-    (CARDS[0], lambda c: c["lines"].update(other={"text": "x", "sources": ["J"]}), "lines/other: no rule says it"),
-    (CARDS[1], lambda c: c["links_for"].update(other=["P4"]), "links_for/other: no rule says it"),
-    (CARDS[-1], lambda c: c["override_reasons"].append("list-outdated"), "override_reasons: the rule never asks"),
-    ("shared", lambda c: c["labels"].update(other="x"), "labels/other: no rule says it"),
-    ("shared", lambda c: c["gap_why"].update(other="x"), "gap_why/other: no rule says it"),
-    ("shared", lambda c: c.update(hold_reason="{x}"), "hold_reason: nothing fills {x}"),
-    ("sources", lambda c: c.update(other=c["J"]), "other: nothing cites it"),
-    ("override-reasons", lambda c: c.update(other=c["list-outdated"]), "other: no card offers it"),
-    ("thresholds", lambda c: c.update(other=c["adult_age"]), "other: nothing reads or prints it"),
-    ("thresholds", lambda c: c["short_acting_days"][0]["value"].update(other=1), "other: nothing reads or prints it"),
-    ("thresholds", lambda c: c.update(short_acting_days=c["adult_age"]), "short_acting_days.critical_below: missing"),
-    ("planner", lambda c: c["words"].update({"gate.other": "x"}), "words/gate.other: no page says it"),
-    ("planner", lambda c: c["words"].update({"gate.head": "{day}"}), "words/gate.head: nothing fills {day}"),
-    ("planner", lambda c: c["words"].update({"gate.head": "{schedules.F.max_mg}"}), "nothing fills {schedules.F.max_mg}"),
-    ("planner", lambda c: c["words"].update({"gate.head": "{schedules.A.review_weeks}"}), "nothing fills"),
-    ("planner", lambda c: c["words"].update({"gate.head": "{0}"}), "words/gate.head: {0} is not a plain placeholder"),
-    ("planner", lambda c: c["words"].update({"gate.head": "{day"}), "words/gate.head: expected '}'"),
-    ("planner", lambda c: c["words"].update({"gate.head": "a safe start"}), "words/gate.head: says 'safe'"),
-    ("planner", lambda c: c["words"].update({"gate.head": "**May it"}), "words/gate.head: a ** has no partner"),
-    ("planner", lambda c: c["words"].update({"gate.head": "<b>May it</b>"}), "words/gate.head: "),
-    ("planner", lambda c: c["words"]["liver.blocked"].update(sources=["Z"]), "words/liver.blocked: no source 'Z'"),
-    ("drafts", lambda c: c["words"].update({"note.consent": "**Done**"}), "words/note.consent: a chart shows plain text"),
-    ("handout", lambda c: c["words"].update({"gate.head": "x"}), "words/gate.head: no page says it"),
-    ("handout", lambda c: c.update(id="planner"), "id must be handout"),
-    ("troubles", lambda c: c["words"].update({"trouble.fault.do": "{patient}"}), "nothing fills {patient}"),
-    (CARDS[0], lambda c: c["summaries"].update({"both-draft/": "{opioid"}), "summaries/both-draft/: expected '}'"),
-    (CARDS[0], lambda c: c["summaries"].update({"both-draft/": "{opioid!r}"}), "is not a plain placeholder"),
-    (CARDS[0], lambda c: c["summaries"].update({"both-draft/": "{opioid.__class__}"}), "is not a plain placeholder"),
-])
-def test_whatever_no_rule_can_say_is_named(name: str, add: Callable[[Any], object], named: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "add", "named"),
+    [
+        (CARDS[0], lambda c: c["summaries"].update(other="x"), "summaries/other: no rule says it"),
+        (
+            CARDS[0],
+            lambda c: c["lines"].update(other={"text": "x", "sources": ["J"]}),
+            "lines/other: no rule says it",
+        ),
+        (
+            CARDS[1],
+            lambda c: c["links_for"].update(other=["P4"]),
+            "links_for/other: no rule says it",
+        ),
+        (
+            CARDS[-1],
+            lambda c: c["override_reasons"].append("list-outdated"),
+            "override_reasons: the rule never asks",
+        ),
+        ("shared", lambda c: c["labels"].update(other="x"), "labels/other: no rule says it"),
+        ("shared", lambda c: c["gap_why"].update(other="x"), "gap_why/other: no rule says it"),
+        ("shared", lambda c: c.update(hold_reason="{x}"), "hold_reason: nothing fills {x}"),
+        ("sources", lambda c: c.update(other=c["J"]), "other: nothing cites it"),
+        (
+            "override-reasons",
+            lambda c: c.update(other=c["list-outdated"]),
+            "other: no card offers it",
+        ),
+        (
+            "thresholds",
+            lambda c: c.update(other=c["adult_age"]),
+            "other: nothing reads or prints it",
+        ),
+        (
+            "thresholds",
+            lambda c: c["short_acting_days"][0]["value"].update(other=1),
+            "other: nothing reads or prints it",
+        ),
+        (
+            "thresholds",
+            lambda c: c.update(short_acting_days=c["adult_age"]),
+            "short_acting_days.critical_below: missing",
+        ),
+        (
+            CARDS[0],
+            lambda c: c["summaries"].update({"both-draft/": " "}),
+            "summaries/both-draft/: says nothing",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.other": "x"}),
+            "words/gate.other: no page says it",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{day}"}),
+            "words/gate.head: nothing fills {day}",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{schedules.F.max_mg}"}),
+            "nothing fills {schedules.F.max_mg}",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{schedules.A.review_weeks}"}),
+            "nothing fills",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{0}"}),
+            "words/gate.head: {0} is not a plain placeholder",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{day"}),
+            "words/gate.head: expected '}'",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "a safe start"}),
+            "words/gate.head: says 'safe'",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "**May it"}),
+            "words/gate.head: a ** has no partner",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "<b>May it</b>"}),
+            "words/gate.head: ",
+        ),
+        (
+            "planner",
+            lambda c: c["words"]["liver.blocked"].update(sources=["Z"]),
+            "words/liver.blocked: no source 'Z'",
+        ),
+        (
+            "drafts",
+            lambda c: c["words"].update({"note.consent": "**Done**"}),
+            "words/note.consent: a chart shows plain text",
+        ),
+        (
+            "handout",
+            lambda c: c["words"].update({"gate.head": "x"}),
+            "words/gate.head: no page says it",
+        ),
+        ("handout", lambda c: c.update(id="planner"), "id must be handout"),
+        (
+            "troubles",
+            lambda c: c["words"].update({"trouble.fault.do": "{patient}"}),
+            "nothing fills {patient}",
+        ),
+        (
+            CARDS[0],
+            lambda c: c["summaries"].update({"both-draft/": "{opioid"}),
+            "summaries/both-draft/: expected '}'",
+        ),
+        (
+            CARDS[0],
+            lambda c: c["summaries"].update({"both-draft/": "{opioid!r}"}),
+            "is not a plain placeholder",
+        ),
+        (
+            CARDS[0],
+            lambda c: c["summaries"].update({"both-draft/": "{opioid.__class__}"}),
+            "is not a plain placeholder",
+        ),
+    ],
+)
+def test_whatever_no_rule_can_say_is_named(
+    name: str, add: Callable[[Any], object], named: str
+) -> None:
     changed = {**PARSED, name: deepcopy(PARSED[name])}
     add(changed[name])
     (found, *_) = [line for line in faults_of(changed) if named in line]
@@ -187,7 +333,9 @@ def test_whatever_no_rule_can_say_is_named(name: str, add: Callable[[Any], objec
 def test_a_rule_without_a_card_and_a_card_without_a_rule_are_named(rule: Any) -> None:
     content = loader.load()
     others = [other for other in RULES if other is not rule]
-    assert f"{rule.id}.yaml: there is no rule of this id" in contract.complaints(content, others, THRESHOLDS)
+    assert f"{rule.id}.yaml: there is no rule of this id" in contract.complaints(
+        content, others, THRESHOLDS
+    )
     less = {**PARSED}
     del less[rule.id]
     assert f"{rule.id}.yaml: the rule has no card file" in faults_of(less)
@@ -195,19 +343,31 @@ def test_a_rule_without_a_card_and_a_card_without_a_rule_are_named(rule: Any) ->
 
 @cache
 def one_of_each_kind() -> tuple[Removal, ...]:
-    kinds = {(removal.file in CARDS and removal.key.partition("/")[0], removal.file, removal.named.partition("{")[0] if
-              "must" in removal.named else "missing" if removal.named == "missing" else "cited"): removal
-             for removal in REMOVALS}
+    kinds = {
+        (
+            removal.file in CARDS and removal.key.partition("/")[0],
+            removal.file,
+            removal.named.partition("{")[0]
+            if "must" in removal.named
+            else "missing"
+            if removal.named == "missing"
+            else "cited",
+        ): removal
+        for removal in REMOVALS
+    }
     return tuple(kinds.values())
 
 
 @pytest.mark.parametrize("removal", one_of_each_kind(), ids=str)
 def test_check_exits_with_one_and_a_line_for_each_fault(
-        removal: Removal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    removal: Removal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One of each kind through the command itself; the others differ only in the key."""
     shutil.copytree(str(resources.files("cards")), tmp_path / "cards")
     changed = without(removal)[removal.file]
-    (tmp_path / "cards" / f"{removal.file}.yaml").write_text(yaml.safe_dump(changed), encoding="utf-8")
+    (tmp_path / "cards" / f"{removal.file}.yaml").write_text(
+        yaml.safe_dump(changed), encoding="utf-8"
+    )
     monkeypatch.setattr(loader, "_packaged", lambda: tmp_path / "cards")
     monkeypatch.setattr("cds_service.cli.check._check_terminology", lambda *_: None)
     monkeypatch.chdir(tmp_path)

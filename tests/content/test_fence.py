@@ -39,7 +39,9 @@ Judged = tuple[str, Service, pipeline.Judgement, list[tuple[str, str]]]
 
 
 def engine(content: Content) -> pipeline.Engine:
-    return pipeline.Engine(words(), content, ZoneInfo("UTC"), "http://127.0.0.1:8000", lambda: str(uuid.uuid4()))
+    return pipeline.Engine(
+        words(), content, ZoneInfo("UTC"), "http://127.0.0.1:8000", lambda: str(uuid.uuid4())
+    )
 
 
 @cache
@@ -99,8 +101,13 @@ def losses() -> Iterator[Any]:
             for key in getattr(card, part):
                 cards = {**CONTENT.cards, name: card_without(card, part, key)}
                 yield pytest.param(replace(CONTENT, cards=cards), id=f"{name} {part} {key}")
-        yield pytest.param(replace(CONTENT, cards={**CONTENT.cards, name: replace(card, links=())}), id=f"{name} links")
-        yield pytest.param(replace(CONTENT, cards={k: c for k, c in CONTENT.cards.items() if k != name}), id=name)
+        yield pytest.param(
+            replace(CONTENT, cards={**CONTENT.cards, name: replace(card, links=())}),
+            id=f"{name} links",
+        )
+        yield pytest.param(
+            replace(CONTENT, cards={k: c for k, c in CONTENT.cards.items() if k != name}), id=name
+        )
     for table in ("sources", "override_reasons", "shared", "threshold_history"):
         for key in getattr(CONTENT, table):
             less = {k: v for k, v in getattr(CONTENT, table).items() if k != key}
@@ -123,16 +130,29 @@ def test_content_that_lost_a_piece_costs_no_card_and_no_severity(content: Conten
     assert [] == [*damaged(content)]
 
 
-LEAVES = (st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
-          | st.sampled_from(["{x", "{opioid.__class__}", "{adult_age!r}"]))
-JUNK = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(
-    st.text(max_size=4), inner, max_size=2), max_leaves=4)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["{x", "{opioid.__class__}", "{adult_age!r}"])
+)
+JUNK = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
 
 
 @st.composite
 def broken_contents(draw: st.DrawFn) -> Content:
     """The content with something else in one place, at any depth."""
-    name = draw(st.sampled_from([f.name for f in fields(Content) if f.init and f.name != "version"]))
+    name = draw(
+        st.sampled_from([f.name for f in fields(Content) if f.init and f.name != "version"])
+    )
     value: Any = getattr(CONTENT, name)
     path: list[tuple[Any, Any]] = []
     while isinstance(value, Mapping | CardText) and value and (not path or draw(st.integers(0, 4))):
@@ -141,7 +161,11 @@ def broken_contents(draw: st.DrawFn) -> Content:
         value = getattr(value, key) if isinstance(value, CardText) else value[key]
     changed = draw(JUNK)
     for holder, key in reversed(path):
-        changed = replace(holder, **{key: changed}) if isinstance(holder, CardText) else {**holder, key: changed}
+        changed = (
+            replace(holder, **{key: changed})
+            if isinstance(holder, CardText)
+            else {**holder, key: changed}
+        )
     return replace(CONTENT, **{name: changed})
 
 
@@ -153,15 +177,24 @@ def test_content_with_anything_anywhere_costs_no_card_and_no_severity(content: C
 
 # --- the plain form -----------------------------------------------------------------------------------------------------
 
+
 def test_a_plain_card_names_topic_severity_and_drugs_and_needs_no_content() -> None:
-    nothing = replace(CONTENT, cards={}, sources={}, shared={}, override_reasons={}, threshold_history={})
+    nothing = replace(
+        CONTENT, cards={}, sources={}, shared={}, override_reasons={}, threshold_history={}
+    )
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
     answer = render(findings, call_, _BY_HOOK["order-sign"], engine(nothing).writer)
     card = answer.cards[0]
     assert ("critical", T1, "Naltrexone safety") == (
-        card["indicator"], card["source"]["topic"]["code"], card["source"]["label"])
-    assert "Naltrexone meets an opioid (naltrexone, oxycodone): details unavailable." in card["summary"]
+        card["indicator"],
+        card["source"]["topic"]["code"],
+        card["source"]["label"],
+    )
+    assert (
+        "Naltrexone meets an opioid (naltrexone, oxycodone): details unavailable."
+        in card["summary"]
+    )
     assert len(findings) == len(answer.cards) <= len(answer.broken)
     assert [] == complaints("response", {"cards": json.loads(json.dumps(answer.cards))})
 
@@ -169,19 +202,29 @@ def test_a_plain_card_names_topic_severity_and_drugs_and_needs_no_content() -> N
 def test_a_broken_card_leaves_the_others_in_their_own_words() -> None:
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
-    less = replace(CONTENT, cards={**CONTENT.cards, T1: card_without(CONTENT.cards[T1], "lines", "src")})
-    whole, broken = (render(findings, call_, _BY_HOOK["order-sign"], engine(c).writer) for c in (CONTENT, less))
+    less = replace(
+        CONTENT, cards={**CONTENT.cards, T1: card_without(CONTENT.cards[T1], "lines", "src")}
+    )
+    whole, broken = (
+        render(findings, call_, _BY_HOOK["order-sign"], engine(c).writer) for c in (CONTENT, less)
+    )
     assert (f"{T1}:KeyError",) == broken.broken
     assert "details unavailable" in broken.cards[0]["summary"]
-    assert [card["detail"] for card in whole.cards[1:]] == [card["detail"] for card in broken.cards[1:]]
-    assert [s["label"] for s in whole.cards[0]["suggestions"]] == [s["label"] for s in broken.cards[0]["suggestions"]]
+    assert [card["detail"] for card in whole.cards[1:]] == [
+        card["detail"] for card in broken.cards[1:]
+    ]
+    assert [s["label"] for s in whole.cards[0]["suggestions"]] == [
+        s["label"] for s in broken.cards[0]["suggestions"]
+    ]
 
 
 def test_a_suggestion_that_breaks_is_left_out_and_the_card_stays() -> None:
     shared = {**CONTENT.shared, "labels": {**CONTENT.shared["labels"], "DEL_NTX": "{nothing}"}}
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
-    answer = render(findings, call_, _BY_HOOK["order-sign"], engine(replace(CONTENT, shared=shared)).writer)
+    answer = render(
+        findings, call_, _BY_HOOK["order-sign"], engine(replace(CONTENT, shared=shared)).writer
+    )
     assert (f"{T1}:DEL_NTX:KeyError",) == answer.broken
     assert "suggestions" not in answer.cards[0]
     assert "Do not start naltrexone" in answer.cards[0]["summary"]
@@ -190,19 +233,27 @@ def test_a_suggestion_that_breaks_is_left_out_and_the_card_stays() -> None:
 @pytest.mark.parametrize("ntx", [True, False])
 def test_the_last_card_of_all_is_made_without_content_too(ntx: bool) -> None:
     for content in (CONTENT, replace(CONTENT, cards={}, threshold_history={})):
-        card = could_not_check(data_gap.could_not_check(naltrexone=ntx),
-                               CardWriter(content, RULES, "http://127.0.0.1", lambda: str(uuid.uuid4())))
+        card = could_not_check(
+            data_gap.could_not_check(naltrexone=ntx),
+            CardWriter(content, RULES, "http://127.0.0.1", lambda: str(uuid.uuid4())),
+        )
         assert [(T5, "warning")] == said([card])
         assert [] == complaints("response", {"cards": [card]})
 
 
 # --- over HTTP, with the check bypassed ---------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("field", ["cards", "sources", "shared", "override_reasons", "threshold_history"])
-@pytest.mark.parametrize(("body", "critical"), [
-    (call("order-sign", ldn(), meds=(listed(),)), T1), (call("order-sign", ldn(), opioid()), T1)])
+
+@pytest.mark.parametrize(
+    "field", ["cards", "sources", "shared", "override_reasons", "threshold_history"]
+)
+@pytest.mark.parametrize(
+    ("body", "critical"),
+    [(call("order-sign", ldn(), meds=(listed(),)), T1), (call("order-sign", ldn(), opioid()), T1)],
+)
 def test_an_empty_content_is_answered_with_200(
-        field: str, body: Any, critical: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    field: str, body: Any, critical: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without numbers nothing can be judged, and that is said."""
     bare = clinical.InForce(replace(CONTENT, **{field: {}}))
     monkeypatch.setattr(clinical, "load", lambda *_: bare)

@@ -21,15 +21,35 @@ PACKAGED = loader.load()
 HELD = "Confirm the last dose of {opioid} with the clinic first."
 OWN_WORDS = f"summaries: {{'ntx-draft/HELD': '{HELD}'}}\n"
 FAULTY = {
-    "a line without its number": (f"{T1}.yaml", "lines: {wait_sa: {text: 'Wait 7-10 days.'}}", "must print"),
-    "a summary that no rule says": (f"{T1}.yaml", "summaries: {other: 'x'}", "summaries/other: no rule says it"),
-    "a file with another name": ("naltrexone-interaction.yaml", "title: x", "no content file of this name"),
+    "a line without its number": (
+        f"{T1}.yaml",
+        "lines: {wait_sa: {text: 'Wait 7-10 days.'}}",
+        "must print",
+    ),
+    "a summary that no rule says": (
+        f"{T1}.yaml",
+        "summaries: {other: 'x'}",
+        "summaries/other: no rule says it",
+    ),
+    "a file with another name": (
+        "naltrexone-interaction.yaml",
+        "title: x",
+        "no content file of this name",
+    ),
     "a file of another kind": ("notes.txt", "x", "no content file of this name"),
     "a folder": ("cards/x.yaml", "x", "cards: the service has no content file of this name"),
     "no YAML": ("shared.yaml", "a: [", "not valid YAML"),
     "a file without anything": ("shared.yaml", "", "null is not of type"),
-    "a number that is text": ("thresholds.yaml", "adult_age: [{from: 2026-01-01, value: soon, sources: [J]}]", "adult_age"),
-    "a day that is none": ("thresholds.yaml", "adult_age: [{from: '2026-02-30', value: 18, sources: [J]}]", "is no day"),
+    "a number that is text": (
+        "thresholds.yaml",
+        "adult_age: [{from: 2026-01-01, value: soon, sources: [J]}]",
+        "adult_age",
+    ),
+    "a day that is none": (
+        "thresholds.yaml",
+        "adult_age: [{from: '2026-02-30', value: 18, sources: [J]}]",
+        "is no day",
+    ),
     "a key that is no text": ("shared.yaml", "? [a, b]\n: c", "not valid YAML"),
     "a link to nowhere": (f"{T1}.yaml", "links: [label-oral, J]", "'J' has no URL"),
     "an unknown reason": (f"{T1}.yaml", "override_reasons: [mine]", "no override reason 'mine'"),
@@ -45,7 +65,9 @@ def overlay(folder: Path, name: str, text: str) -> str:
 
 def test_an_overlay_of_one_key_changes_one_key(tmp_path: Path) -> None:
     """All other words, and the sources of a line whose text is changed, stay those of the package."""
-    changed = clinical.load(overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {src: {text: 'Sources: see link.'}}"))
+    changed = clinical.load(
+        overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {src: {text: 'Sources: see link.'}}")
+    )
     own, packaged = changed.content.cards[T1], PACKAGED.cards[T1]
     assert () == changed.refused
     assert HELD == own.summaries["ntx-draft/HELD"]
@@ -62,15 +84,21 @@ def test_a_list_replaces_the_whole_list(tmp_path: Path) -> None:
 
 
 def test_a_site_may_add_what_it_cites_and_links(tmp_path: Path) -> None:
-    folder = overlay(tmp_path, "sources.yaml", "own: {title: Own guideline, publisher: us, cited_for: all, seen: own, "
-                     "url: 'https://intranet.example.org/x'}")
+    folder = overlay(
+        tmp_path,
+        "sources.yaml",
+        "own: {title: Own guideline, publisher: us, cited_for: all, seen: own, "
+        "url: 'https://intranet.example.org/x'}",
+    )
     overlay(tmp_path, f"{T1}.yaml", "links: [label-oral, own]")
     overlay(tmp_path, "README.md", "what we changed")
     assert () == clinical.load(folder).refused
 
 
 @pytest.mark.parametrize("fault", FAULTY)
-def test_a_faulty_overlay_is_named_by_check_and_left_out_by_serve(fault: str, tmp_path: Path) -> None:
+def test_a_faulty_overlay_is_named_by_check_and_left_out_by_serve(
+    fault: str, tmp_path: Path
+) -> None:
     name, text, complaint = FAULTY[fault]
     folder = overlay(tmp_path, name, text)
     in_force = clinical.load(folder)
@@ -78,29 +106,52 @@ def test_a_faulty_overlay_is_named_by_check_and_left_out_by_serve(fault: str, tm
     assert [] != [line for line in in_force.refused if complaint in line]
     result = CliRunner().invoke(main, ["check"], env={"NALTREXONE_CDS_CONTENT_OVERLAY": folder})
     assert 1 == result.exit_code
-    assert [] != [line for line in result.output.splitlines() if line.startswith("FAULT") and complaint in line]
+    assert [] != [
+        line
+        for line in result.output.splitlines()
+        if line.startswith("FAULT") and complaint in line
+    ]
 
 
 def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
-        tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {src: {text: '{nothing}'}}")
-    client = create_app(Settings(data_dir=str(tmp_path / "var"), content_overlay=folder), lambda: NOW).test_client()
+    client = create_app(
+        Settings(data_dir=str(tmp_path / "var"), content_overlay=folder), lambda: NOW
+    ).test_client()
     held = listed(status="on-hold")
-    answer = client.post("/cds-services/naltrexone-order-sign", json=call("order-sign", ldn(), meds=(held,)))
+    answer = client.post(
+        "/cds-services/naltrexone-order-sign", json=call("order-sign", ldn(), meds=(held,))
+    )
     assert "Confirm last dose of oxycodone" in card_of(answer.get_json()["cards"], T1)["summary"]
     ready = client.get("/readyz")
     assert (200, "degraded") == (ready.status_code, ready.get_json()["status"])
-    assert "degraded: content overlay refused (1 complaints), packaged content in use" == (
-        ready.get_json()["checks"]["content"])
-    written = [json.loads(line) for line in "".join(capfd.readouterr()).splitlines() if "content-overlay-refused" in line]
+    assert (
+        "degraded: content overlay refused (1 complaints), packaged content in use"
+        == (ready.get_json()["checks"]["content"])
+    )
+    written = [
+        json.loads(line)
+        for line in "".join(capfd.readouterr()).splitlines()
+        if "content-overlay-refused" in line
+    ]
     assert [("error", 1, f"{T1}.yaml: lines/src: nothing fills {{nothing}}")] == [
-        (line["level"], line["complaints"], line["first"]) for line in written]
+        (line["level"], line["complaints"], line["first"]) for line in written
+    ]
 
 
 def test_serve_with_a_sound_overlay_is_ready_and_speaks_the_site_s_words(tmp_path: Path) -> None:
     folder = overlay(tmp_path, f"{T1}.yaml", OWN_WORDS)
-    client = create_app(Settings(data_dir=str(tmp_path / "var"), content_overlay=folder), lambda: NOW).test_client()
-    answer = client.post("/cds-services/naltrexone-order-sign",
-                         json=call("order-sign", ldn(), meds=(listed(status="on-hold"),)))
-    assert "Confirm the last dose of oxycodone with the clinic" in card_of(answer.get_json()["cards"], T1)["summary"]
+    client = create_app(
+        Settings(data_dir=str(tmp_path / "var"), content_overlay=folder), lambda: NOW
+    ).test_client()
+    answer = client.post(
+        "/cds-services/naltrexone-order-sign",
+        json=call("order-sign", ldn(), meds=(listed(status="on-hold"),)),
+    )
+    assert (
+        "Confirm the last dose of oxycodone with the clinic"
+        in card_of(answer.get_json()["cards"], T1)["summary"]
+    )
     assert "ok" == client.get("/readyz").get_json()["checks"]["content"]

@@ -18,14 +18,28 @@ from cds_service.hooks.prefetch import Record, read_answer
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Drug, Recognition
 from cds_service.reading import Reading
-from tests.conformance.calls import OXYCODONE, RXNORM, bundle, call, ldn, listed, opioid, order, topics
+from tests.conformance.calls import (
+    OXYCODONE,
+    RXNORM,
+    bundle,
+    call,
+    ldn,
+    listed,
+    opioid,
+    order,
+    topics,
+)
 from tests.conftest import AS_OF
 
 SIGN = SERVICES["naltrexone-order-sign"]
 BY_HOOK = {service.hook: service for service in SERVICES.values()}
 REQUESTS = Path(__file__).parents[2] / "fhir_fixtures" / "requests"
-BODIES = {file.name: body for file in sorted(REQUESTS.rglob("*.json"))
-          if isinstance(body := json.loads(file.read_text(encoding="utf-8")), dict) and body.get("hook") in BY_HOOK}
+BODIES = {
+    file.name: body
+    for file in sorted(REQUESTS.rglob("*.json"))
+    if isinstance(body := json.loads(file.read_text(encoding="utf-8")), dict)
+    and body.get("hook") in BY_HOOK
+}
 
 
 class Counting:
@@ -66,7 +80,9 @@ def refused(body: Any, engine: pipeline.Engine) -> bool:
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_no_order_of_a_call_is_recognised_twice(name: str, engine: pipeline.Engine, counting: pipeline.Engine) -> None:
+def test_no_order_of_a_call_is_recognised_twice(
+    name: str, engine: pipeline.Engine, counting: pipeline.Engine
+) -> None:
     """Gate of the fetch, unread references, snapshot and explanation together ask once for each order."""
     body = BODIES[name]
     if refused(body, engine):
@@ -78,15 +94,28 @@ def test_no_order_of_a_call_is_recognised_twice(name: str, engine: pipeline.Engi
     assert len(orders) == asked(counting)
 
 
-def test_what_was_recognised_before_a_fetch_is_not_recognised_again(counting: pipeline.Engine) -> None:
+def test_what_was_recognised_before_a_fetch_is_not_recognised_again(
+    counting: pipeline.Engine,
+) -> None:
     drafts = (ldn(), opioid(), order("Amoxicillin 500 MG Oral Capsule", id="amox"))
 
     def fetch(reading: Reading) -> Record:
-        return Record({**reading.record.answers, "medicationRequests": read_answer(
-            "medicationRequests", bundle(listed(), listed(id="second")))})
+        return Record(
+            {
+                **reading.record.answers,
+                "medicationRequests": read_answer(
+                    "medicationRequests", bundle(listed(), listed(id="second"))
+                ),
+            }
+        )
 
-    outcome = pipeline.answer(call("order-sign", *drafts, meds=None), SIGN, counting, AS_OF, fetch=fetch)
-    assert (5, len(drafts) + 2) == (asked(counting), len(outcome.reading.entries) - len(bare(outcome)))
+    outcome = pipeline.answer(
+        call("order-sign", *drafts, meds=None), SIGN, counting, AS_OF, fetch=fetch
+    )
+    assert (5, len(drafts) + 2) == (
+        asked(counting),
+        len(outcome.reading.entries) - len(bare(outcome)),
+    )
 
 
 def bare(outcome: pipeline.Outcome) -> list[Any]:
@@ -96,9 +125,15 @@ def bare(outcome: pipeline.Outcome) -> list[Any]:
 
 def test_a_medication_that_a_fetch_brings_makes_its_order_known(counting: pipeline.Engine) -> None:
     """The order is asked about again, for it says something else now."""
-    unknown = listed(medicationCodeableConcept=None, medicationReference={"reference": "Medication/oxy"})
+    unknown = listed(
+        medicationCodeableConcept=None, medicationReference={"reference": "Medication/oxy"}
+    )
     body = call("order-sign", ldn(), meds=(unknown,))
-    drug = {"resourceType": "Medication", "id": "oxy", "code": {"coding": [{"system": RXNORM, "code": OXYCODONE[1]}]}}
+    drug = {
+        "resourceType": "Medication",
+        "id": "oxy",
+        "code": {"coding": [{"system": RXNORM, "code": OXYCODONE[1]}]},
+    }
 
     def fetch(reading: Reading) -> Record:
         assert frozenset({"Medication/oxy"}) == reading.unread_medications
@@ -109,9 +144,13 @@ def test_a_medication_that_a_fetch_brings_makes_its_order_known(counting: pipeli
     assert frozenset() == outcome.reading.unread_medications
 
 
-def test_judging_makes_the_same_findings_as_answering_and_no_card(counting: pipeline.Engine) -> None:
+def test_judging_makes_the_same_findings_as_answering_and_no_card(
+    counting: pipeline.Engine,
+) -> None:
     body = call("order-sign", ldn(), meds=(listed(),))
     outcome = pipeline.answer(body, SIGN, counting, AS_OF)
-    judgement = pipeline.judge(outcome.reading, replace(counting, new_id=lambda: pytest.fail("a card was made")), AS_OF)
+    judgement = pipeline.judge(
+        outcome.reading, replace(counting, new_id=lambda: pytest.fail("a card was made")), AS_OF
+    )
     assert outcome.judgement.verdicts == judgement.verdicts
     assert len(outcome.cards) == len(judgement.findings)

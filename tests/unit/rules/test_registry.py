@@ -43,14 +43,18 @@ def snapshots(engine: pipeline.Engine) -> list[Snapshot]:
     for case in vignettes():
         body = request(case, case["fhir_version"], case["hook"])
         try:
-            found.append(pipeline.answer(body, SERVICES[service_of(case["hook"])], engine, NOW).snapshot)
+            found.append(
+                pipeline.answer(body, SERVICES[service_of(case["hook"])], engine, NOW).snapshot
+            )
         except ServiceError:
             continue
     return found
 
 
 def findings_of(rule: Rule, snapshots: list[Snapshot]) -> list[Finding]:
-    verdicts = [verdict for snapshot in snapshots for verdict in decide(snapshot) if verdict.rule == rule.id]
+    verdicts = [
+        verdict for snapshot in snapshots for verdict in decide(snapshot) if verdict.rule == rule.id
+    ]
     return [finding for verdict in verdicts for finding in verdict.findings]
 
 
@@ -69,11 +73,18 @@ def test_a_rule_says_only_what_it_declares(rule: Rule, snapshots: list[Snapshot]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_a_rule_reads_only_the_numbers_that_it_declares(rule: Rule, snapshots: list[Snapshot]) -> None:
+def test_a_rule_reads_only_the_numbers_that_it_declares(
+    rule: Rule, snapshots: list[Snapshot]
+) -> None:
     seen: set[str] = set()
     for snapshot in snapshots:
         said = decide(snapshot)
-        [*rule.judge(replace(snapshot, thresholds=Watched(snapshot.thresholds, seen)), said[:RULES.index(rule)])]
+        [
+            *rule.judge(
+                replace(snapshot, thresholds=Watched(snapshot.thresholds, seen)),
+                said[: RULES.index(rule)],
+            )
+        ]
     assert seen <= set(rule.thresholds)
 
 
@@ -84,5 +95,7 @@ def test_ids_and_places_in_reading_order_are_unique() -> None:
 def test_the_table_lists_every_rule_with_what_it_may_offer() -> None:
     rows = rule_table().splitlines()
     assert len(RULES) + 2 == len(rows)
-    assert [f"| `{rule.id}` |" for rule in RULES] == [row[:row.index("|", 1) + 1] for row in rows[2:]]
+    assert [f"| `{rule.id}` |" for rule in RULES] == [
+        row[: row.index("|", 1) + 1] for row in rows[2:]
+    ]
     assert {row.count(" | ") for row in rows} == {4}

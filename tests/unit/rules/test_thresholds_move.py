@@ -15,10 +15,31 @@ import pytest
 
 from cds_service.dosing.structured import BandEdges, band
 from cds_service.exposure.timeline import Clock, expose, gather_doses
-from cds_service.model import Band, ConditionKind, Dose, Draft, Exposure, Role, Severity, Standing, State, Strength
+from cds_service.model import (
+    Band,
+    ConditionKind,
+    Dose,
+    Draft,
+    Exposure,
+    Role,
+    Severity,
+    Standing,
+    State,
+    Strength,
+)
 from cds_service.rules import RULES, dose_check, interaction, off_label, patient_safety
 from cds_service.snapshot import THRESHOLDS
-from tests.unit.clinic import LIMITS, NOW, TODAY, ago, draft, exposure, medication, naltrexone, snapshot
+from tests.unit.clinic import (
+    LIMITS,
+    NOW,
+    TODAY,
+    ago,
+    draft,
+    exposure,
+    medication,
+    naltrexone,
+    snapshot,
+)
 
 RECENT = State.RECENT
 LDN, OXY = draft(naltrexone()), draft(medication(Role.FULL_SA))
@@ -46,7 +67,11 @@ def met(role: Role) -> Callable[[Any, Limits], object]:
 
 
 def depot_opioid(x: Any, limits: Limits) -> object:
-    return severity(LDN, exposure(medication(Role.BUP_DEPOT), RECENT, 0, last_dose_days=int(x), interval_days=0), limits)
+    return severity(
+        LDN,
+        exposure(medication(Role.BUP_DEPOT), RECENT, 0, last_dose_days=int(x), interval_days=0),
+        limits,
+    )
 
 
 def stopped(band_: Band) -> Callable[[Any, Limits], object]:
@@ -75,8 +100,11 @@ def weak(x: Any, limits: Limits) -> object:
 
 
 def alcohol(x: Any, limits: Limits) -> object:
-    mine = draft(naltrexone(Band.INTERMEDIATE, str(x)), has_reason=True,
-                 reason_kinds=frozenset({ConditionKind.ALCOHOL_USE_DISORDER}))
+    mine = draft(
+        naltrexone(Band.INTERMEDIATE, str(x)),
+        has_reason=True,
+        reason_kinds=frozenset({ConditionKind.ALCOHOL_USE_DISORDER}),
+    )
     return note(mine, limits) is None
 
 
@@ -89,7 +117,9 @@ def low_dose(x: Any, limits: Limits) -> object:
 
 
 def disagreeing(x: Any, limits: Limits) -> object:
-    dose = Dose(Decimal(10), Decimal(10), structured_mg=Decimal(10), sig_mg=10 + 10 * Decimal(x), phases=1)
+    dose = Dose(
+        Decimal(10), Decimal(10), structured_mg=Decimal(10), sig_mg=10 + 10 * Decimal(x), phases=1
+    )
     return slips(draft(naltrexone(Band.INTERMEDIATE, dose=dose)), limits)
 
 
@@ -143,16 +173,26 @@ PROBES: dict[str, Probe] = {
     "dose_bands.ldn_from": Probe("below", banded, Decimal("0.1")),
     "dose_bands.labelled_to": Probe("up to", banded),
     "labelled_start_mg": Probe("below", alcohol),
-    "ldn_usual_max_mg": Probe("up to", lambda x, limits: note(draft(naltrexone(mg=str(x))), limits).lines),
-    "start_low.first_phase_above_mg": Probe("up to", lambda x, limits: offered(draft(naltrexone(mg=str(x))), limits)),
-    "start_low.naltrexone_free_days": Probe("up to", lambda x, limits: offered(
-        draft(naltrexone(mg="4.5")), limits, exposure(naltrexone(), RECENT, int(x)))),
+    "ldn_usual_max_mg": Probe(
+        "up to", lambda x, limits: note(draft(naltrexone(mg=str(x))), limits).lines
+    ),
+    "start_low.first_phase_above_mg": Probe(
+        "up to", lambda x, limits: offered(draft(naltrexone(mg=str(x))), limits)
+    ),
+    "start_low.naltrexone_free_days": Probe(
+        "up to",
+        lambda x, limits: offered(
+            draft(naltrexone(mg="4.5")), limits, exposure(naltrexone(), RECENT, int(x))
+        ),
+    ),
     "dose_check.ldn_trial_max_mg": Probe("up to", low_dose),
     "dose_check.decimal_from_mg": Probe("below", low_dose),
     "dose_check.decimal_below_mg": Probe("below", low_dose),
     "dose_check.disagreement_share": Probe("up to", disagreeing, Decimal("0.01")),
-    "dose_check.duplicate_depot_days": Probe("up to", lambda x, limits: slips(
-        LDN, limits, exposure(XR, RECENT, int(x), last_dose_days=int(x)))),
+    "dose_check.duplicate_depot_days": Probe(
+        "up to",
+        lambda x, limits: slips(LDN, limits, exposure(XR, RECENT, int(x), last_dose_days=int(x))),
+    ),
     "adult_age": Probe("below", aged),
     "brief_course_days": Probe("up to", course),
     "stale_grace_days": Probe("up to", supply_over),
@@ -177,7 +217,10 @@ def moved(name: str, to: Decimal) -> dict[str, Any]:
 
 
 def test_every_number_that_decides_has_a_probe() -> None:
-    assert {*THRESHOLDS, *(name for rule in RULES for name in rule.thresholds)} == {*PROBES, *PRINTED_ONLY}
+    assert {*THRESHOLDS, *(name for rule in RULES for name in rule.thresholds)} == {
+        *PROBES,
+        *PRINTED_ONLY,
+    }
 
 
 @pytest.mark.parametrize("steps", [0, 1, -1])
