@@ -46,7 +46,12 @@ def load_checked(overlay: str = "", rules: Sequence[Rule] = RULES) -> Content:
     return content
 
 
-def complaints(content: Content, rules: Sequence[Rule] = RULES, *, leftovers: bool = True) -> list[str]:
+def complaints(
+    content: Content, rules: Sequence[Rule] = RULES, *, leftovers: bool = True
+) -> list[str]:
     """Whatever rules, pages, words and numbers owe each other and do not give."""
-    return [*contract.complaints(content, rules, THRESHOLDS, leftovers=leftovers), *schedules.complaints(content),
-            *planner_words.complaints(content, PLANNER_WORDS)]
+    return [
+        *contract.complaints(content, rules, THRESHOLDS, leftovers=leftovers),
+        *schedules.complaints(content),
+        *planner_words.complaints(content, PLANNER_WORDS),
+    ]

@@ -17,8 +17,13 @@ _MAXIMUM = "ldn_usual_max_mg"
 def complaints(content: Content) -> Iterator[str]:
     """One line for each citation that does not resolve and each number that no plan could keep to on some day."""
     for group, histories in content.titration_history.items():
-        yield from (f"schedules.yaml: {group}/{name}: no source {source!r}" for name, history in histories.items()
-                    for entry in history for source in entry["sources"] if source not in content.sources)
+        yield from (
+            f"schedules.yaml: {group}/{name}: no source {source!r}"
+            for name, history in histories.items()
+            for entry in history
+            for source in entry["sources"]
+            if source not in content.sources
+        )
     if _MAXIMUM not in printable(content):
         yield f"thresholds.yaml: {_MAXIMUM}: missing, no plan may go beyond it"
         return
@@ -36,12 +41,18 @@ def _number_faults(numbers: Mapping[str, Any]) -> Iterator[str]:
     if not limits.hold_days.admits(limits.hold_days.default):
         yield "titration/hold_days: the usual hold is outside its limits"
     for schedule in schedules.by_id.values():
-        yield from (f"schedules/{schedule.id}: {fault}" for fault in _schedule_faults(schedules, schedule))
+        yield from (
+            f"schedules/{schedule.id}: {fault}" for fault in _schedule_faults(schedules, schedule)
+        )
 
 
 def _schedule_faults(schedules: Schedules, schedule: Schedule) -> Iterator[str]:
-    spans = {"start_mg": schedule.start, "step_mg": schedule.step, "step_days": schedule.interval,
-             "max_mg": schedule.maximum}
+    spans = {
+        "start_mg": schedule.start,
+        "step_mg": schedule.step,
+        "step_days": schedule.interval,
+        "max_mg": schedule.maximum,
+    }
     misplaced = [name for name, span in spans.items() if not _is_ordered(span)]
     yield from (f"{name}: not within its limits" for name in misplaced)
     if schedule.maximum.high * schedule.times_per_day > schedules.limits.with_reason_max_mg:

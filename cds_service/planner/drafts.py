@@ -14,29 +14,63 @@ from cds_service.titration.plan import Plan, Review
 from cds_service.titration.supply import Form, Supply, dispense
 
 
-def to_drafts(plan: Plan, wish: Wish, answers: Answers, say: Words, *, key: str, patient_id: str,
-              now: datetime) -> PlanDraft:
+def to_drafts(
+    plan: Plan,
+    wish: Wish,
+    answers: Answers,
+    say: Words,
+    *,
+    key: str,
+    patient_id: str,
+    now: datetime,
+) -> PlanDraft:
     """The plan in the neutral shape that ``fhir.write_plan`` writes in any release."""
     supplies = dispense(plan, wish.form, wish.fill_days)
     return PlanDraft(
-        key, patient_id, now, say("draft.title", schedule=plan.schedule.id), note(plan, wish, answers, say),
-        wish.fill_days, plan.limits.with_reason_max_mg,
+        key,
+        patient_id,
+        now,
+        say("draft.title", schedule=plan.schedule.id),
+        note(plan, wish, answers, say),
+        wish.fill_days,
+        plan.limits.with_reason_max_mg,
         tuple(_product(plan, wish, supply, say) for supply in supplies),
-        tuple(_visit(plan, review, say) for review in plan.reviews))
+        tuple(_visit(plan, review, say) for review in plan.reviews),
+    )
 
 
 def _product(plan: Plan, wish: Wish, supply: Supply, say: Words) -> CompoundedProduct:
     """One order: all steps where one product makes every dose, else the steps of its own strength."""
-    steps = [s for s in plan.steps if wish.form is not Form.EACH_STRENGTH or s.number in supply.steps]
-    label = say("draft.solution" if supply.form is Form.SOLUTION else "draft.capsule", strength=mg(supply.strength_mg))
-    return CompoundedProduct(label, supply.strength_mg, supply.unit, supply.quantity, tuple(
-        Phase(s.starts, s.ends, s.each_mg, s.times_per_day, Phrases(say).sig(plan, s, wish.form)) for s in steps))
+    steps = [
+        s for s in plan.steps if wish.form is not Form.EACH_STRENGTH or s.number in supply.steps
+    ]
+    label = say(
+        "draft.solution" if supply.form is Form.SOLUTION else "draft.capsule",
+        strength=mg(supply.strength_mg),
+    )
+    return CompoundedProduct(
+        label,
+        supply.strength_mg,
+        supply.unit,
+        supply.quantity,
+        tuple(
+            Phase(
+                s.starts, s.ends, s.each_mg, s.times_per_day, Phrases(say).sig(plan, s, wish.form)
+            )
+            for s in steps
+        ),
+    )
 
 
 def _visit(plan: Plan, review: Review, say: Words) -> ReviewVisit:
     until = review.on + timedelta(days=plan.limits.review_window_days - 1)
-    return ReviewVisit(review.week, review.on, until, say("draft.review_title", week=review.week),
-                       review_words(plan, review.week, say))
+    return ReviewVisit(
+        review.week,
+        review.on,
+        until,
+        say("draft.review_title", week=review.week),
+        review_words(plan, review.week, say),
+    )
 
 
 def note(plan: Plan, wish: Wish, answers: Answers, say: Words) -> str:
@@ -52,8 +86,11 @@ def _note(plan: Plan, wish: Wish, answers: Answers, say: Words) -> Iterator[str]
         yield say("note.reason_above", reason=wish.choice.reason_above)
     yield say("note.fill", days=wish.fill_days)
     yield say("note.no_opioids")
-    yield say("note.opioid_free", last=last_opioid_words(answers, say),
-              methods=", ".join(say(f"method.{m}").lower() for m in answers.methods if m in METHODS))
+    yield say(
+        "note.opioid_free",
+        last=last_opioid_words(answers, say),
+        methods=", ".join(say(f"method.{m}").lower() for m in answers.methods if m in METHODS),
+    )
     yield say("note.consent")
     yield say("note.stop", day=day(plan.stop_on))
 
@@ -85,7 +122,11 @@ def _paste_lines(plan: Plan, wish: Wish, answers: Answers, say: Words) -> Iterat
     yield say("paste.head", schedule=plan.schedule.id)
     for step in plan.steps:
         yield f"- {phrases.sig(plan, step, wish.form)}"
-    yield say("paste.dispense", days=wish.fill_days, supplies=phrases.fill(plan, wish.form, wish.fill_days))
+    yield say(
+        "paste.dispense",
+        days=wish.fill_days,
+        supplies=phrases.fill(plan, wish.form, wish.fill_days),
+    )
     for review in plan.reviews:
         yield say("paste.review", week=review.week, day=weekday(review.on))
     yield note(plan, wish, answers, say)

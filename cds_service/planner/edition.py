@@ -17,7 +17,17 @@ from cds_service.planner.view import draw_chart
 from cds_service.titration.schedules import DEFAULT, Schedules
 from cds_service.titration.supply import most_capsules_at_once
 
-GUIDANCE = ("opioid", "surgery", "sleep", "common", "heart", "intolerable", "liver", "mood", "missed")
+GUIDANCE = (
+    "opioid",
+    "surgery",
+    "sleep",
+    "common",
+    "heart",
+    "intolerable",
+    "liver",
+    "mood",
+    "missed",
+)
 _BOLD, _NOT_BOLD = Markup("<strong>"), Markup("</strong>")
 
 
@@ -55,9 +65,28 @@ def page_context(edition: Edition) -> dict[str, object]:
     """What every template may use: words (``say``, ``plain``), plans as words and pictures, the schedules."""
     phrases = edition.phrases
     shown: tuple[Callable[..., object], ...] = (
-        mg, day, weekday, diary_weeks, draw_chart, most_capsules_at_once, phrases.amount, phrases.complaint,
-        phrases.count_table, phrases.defaults, phrases.describe, phrases.fill, phrases.hint, phrases.mg_in_words,
-        phrases.when)
-    return {"say": edition.say_html, "show": {function.__name__: function for function in shown},
-            "SCHEDULES": edition.schedules.by_id, "LIMITS": edition.schedules.limits, "DEFAULT": DEFAULT,
-            "METHODS": METHODS, "GUIDANCE": GUIDANCE}
+        mg,
+        day,
+        weekday,
+        diary_weeks,
+        draw_chart,
+        most_capsules_at_once,
+        phrases.amount,
+        phrases.complaint,
+        phrases.count_table,
+        phrases.defaults,
+        phrases.describe,
+        phrases.fill,
+        phrases.hint,
+        phrases.mg_in_words,
+        phrases.when,
+    )
+    return {
+        "say": edition.say_html,
+        "show": {function.__name__: function for function in shown},
+        "SCHEDULES": edition.schedules.by_id,
+        "LIMITS": edition.schedules.limits,
+        "DEFAULT": DEFAULT,
+        "METHODS": METHODS,
+        "GUIDANCE": GUIDANCE,
+    }

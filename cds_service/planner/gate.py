@@ -18,13 +18,28 @@ from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot,
 from cds_service.rules import interaction
 
 METHODS = ("history", "pdmp", "urine", "challenge")
-POINTS = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
-          "consent", "pharmacy")
-ASKED = tuple(point for point in POINTS if point != "opioid-free")     # that one has a form of its own
+POINTS = (
+    "opioids",
+    "opioid-free",
+    "dependence",
+    "liver",
+    "pregnancy",
+    "kidney",
+    "age",
+    "surgery",
+    "duplicate",
+    "consent",
+    "pharmacy",
+)
+ASKED = tuple(point for point in POINTS if point != "opioid-free")  # that one has a form of its own
 _MOUD = frozenset({Role.METHADONE, Role.BUP, Role.BUP_DEPOT})
-LISTS = {                                      # what could not be read -> how it is called
-    "medicationRequests": "orders", "medicationOrders": "orders", "medicationStatements": "statements",
-    "medicationDispenses": "dispenses", "medicationAdministrations": "administrations", "medicine": "medicine",
+LISTS = {  # what could not be read -> how it is called
+    "medicationRequests": "orders",
+    "medicationOrders": "orders",
+    "medicationStatements": "statements",
+    "medicationDispenses": "dispenses",
+    "medicationAdministrations": "administrations",
+    "medicine": "medicine",
 }
 
 
@@ -43,9 +58,9 @@ class Answers:
 
     confirmed: frozenset[str] = frozenset()
     methods: tuple[str, ...] = ()
-    last_opioid: str = ""                      # none | short | long
+    last_opioid: str = ""  # none | short | long
     last_opioid_on: date | None = None
-    surgery: str = ""                          # no | yes
+    surgery: str = ""  # no | yes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +142,36 @@ def _met(exposure: Exposure, snapshot: Snapshot, say: Words) -> Met:
     roles = dict.fromkeys(say(f"role.{c.role}") for c in exposure.medication.opioids)
     state = say(f"state.{exposure.state}")
     if exposure.state is State.RECENT and exposure.days is not None:
-        state = say("history.ended_one" if exposure.days == 1 else "history.ended_many", days=exposure.days)
-    return Met(exposure.medication.order.label or say("history.unnamed"), ", ".join(roles), state, exposure.on,
-               earliest_start(exposure, snapshot.today, snapshot.thresholds))
+        state = say(
+            "history.ended_one" if exposure.days == 1 else "history.ended_many", days=exposure.days
+        )
+    return Met(
+        exposure.medication.order.label or say("history.unnamed"),
+        ", ".join(roles),
+        state,
+        exposure.on,
+        earliest_start(exposure, snapshot.today, snapshot.thresholds),
+    )
 
 
-def _opioids(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, history: tuple[Met, ...],
-             say: Words) -> Point:
+def _opioids(
+    snapshot: Snapshot,
+    verdicts: Sequence[Verdict],
+    answers: Answers,
+    history: tuple[Met, ...],
+    say: Words,
+) -> Point:
     """The verdict of the interaction rule: critical blocks, warning and everything unread is asked."""
     worst = _worst(verdicts, interaction.RULE.id)
     known = tuple(say("opioids.listed", label=m.label, role=m.role, state=m.state) for m in history)
     if worst is Severity.CRITICAL:
-        return Point("opioids", say("opioids.title"), Mark.BLOCKED, (*known, *_moud_advice(snapshot, say)),
-                     until=_until(history))
+        return Point(
+            "opioids",
+            say("opioids.title"),
+            Mark.BLOCKED,
+            (*known, *_moud_advice(snapshot, say)),
+            until=_until(history),
+        )
     unread = tuple(_unread(snapshot, verdicts, say))
     if worst is Severity.WARNING or unread:
         return _ask("opioids", answers, (*known, *unread, *_moud_advice(snapshot, say)), say)
@@ -147,7 +179,10 @@ def _opioids(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, 
 
 
 def _worst(verdicts: Sequence[Verdict], topic: str) -> Severity:
-    return max((f.severity for v in verdicts for f in v.findings if f.topic == topic), default=Severity.NONE)
+    return max(
+        (f.severity for v in verdicts for f in v.findings if f.topic == topic),
+        default=Severity.NONE,
+    )
 
 
 def _until(history: tuple[Met, ...]) -> date | None:
@@ -167,7 +202,12 @@ def _unread(snapshot: Snapshot, verdicts: Sequence[Verdict], say: Words) -> Iter
 
 
 def _moud_advice(snapshot: Snapshot, say: Words) -> Iterator[str]:
-    roles = {c.role for e in snapshot.exposures for c in e.medication.opioids if e.state is not State.RECENT}
+    roles = {
+        c.role
+        for e in snapshot.exposures
+        for c in e.medication.opioids
+        if e.state is not State.RECENT
+    }
     if roles & _MOUD:
         yield say("opioids.moud")
 
@@ -177,7 +217,9 @@ def _opioid_free(snapshot: Snapshot, answers: Answers, stated: date | None, say:
     title, because = say("opioid-free.title"), (say("opioid-free.intervals"),)
     if stated and stated > snapshot.today:
         return Point("opioid-free", title, Mark.BLOCKED, because, until=stated)
-    answered = answers.last_opioid == "none" or (answers.last_opioid in {"short", "long"} and stated is not None)
+    answered = answers.last_opioid == "none" or (
+        answers.last_opioid in {"short", "long"} and stated is not None
+    )
     in_future = answers.last_opioid_on is not None and answers.last_opioid_on > snapshot.today
     done = answered and not in_future and bool(answers.methods)
     return Point("opioid-free", title, Mark.CONFIRMED if done else Mark.ASK, because)
@@ -205,8 +247,12 @@ def _conditions(snapshot: Snapshot, answers: Answers, say: Words) -> Iterator[Po
 
 def _dependence(snapshot: Snapshot, answers: Answers, unread: tuple[str, ...], say: Words) -> Point:
     if snapshot.has(ConditionKind.OPIOID_WITHDRAWAL):
-        return Point("dependence", say("dependence.title"), Mark.BLOCKED, (say("dependence.withdrawal"),))
-    known = snapshot.has(ConditionKind.OPIOID_DEPENDENCE_ACTIVE) or snapshot.has(ConditionKind.OPIOID_USE_DISORDER)
+        return Point(
+            "dependence", say("dependence.title"), Mark.BLOCKED, (say("dependence.withdrawal"),)
+        )
+    known = snapshot.has(ConditionKind.OPIOID_DEPENDENCE_ACTIVE) or snapshot.has(
+        ConditionKind.OPIOID_USE_DISORDER
+    )
     because = (say("dependence.disorder"),) if known else ()
     return _asked_if((*because, *unread), "dependence", answers, say)
 
@@ -226,12 +272,19 @@ def _surgery(answers: Answers, say: Words) -> Point:
 
 
 def _duplicate(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
-    others = [e for e in snapshot.exposures
-              if e.medication.naltrexone and (e.state is not State.RECENT or _still_releases(e, snapshot))]
-    because = tuple(say("duplicate.listed", label=e.medication.order.label, state=say(f"state.{e.state}"))
-                    for e in others)
+    others = [
+        e
+        for e in snapshot.exposures
+        if e.medication.naltrexone and (e.state is not State.RECENT or _still_releases(e, snapshot))
+    ]
+    because = tuple(
+        say("duplicate.listed", label=e.medication.order.label, state=say(f"state.{e.state}"))
+        for e in others
+    )
     if any(e.state is State.CURRENT or _still_releases(e, snapshot) for e in others):
-        return Point("duplicate", say("duplicate.title"), Mark.BLOCKED, (*because, say("duplicate.blocked")))
+        return Point(
+            "duplicate", say("duplicate.title"), Mark.BLOCKED, (*because, say("duplicate.blocked"))
+        )
     unread = () if snapshot.list_available else (say("history.unread"),)
     return _asked_if((*because, *unread), "duplicate", answers, say)
 
@@ -239,12 +292,20 @@ def _duplicate(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
 def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
     """A depot of the last days, whatever became of its order (specification 2.10, duplicate)."""
     component, since = exposure.medication.naltrexone, exposure.last_dose_days
-    return component is not None and component.role is Role.NTX_XR and since is not None \
+    return (
+        component is not None
+        and component.role is Role.NTX_XR
+        and since is not None
         and since <= snapshot.thresholds["dose_check"]["duplicate_depot_days"]
+    )
 
 
 def _asked_if(because: tuple[str, ...], point: str, answers: Answers, say: Words) -> Point:
-    return _ask(point, answers, because, say) if because else Point(point, say(f"{point}.title"), Mark.PASSED)
+    return (
+        _ask(point, answers, because, say)
+        if because
+        else Point(point, say(f"{point}.title"), Mark.PASSED)
+    )
 
 
 def _ask(point: str, answers: Answers, because: tuple[str, ...], say: Words) -> Point:

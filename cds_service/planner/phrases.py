@@ -65,22 +65,36 @@ class Phrases:
         """What is taken at once: "2 capsules of 1.5 mg", "3 mL of 1 mg/mL"."""
         if form is Form.SOLUTION:
             strength = plan.limits.solution_mg_per_ml
-            return self.say("take.solution", volume=mg(step.each_mg / strength), strength=mg(strength))
+            return self.say(
+                "take.solution", volume=mg(step.each_mg / strength), strength=mg(strength)
+            )
         strength = step.each_mg if form is Form.EACH_STRENGTH else common_strength(plan)
         count = int(step.each_mg / strength)
-        return self.say("take.one" if count == 1 else "take.many", count=count, strength=mg(strength))
+        return self.say(
+            "take.one" if count == 1 else "take.many", count=count, strength=mg(strength)
+        )
 
     def sig(self, plan: Plan, step: Step, form: Form) -> str:
         """The whole dosage text of one step."""
-        return self.say("draft.sig", start=day(step.starts), end=day(step.ends), dose=mg(step.each_mg),
-                        dose_words=self.mg_in_words(step.each_mg), amount=self.amount(plan, step, form),
-                        when=self.when(step))
+        return self.say(
+            "draft.sig",
+            start=day(step.starts),
+            end=day(step.ends),
+            dose=mg(step.each_mg),
+            dose_words=self.mg_in_words(step.each_mg),
+            amount=self.amount(plan, step, form),
+            when=self.when(step),
+        )
 
     def supply(self, supply: Supply) -> str:
         """42 × 1.5 mg; 63 mL of 1 mg/mL."""
         if supply.form is Form.SOLUTION:
-            return self.say("supply.solution", volume=mg(supply.quantity), strength=mg(supply.strength_mg))
-        return self.say("supply.capsules", count=mg(supply.quantity), strength=mg(supply.strength_mg))
+            return self.say(
+                "supply.solution", volume=mg(supply.quantity), strength=mg(supply.strength_mg)
+            )
+        return self.say(
+            "supply.capsules", count=mg(supply.quantity), strength=mg(supply.strength_mg)
+        )
 
     def fill(self, plan: Plan, form: Form, days: int) -> str:
         """All products of one fill: "14 × 1.5 mg + 14 × 3 mg"."""
@@ -88,9 +102,17 @@ class Phrases:
 
     def count_table(self, plan: Plan) -> tuple[CountRow, ...]:
         """Capsules or mL for every fill length (3.2)."""
-        return tuple(CountRow(form, self._form_name(plan, form), tuple(
-            tuple(self.supply(s) for s in dispense(plan, form, days)) for days in plan.limits.fill_days))
-            for form in Form)
+        return tuple(
+            CountRow(
+                form,
+                self._form_name(plan, form),
+                tuple(
+                    tuple(self.supply(s) for s in dispense(plan, form, days))
+                    for days in plan.limits.fill_days
+                ),
+            )
+            for form in Form
+        )
 
     def _form_name(self, plan: Plan, form: Form) -> str:
         return self.say(f"counts.{form}", strength=mg(common_strength(plan)))
@@ -98,15 +120,30 @@ class Phrases:
     def hint(self, span: Span, unit: str) -> str:
         """What a field may hold: "mg, 0.5 to 1.5" or "mg, fixed"."""
         named = self.say(f"unit.{unit}")
-        return self.say("hint.fixed", unit=named) if span.is_fixed else \
-            self.say("hint.span", unit=named, low=mg(span.low), high=mg(span.high))
+        return (
+            self.say("hint.fixed", unit=named)
+            if span.is_fixed
+            else self.say("hint.span", unit=named, low=mg(span.low), high=mg(span.high))
+        )
 
     def defaults(self, schedule: Schedule) -> str:
         """The fields of a schedule as JSON: proposed value, whether it is fixed, and its hint."""
-        spans = {"start_mg": (schedule.start, "mg_per_dose"), "step_mg": (schedule.step, "mg"),
-                 "interval_days": (schedule.interval, "days"), "maximum_mg": (schedule.maximum, "mg_per_dose")}
-        return json.dumps({name: {"value": mg(span.default), "fixed": span.is_fixed, "hint": self.hint(span, unit)}
-                           for name, (span, unit) in spans.items()})
+        spans = {
+            "start_mg": (schedule.start, "mg_per_dose"),
+            "step_mg": (schedule.step, "mg"),
+            "interval_days": (schedule.interval, "days"),
+            "maximum_mg": (schedule.maximum, "mg_per_dose"),
+        }
+        return json.dumps(
+            {
+                name: {
+                    "value": mg(span.default),
+                    "fixed": span.is_fixed,
+                    "hint": self.hint(span, unit),
+                }
+                for name, (span, unit) in spans.items()
+            }
+        )
 
     def complaint(self, complaint: Complaint) -> str:
         """Why a field gives no plan."""
@@ -117,4 +154,7 @@ class Phrases:
 
     def describe(self, schedule_id: str) -> dict[str, str]:
         """Name, standing, evidence and source of a schedule."""
-        return {part: self.say(f"schedule.{schedule_id}.{part}") for part in ("name", "standing", "evidence", "source")}
+        return {
+            part: self.say(f"schedule.{schedule_id}.{part}")
+            for part in ("name", "standing", "evidence", "source")
+        }

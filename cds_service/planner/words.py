@@ -39,128 +39,159 @@ def _family(pattern: str, names: Iterable[str], facts: str = "") -> Facts:
     return {pattern.replace("*", name): frozenset(facts.split()) for name in names}
 
 
-_PLAN = _spell({
-    "layout: title skip footer": "",
-    "person: region no_name unknown": "",
-    "person: born": "born",
-    "chart: title onset caption": "",
-    "chart: step": "dose day",
-    "chart: reviews": "days",
-    "chart: review": "week",
-    "steps: caption region from to dose take": "",
-    "steps: amount": "dose when",
-    "counts: caption region made_up": "",
-    "counts: fill": "days",
-    "drawn: summary": "schedule standing from to to_words start end evidence source",
-    "drawn: none": "",
-    "drawn: reviews": "reviews",
-    "drawn: review": "week day",
-    "drawn: stop": "day",
-    "drawn: fill": "days supplies",
-    "drawn: many_capsules": "count",
-    "guidance: head region caption event do stop": "",
-    "evidence: head for against mechanism effects cost": "",
-    "about: head lead what gate result open open_how no_ehr default": "",
-    "about: plan": "count",
-    "about: default_schedule": "schedule name evidence source",
-    "ended: head text": "",
-}) | _family("counts.*", Form, "strength?") \
-    | _family("guidance.*.event", GUIDANCE) | _family("guidance.*.do", GUIDANCE) \
+_PLAN = (
+    _spell(
+        {
+            "layout: title skip footer": "",
+            "person: region no_name unknown": "",
+            "person: born": "born",
+            "chart: title onset caption": "",
+            "chart: step": "dose day",
+            "chart: reviews": "days",
+            "chart: review": "week",
+            "steps: caption region from to dose take": "",
+            "steps: amount": "dose when",
+            "counts: caption region made_up": "",
+            "counts: fill": "days",
+            "drawn: summary": "schedule standing from to to_words start end evidence source",
+            "drawn: none": "",
+            "drawn: reviews": "reviews",
+            "drawn: review": "week day",
+            "drawn: stop": "day",
+            "drawn: fill": "days supplies",
+            "drawn: many_capsules": "count",
+            "guidance: head region caption event do stop": "",
+            "evidence: head for against mechanism effects cost": "",
+            "about: head lead what gate result open open_how no_ehr default": "",
+            "about: plan": "count",
+            "about: default_schedule": "schedule name evidence source",
+            "ended: head text": "",
+        }
+    )
+    | _family("counts.*", Form, "strength?")
+    | _family("guidance.*.event", GUIDANCE)
+    | _family("guidance.*.do", GUIDANCE)
     | _family("schedule.*", (f"{id_}.{part}" for id_ in SCHEDULE_IDS for part in _PARTS))
+)
 
-_GATE = _spell({
-    "page: head not_written no_reason conflict check_again end": "",
-    "page: drafted": "dose",
-    "gate: head blocked no_earliest no_write all_passed passed_head": "",
-    "gate: earliest not_before": "day",
-    "gate: open_one open_many": "count",
-    "history: head region caption medicine role state earliest no_wait none unread unnamed": "",
-    "history: wait_unknown": "days day",
-    "history: ended_one ended_many": "days",
-    "unread: rule problems birth_date": "",
-    "opioids: listed": "label role state",
-    "opioids: none moud": "",
-    "opioid-free: intervals last last_none last_short last_long last_on methods": "",
-    "dependence: withdrawal disorder": "",
-    "liver: blocked": "",
-    "pregnancy: listed": "",
-    "kidney: listed": "",
-    "age: below": "age",
-    "surgery: because no yes": "",
-    "duplicate: listed": "label state",
-    "duplicate: blocked": "",
-    "consent: because": "",
-    "pharmacy: because": "",
-}) | _family("*.title", POINTS) | _family("*.ask", ASKED) | _family("mark.*", Mark) \
-    | _family("role.*", (role for role in Role if role.is_opioid)) | _family("state.*", State) \
+_GATE = (
+    _spell(
+        {
+            "page: head not_written no_reason conflict check_again end": "",
+            "page: drafted": "dose",
+            "gate: head blocked no_earliest no_write all_passed passed_head": "",
+            "gate: earliest not_before": "day",
+            "gate: open_one open_many": "count",
+            "history: head region caption medicine role state earliest no_wait none unread unnamed": "",
+            "history: wait_unknown": "days day",
+            "history: ended_one ended_many": "days",
+            "unread: rule problems birth_date": "",
+            "opioids: listed": "label role state",
+            "opioids: none moud": "",
+            "opioid-free: intervals last last_none last_short last_long last_on methods": "",
+            "dependence: withdrawal disorder": "",
+            "liver: blocked": "",
+            "pregnancy: listed": "",
+            "kidney: listed": "",
+            "age: below": "age",
+            "surgery: because no yes": "",
+            "duplicate: listed": "label state",
+            "duplicate: blocked": "",
+            "consent: because": "",
+            "pharmacy: because": "",
+        }
+    )
+    | _family("*.title", POINTS)
+    | _family("*.ask", ASKED)
+    | _family("mark.*", Mark)
+    | _family("role.*", (role for role in Role if role.is_opioid))
+    | _family("state.*", State)
     | _family("unread.*", LISTS.values(), "why")
+)
 
-_FORM = _spell({
-    "form: head schedule schedule_hint start_on made_up fill_days": "",
-    "form: reason reason_choose reason_text reason_above": "",
-    "form: change_head change change_none change_on hold_days update redrawn not_redrawn": "",
-    "field: start_mg step_mg interval_days maximum_mg": "",
-    "unit: mg days mg_per_dose": "",
-    "hint: fixed": "unit",
-    "hint: span": "unit low high",
-}) | _family("form.*", Form) | _family("form.change_*", Kind) \
+_FORM = (
+    _spell(
+        {
+            "form: head schedule schedule_hint start_on made_up fill_days": "",
+            "form: reason reason_choose reason_text reason_above": "",
+            "form: change_head change change_none change_on hold_days update redrawn not_redrawn": "",
+            "field: start_mg step_mg interval_days maximum_mg": "",
+            "unit: mg days mg_per_dose": "",
+            "hint: fixed": "unit",
+            "hint: span": "unit low high",
+        }
+    )
+    | _family("form.*", Form)
+    | _family("form.change_*", Kind)
     | {f"complaint.{why}": facts for why, facts in {**COMPLAINTS, **WISH_COMPLAINTS}.items()}
+)
 
-_RESULT = _spell({
-    "finish: head writes write not_granted no_release offer": "",
-    "result: title head offered lost writing look_again complete incomplete": "",
-    "result: region caption draft outcome reference retry handout file paste": "",
-}) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
+_RESULT = _spell(
+    {
+        "finish: head writes write not_granted no_release offer": "",
+        "result: title head offered lost writing look_again complete incomplete": "",
+        "result: region caption draft outcome reference retry handout file paste": "",
+    }
+) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 
-_HANDOUT = _spell({
-    "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
-    "handout: effects common heart stop good_to_know off_label": "",
-    "handout: diary diary_caption week_of pain sleep side_effects": "",
-    "handout: for": "name born day",
-    "handout: review": "day week",
-    "handout: benefit": "soonest latest stop",
-})
+_HANDOUT = _spell(
+    {
+        "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
+        "handout: effects common heart stop good_to_know off_label": "",
+        "handout: diary diary_caption week_of pain sleep side_effects": "",
+        "handout: for": "name born day",
+        "handout: review": "day week",
+        "handout: benefit": "soonest latest stop",
+    }
+)
 
-_DRAFTS = _spell({
-    "draft: title": "schedule",
-    "draft: capsule solution": "strength",
-    "draft: sig": "start end dose dose_words amount when",
-    "draft: review_title": "week",
-    "draft: review": "",
-    "draft: review_raise": "dose relief",
-    "take: one many": "count strength",
-    "take: solution": "volume strength",
-    "when: bedtime twice": "",
-    "supply: capsules": "count strength",
-    "supply: solution": "volume strength",
-    "note: off_label": "schedule standing",
-    "note: highest": "dose dose_words",
-    "note: reason_above": "reason",
-    "note: fill": "days",
-    "note: no_opioids consent last_none last_not_stated": "",
-    "note: opioid_free": "last methods",
-    "note: last_short last_long stop": "day",
-    "paste: head": "schedule",
-    "paste: dispense": "days supplies",
-    "paste: review": "week day",
-    "spoken: digits point": "",
-    "spoken: one many": "number",
-}) | _family("method.*", METHODS)
+_DRAFTS = _spell(
+    {
+        "draft: title": "schedule",
+        "draft: capsule solution": "strength",
+        "draft: sig": "start end dose dose_words amount when",
+        "draft: review_title": "week",
+        "draft: review": "",
+        "draft: review_raise": "dose relief",
+        "take: one many": "count strength",
+        "take: solution": "volume strength",
+        "when: bedtime twice": "",
+        "supply: capsules": "count strength",
+        "supply: solution": "volume strength",
+        "note: off_label": "schedule standing",
+        "note: highest": "dose dose_words",
+        "note: reason_above": "reason",
+        "note: fill": "days",
+        "note: no_opioids consent last_none last_not_stated": "",
+        "note: opioid_free": "last methods",
+        "note: last_short last_long stop": "day",
+        "paste: head": "schedule",
+        "paste: dispense": "days supplies",
+        "paste: review": "week day",
+        "spoken: digits point": "",
+        "spoken: one many": "number",
+    }
+) | _family("method.*", METHODS)
 
-_TROUBLES = _spell({
-    "trouble: again relaunch admin": "",
-    "trouble: do": "do",
-}) | _family("trouble.*.title", TROUBLES) \
-    | _family("trouble.*.what", TROUBLES, "launch_minutes? session_minutes?") \
+_TROUBLES = (
+    _spell(
+        {
+            "trouble: again relaunch admin": "",
+            "trouble: do": "do",
+        }
+    )
+    | _family("trouble.*.title", TROUBLES)
+    | _family("trouble.*.what", TROUBLES, "launch_minutes? session_minutes?")
     | _family("trouble.*.do", TROUBLES, "relaunch? admin?")
+)
 
 _WAIT = "short_acting_days.critical_below short_acting_days.warning_below long_acting_days"
 _HOLD = "oral_hold_range_hours.from oral_hold_hours"
-_PRINTED: Mapping[str, str] = {               # numbers that the words of a key must print, not write out
+_PRINTED: Mapping[str, str] = {  # numbers that the words of a key must print, not write out
     "schedule.A.name": "schedules.A.start_mg schedules.A.step_mg schedules.A.step_days schedules.A.max_mg",
     "schedule.B.name": "schedules.B.start_mg schedules.B.max_mg",
     "schedule.D.name": "schedules.D.start_mg schedules.D.limits.max_mg.high schedules.D.step_days"
-                       " schedules.D.raise_below_relief_percent",
+    " schedules.D.raise_below_relief_percent",
     "schedule.E.name": "schedules.E.start_mg schedules.E.step_mg schedules.E.step_days schedules.E.max_mg",
     "chart.caption": "titration.onset_weeks.low titration.onset_weeks.high",
     "counts.solution": "titration.solution_mg_per_ml",
@@ -198,7 +229,11 @@ def _printing(words: Facts) -> Facts:
     return {key: facts.union(_PRINTED.get(key, "").split()) for key, facts in words.items()}
 
 
-PLANNER_WORDS: Mapping[str, Facts] = MappingProxyType({
-    "planner": _printing({**_PLAN, **_GATE, **_FORM, **_RESULT}),
-    "handout": _printing(_HANDOUT), "drafts": _printing(_DRAFTS), "troubles": _TROUBLES,
-})
+PLANNER_WORDS: Mapping[str, Facts] = MappingProxyType(
+    {
+        "planner": _printing({**_PLAN, **_GATE, **_FORM, **_RESULT}),
+        "handout": _printing(_HANDOUT),
+        "drafts": _printing(_DRAFTS),
+        "troubles": _TROUBLES,
+    }
+)

@@ -55,16 +55,22 @@ class Complaint:
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
-COMPLAINTS: Mapping[str, frozenset[str]] = MappingProxyType({
-    "schedule": frozenset(),
-    "outside": frozenset({"field", "schedule", "low", "high", "unit"}),
-    "fixed": frozenset({"field", "schedule", "value", "unit"}),
-    "grid": frozenset({"field", "grid"}),
-    "below_start": frozenset(), "no_steps": frozenset(), "whole_steps": frozenset({"step"}),
-    "reason_above": frozenset({"usual_max"}),
-    "change_order": frozenset(), "change_outside": frozenset(), "change_lowest": frozenset(),
-    "hold_days": frozenset({"low", "high"}),
-})
+COMPLAINTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "schedule": frozenset(),
+        "outside": frozenset({"field", "schedule", "low", "high", "unit"}),
+        "fixed": frozenset({"field", "schedule", "value", "unit"}),
+        "grid": frozenset({"field", "grid"}),
+        "below_start": frozenset(),
+        "no_steps": frozenset(),
+        "whole_steps": frozenset({"step"}),
+        "reason_above": frozenset({"usual_max"}),
+        "change_order": frozenset(),
+        "change_outside": frozenset(),
+        "change_lowest": frozenset(),
+        "hold_days": frozenset({"low", "high"}),
+    }
+)
 
 
 class ChoiceRefusedError(ValueError):
@@ -146,7 +152,9 @@ class Plan:
 def propose(schedules: Schedules, schedule_id: str, start_on: date) -> Choice:
     """The default choice of a schedule; KeyError where there is no such schedule."""
     s = schedules.by_id[schedule_id]
-    return Choice(s.id, start_on, s.start.default, s.step.default, int(s.interval.default), s.maximum.default)
+    return Choice(
+        s.id, start_on, s.start.default, s.step.default, int(s.interval.default), s.maximum.default
+    )
 
 
 def complaints(schedules: Schedules, choice: Choice) -> tuple[Complaint, ...]:
@@ -159,9 +167,12 @@ def complaints(schedules: Schedules, choice: Choice) -> tuple[Complaint, ...]:
 
 
 def _out_of_span(choice: Choice, schedule: Schedule, limits: Limits) -> Iterator[Complaint]:
-    fields = (("start_mg", schedule.start, choice.start_mg, "mg"), ("step_mg", schedule.step, choice.step_mg, "mg"),
-              ("interval_days", schedule.interval, Decimal(choice.interval_days), "days"),
-              ("maximum_mg", schedule.maximum, choice.maximum_mg, "mg"))
+    fields = (
+        ("start_mg", schedule.start, choice.start_mg, "mg"),
+        ("step_mg", schedule.step, choice.step_mg, "mg"),
+        ("interval_days", schedule.interval, Decimal(choice.interval_days), "days"),
+        ("maximum_mg", schedule.maximum, choice.maximum_mg, "mg"),
+    )
     for about, span, value, unit in fields:
         if not value.is_finite() or not span.admits(value):
             yield _outside(about, schedule.id, span, unit)
@@ -183,9 +194,16 @@ def _ill_fitting(choice: Choice, schedule: Schedule, limits: Limits) -> Iterator
         yield Complaint("maximum_mg", "below_start")
     if not schedule.step.high and choice.maximum_mg != choice.start_mg:
         yield Complaint("maximum_mg", "no_steps")
-    elif (step := schedule.step).is_fixed and step.low and (choice.maximum_mg - choice.start_mg) % step.low:
+    elif (
+        (step := schedule.step).is_fixed
+        and step.low
+        and (choice.maximum_mg - choice.start_mg) % step.low
+    ):
         yield Complaint("maximum_mg", "whole_steps", {"step": plain(step.low)})
-    if choice.maximum_mg * schedule.times_per_day > limits.usual_max_mg and not choice.reason_above.strip():
+    if (
+        choice.maximum_mg * schedule.times_per_day > limits.usual_max_mg
+        and not choice.reason_above.strip()
+    ):
         yield Complaint("reason_above", "reason_above", {"usual_max": plain(limits.usual_max_mg)})
 
 
@@ -200,7 +218,11 @@ def _misplaced_changes(choice: Choice, schedule: Schedule, limits: Limits) -> li
         elif not 2 <= day <= _last_day(schedule, before, limits):
             found.append(Complaint("changes", "change_outside"))
         elif change.kind is Kind.HOLD and not hold.admits(Decimal(change.days)):
-            found.append(Complaint("changes", "hold_days", {"low": plain(hold.low), "high": plain(hold.high)}))
+            found.append(
+                Complaint(
+                    "changes", "hold_days", {"low": plain(hold.low), "high": plain(hold.high)}
+                )
+            )
         elif change.kind is Kind.STEP_DOWN and _lower_dose(before, day) is None:
             found.append(Complaint("changes", "change_lowest"))
     return found
@@ -221,7 +243,10 @@ def draw(schedules: Schedules, choice: Choice) -> Plan:
     first_days = [day for day, _ in doses]
     steps = tuple(
         Step(number, _date(choice, day), _date(choice, until - 1), mg, schedule.times_per_day)
-        for number, ((day, mg), until) in enumerate(zip(doses, [*first_days[1:], last + 1], strict=True), 1))
+        for number, ((day, mg), until) in enumerate(
+            zip(doses, [*first_days[1:], last + 1], strict=True), 1
+        )
+    )
     reviews = tuple(Review(w, choice.start_on + timedelta(weeks=w)) for w in schedule.review_weeks)
     return Plan(choice, schedule, limits, steps, reviews)
 

@@ -11,7 +11,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-DEFAULT = "A"                                  # proposed first; its first step is the START_1_5 suggestion
+DEFAULT = "A"  # proposed first; its first step is the START_1_5 suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,10 @@ class Schedule:
     maximum: Span
     times_per_day: int
     review_weeks: tuple[int, ...]
-    trial_weeks: int | None                    # total length; None = so many weeks at the highest dose
-    raise_below_relief_percent: Decimal | None     # the rise is decided at the first review; None = it is not
+    trial_weeks: int | None  # total length; None = so many weeks at the highest dose
+    raise_below_relief_percent: (
+        Decimal | None
+    )  # the rise is decided at the first review; None = it is not
 
     @property
     def rise_is_decided_at_review(self) -> bool:
@@ -53,8 +55,8 @@ class Schedule:
 class Limits:
     """What every plan keeps to, whatever its schedule. Milligrams of the maxima are per day."""
 
-    usual_max_mg: Decimal                      # never proposed above this
-    with_reason_max_mg: Decimal                # accepted up to this with a written reason
+    usual_max_mg: Decimal  # never proposed above this
+    with_reason_max_mg: Decimal  # accepted up to this with a written reason
     grid_mg: Decimal
     solution_mg_per_ml: Decimal
     weeks_at_top: int
@@ -86,24 +88,41 @@ class Schedules:
 def _schedule(id_: str, value: Mapping[str, Any]) -> Schedule:
     limits = value.get("limits", {})
     start, step, interval, maximum = (
-        _span(value[name], limits.get(name)) for name in ("start_mg", "step_mg", "step_days", "max_mg"))
+        _span(value[name], limits.get(name))
+        for name in ("start_mg", "step_mg", "step_days", "max_mg")
+    )
     relief = value.get("raise_below_relief_percent")
-    return Schedule(id_, start, step, interval, maximum, value["times_per_day"],
-                    tuple(value["review_weeks"]), value.get("trial_weeks"),
-                    None if relief is None else _decimal(relief))
+    return Schedule(
+        id_,
+        start,
+        step,
+        interval,
+        maximum,
+        value["times_per_day"],
+        tuple(value["review_weeks"]),
+        value.get("trial_weeks"),
+        None if relief is None else _decimal(relief),
+    )
 
 
 def _limits(numbers: Mapping[str, Any]) -> Limits:
     t = numbers["titration"]
     return Limits(
-        usual_max_mg=_decimal(numbers["ldn_usual_max_mg"]), with_reason_max_mg=_decimal(t["with_reason_max_mg"]),
-        grid_mg=_decimal(t["grid_mg"]), solution_mg_per_ml=_decimal(t["solution_mg_per_ml"]),
-        weeks_at_top=t["weeks_at_top"], trial_weeks_at_top=t["trial_weeks_at_top"],
+        usual_max_mg=_decimal(numbers["ldn_usual_max_mg"]),
+        with_reason_max_mg=_decimal(t["with_reason_max_mg"]),
+        grid_mg=_decimal(t["grid_mg"]),
+        solution_mg_per_ml=_decimal(t["solution_mg_per_ml"]),
+        weeks_at_top=t["weeks_at_top"],
+        trial_weeks_at_top=t["trial_weeks_at_top"],
         onset_weeks=(t["onset_weeks"]["low"], t["onset_weeks"]["high"]),
-        fill_days=tuple(t["fill_days"]["choices"]), first_fill_days=t["fill_days"]["usual"],
-        hold_days=_span(t["hold_days"]["usual"], t["hold_days"]), capsules_at_once=t["capsules_at_once"],
-        furthest_start_days=t["furthest_start_days"], review_window_days=t["review_window_days"],
-        diary_weeks=t["diary_weeks"])
+        fill_days=tuple(t["fill_days"]["choices"]),
+        first_fill_days=t["fill_days"]["usual"],
+        hold_days=_span(t["hold_days"]["usual"], t["hold_days"]),
+        capsules_at_once=t["capsules_at_once"],
+        furthest_start_days=t["furthest_start_days"],
+        review_window_days=t["review_window_days"],
+        diary_weeks=t["diary_weeks"],
+    )
 
 
 def _span(usual: float, limits: Mapping[str, float] | None) -> Span:

@@ -14,8 +14,8 @@ from cds_service.titration.plan import Plan, Step
 class Form(StrEnum):
     """How the pharmacy makes it up."""
 
-    ONE_STRENGTH = "one-strength"              # every dose from capsules of one strength
-    EACH_STRENGTH = "each-strength"            # one capsule per dose, a strength for each step
+    ONE_STRENGTH = "one-strength"  # every dose from capsules of one strength
+    EACH_STRENGTH = "each-strength"  # one capsule per dose, a strength for each step
     SOLUTION = "solution"
 
 
@@ -47,9 +47,14 @@ def dispense(plan: Plan, form: Form, days: int) -> tuple[Supply, ...]:
 def _each_strength(taken: list[tuple[Step, int]]) -> tuple[Supply, ...]:
     strengths = dict.fromkeys(step.each_mg for step, _ in taken)
     return tuple(
-        Supply(Form.EACH_STRENGTH, mg, Decimal(sum(n * s.times_per_day for s, n in taken if s.each_mg == mg)),
-               tuple(s.number for s, _ in taken if s.each_mg == mg))
-        for mg in strengths)
+        Supply(
+            Form.EACH_STRENGTH,
+            mg,
+            Decimal(sum(n * s.times_per_day for s, n in taken if s.each_mg == mg)),
+            tuple(s.number for s, _ in taken if s.each_mg == mg),
+        )
+        for mg in strengths
+    )
 
 
 def _days_within(plan: Plan, step: Step, days: int) -> int:

@@ -304,6 +304,72 @@ def test_whatever_is_removed_is_named_with_its_file_and_key(removal: Removal) ->
             "summaries/both-draft/: says nothing",
         ),
         (
+            "planner",
+            lambda c: c["words"].update({"gate.other": "x"}),
+            "words/gate.other: no page says it",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{day}"}),
+            "words/gate.head: nothing fills {day}",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{schedules.F.max_mg}"}),
+            "nothing fills {schedules.F.max_mg}",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{schedules.A.review_weeks}"}),
+            "nothing fills",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{0}"}),
+            "words/gate.head: {0} is not a plain placeholder",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "{day"}),
+            "words/gate.head: expected '}'",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "a safe start"}),
+            "words/gate.head: says 'safe'",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "**May it"}),
+            "words/gate.head: a ** has no partner",
+        ),
+        (
+            "planner",
+            lambda c: c["words"].update({"gate.head": "<b>May it</b>"}),
+            "words/gate.head: ",
+        ),
+        (
+            "planner",
+            lambda c: c["words"]["liver.blocked"].update(sources=["Z"]),
+            "words/liver.blocked: no source 'Z'",
+        ),
+        (
+            "drafts",
+            lambda c: c["words"].update({"note.consent": "**Done**"}),
+            "words/note.consent: a chart shows plain text",
+        ),
+        (
+            "handout",
+            lambda c: c["words"].update({"gate.head": "x"}),
+            "words/gate.head: no page says it",
+        ),
+        ("handout", lambda c: c.update(id="planner"), "id must be handout"),
+        (
+            "troubles",
+            lambda c: c["words"].update({"trouble.fault.do": "{patient}"}),
+            "nothing fills {patient}",
+        ),
+        (
             CARDS[0],
             lambda c: c["summaries"].update({"both-draft/": "{opioid"}),
             "summaries/both-draft/: expected '}'",

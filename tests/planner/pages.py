@@ -55,10 +55,23 @@ class Chart:
         return Release.R4
 
     def read(self, _iss: str, _token: str, queries: Mapping[str, str]) -> dict[str, Fetched]:
-        found = {key: [r for r in self.resources if _KEYS.get(r["resourceType"]) == key] for key in queries}
-        chart = {key: Fetched({"resourceType": "Bundle", "type": "searchset", "total": len(entries),
-                               "entry": [{"resource": r} for r in entries]}, True, "ok")
-                 for key, entries in found.items()}
+        found = {
+            key: [r for r in self.resources if _KEYS.get(r["resourceType"]) == key]
+            for key in queries
+        }
+        chart = {
+            key: Fetched(
+                {
+                    "resourceType": "Bundle",
+                    "type": "searchset",
+                    "total": len(entries),
+                    "entry": [{"resource": r} for r in entries],
+                },
+                True,
+                "ok",
+            )
+            for key, entries in found.items()
+        }
         patient = next((r for r in self.resources if r["resourceType"] == "Patient"), PATIENT)
         return {**chart, "patient": Fetched(dict(patient), True, "ok")}
 
@@ -74,9 +87,17 @@ class Planner:
     @functools.cached_property
     def desk(self) -> PlannerDesk:
         judge = HookJudge(replace(engine(), content=self.content))
-        return PlannerDesk(Settings(), SmartServices(
-            content=self.content, sessions=None, oauth=NoEhrs(), ehr=Chart(self.resources), judge=judge,
-            now=lambda: NOON))
+        return PlannerDesk(
+            Settings(),
+            SmartServices(
+                content=self.content,
+                sessions=None,
+                oauth=NoEhrs(),
+                ehr=Chart(self.resources),
+                judge=judge,
+                now=lambda: NOON,
+            ),
+        )
 
     @functools.cached_property
     def app(self) -> Flask:
@@ -92,12 +113,25 @@ class Planner:
     def visit(self) -> PlannerVisit:
         fields = dict(MultiDict({**ANSWERS, **PLAN_A, **(self.fields or {})}).lists())
         body = {
-            "iss": "https://ehr.test", "context": {"mgPerDay": "4.5", "gate": "opioid-conflict"}, "banner": True,
-            "key": "0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f", "outcome": {
-                "fields": fields, "today": TODAY.isoformat(), "release": "R4", "reason": {"text": "Fibromyalgia"},
-                "person": {"name": "Ada", "born": "1979-04-02", "sex": "female"}, "at": NOON.isoformat(), "items": [],
-                "state": "offered", "since": 0.0}}
-        return PlannerVisit(Session("handle", 1, body), "browser", AccessToken("a", 2e9, "", "ldn-1"))
+            "iss": "https://ehr.test",
+            "context": {"mgPerDay": "4.5", "gate": "opioid-conflict"},
+            "banner": True,
+            "key": "0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f",
+            "outcome": {
+                "fields": fields,
+                "today": TODAY.isoformat(),
+                "release": "R4",
+                "reason": {"text": "Fibromyalgia"},
+                "person": {"name": "Ada", "born": "1979-04-02", "sex": "female"},
+                "at": NOON.isoformat(),
+                "items": [],
+                "state": "offered",
+                "since": 0.0,
+            },
+        }
+        return PlannerVisit(
+            Session("handle", 1, body), "browser", AccessToken("a", 2e9, "", "ldn-1")
+        )
 
     @functools.cached_property
     def case(self) -> PlanCase:
@@ -113,7 +147,9 @@ class Planner:
 
     def preview(self) -> str:
         with self.app.test_request_context("/smart/launch"):
-            return render_template("smart/_plan.html", **routes._drawn(self.case.wish, self.desk.edition()))
+            return render_template(
+                "smart/_plan.html", **routes._drawn(self.case.wish, self.desk.edition())
+            )
 
     @property
     def finished(self) -> FinishedPlan:
@@ -126,19 +162,32 @@ class Planner:
     def handout(self) -> str:
         done = self.finished
         with self.app.test_request_context("/smart/launch"):
-            return render_template("smart/handout.html", done=done, **routes._drawn(done.wish, done.edition))
+            return render_template(
+                "smart/handout.html", done=done, **routes._drawn(done.wish, done.edition)
+            )
 
     def drafts(self) -> list[dict[str, Any]]:
         """Every resource that a write would send."""
         plan = self.finished.drafts
-        return [built.resource for built in (
-            *orders(plan, Release.R4), *reviews(plan, Release.R4), care_plan(plan, Release.R4))]
+        return [
+            built.resource
+            for built in (
+                *orders(plan, Release.R4),
+                *reviews(plan, Release.R4),
+                care_plan(plan, Release.R4),
+            )
+        ]
 
     def said(self) -> str:
         """The text of all pages, of the pasted plan and of the drafts, on one line."""
         shown = [self.plan(), self.about(), self.preview()]
         if self.case.wish.is_plan:
-            shown += [self.result(), self.handout(), self.finished.text, json.dumps(self.drafts(), ensure_ascii=False)]
+            shown += [
+                self.result(),
+                self.handout(),
+                self.finished.text,
+                json.dumps(self.drafts(), ensure_ascii=False),
+            ]
         return words(" ".join(shown))
 
 
@@ -151,13 +200,25 @@ def words(page: str) -> str:
 
 def moved(path: str, value: Any, content: Content = SHIPPED) -> Content:
     """The content with one number moved: ``schedules.A.max_mg``, ``short_acting_days.warning_below``."""
-    groups = {"thresholds": dict(content.threshold_history), **{g: dict(h) for g, h in content.titration_history.items()}}
+    groups = {
+        "thresholds": dict(content.threshold_history),
+        **{g: dict(h) for g, h in content.titration_history.items()},
+    }
     first, *rest = path.split(".")
-    group, name, rest = (first, rest[0], rest[1:]) if first in content.titration_history else ("thresholds", first, rest)
+    group, name, rest = (
+        (first, rest[0], rest[1:])
+        if first in content.titration_history
+        else ("thresholds", first, rest)
+    )
     history = copy.deepcopy(groups[group][name])
     _set(history[-1], ["value", *rest], value)
     groups[group][name] = history
-    return replace(content, threshold_history=groups.pop("thresholds"), titration_history=groups, version=f"{path}={value}")
+    return replace(
+        content,
+        threshold_history=groups.pop("thresholds"),
+        titration_history=groups,
+        version=f"{path}={value}",
+    )
 
 
 def _set(entry: Any, path: list[str], value: Any) -> None:
