@@ -10,17 +10,14 @@ from importlib import import_module
 
 from cds_service.rules.rule import Rule
 
-RULES: tuple[Rule, ...] = tuple(
-    import_module(f"cds_service.rules.{name}").RULE
-    for name in (
-        "interaction",
-        "off_label",
-        "dose_check",
-        "patient_safety",
-        "data_gap",
-    )
+_FILES = (
+    "interaction",
+    "off_label",
+    "dose_check",
+    "patient_safety",
+    "data_gap",
 )
-
+RULES: tuple[Rule, ...] = tuple(import_module(f"cds_service.rules.{name}").RULE for name in _FILES)
 TOPICS = frozenset(rule.id for rule in RULES)
 
 
