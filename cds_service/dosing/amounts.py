@@ -20,7 +20,7 @@ _FACTORS = {"mg": ONE, "g": Decimal(1000), "mcg": Decimal("0.001"), "ng": Decima
 MG_PER_UNIT = {word: _FACTORS[unit] for unit, words in _MASSES.items() for word in words}
 VOLUMES = frozenset({"ml", "mls", "cc", "milliliter", "milliliters", "millilitre", "millilitres"})
 COUNTS = frozenset({
-    "tab", "tabs", "tbl", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills",
+    "tab", "tabs", "tbl", "tabl", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills",
     "caplet", "caplets", "film", "films", "patch", "patches", "lozenge", "lozenges", "suppository",
     "suppositories", "troche", "troches", "piece", "pieces", "sachet", "sachets"})
 COUNTED = frozenset({"puff", "spray", "drop"})  # units that only a strength per that turns into mg

@@ -68,7 +68,7 @@ def days_supplied(quantity: Quantity, dosages: tuple[Dosage, ...], strength: Str
     unit = unit_of(quantity)
     if (unit is None or unit.bare) and own.high < daily.high:
         return None
-    return Lasting(own.high / daily.high, own.high / daily.low, daily.as_needed)
+    return Lasting(round(own.high / daily.high, 9), round(own.high / daily.low, 9), daily.as_needed)
 
 
 def quantity_in_units(quantity: Quantity, drug_text: str = "") -> DoseAmount | None:
@@ -93,12 +93,24 @@ def _of_dosage(dosage: Dosage, strength: Strength | None) -> DailyAmount | None:
 def _dose_by_rate(dosage: Dosage, strength: Strength | None) -> DailyAmount | None:
     high = high_of(dosage)
     top = amount_of(high) if high is not None else None
-    if top is None or top.value <= 0 or (rate := rate_of_dosage(dosage)) is None:
+    if top is None or top.value <= 0:
         return None
+    rate = rate_of_dosage(dosage)
+    if rate is None:
+        return _only_capped(top, dosage, strength)
     top = _at_most(top, dosage.max_each, strength)
     bottom = (amount_of(dosage.dose_low) if dosage.dose_low is not None else None) or top
     low = bottom.value if bottom.unit == top.unit and 0 < bottom.value <= top.value else top.value
     return DailyAmount(low * rate.fewest / rate.days, rate.of(top.value), top.unit)
+
+
+def _only_capped(each: DoseAmount, dosage: Dosage, strength: Strength | None) -> DailyAmount | None:
+    """As needed without a frequency: from one dose to the stated maximum of a day."""
+    if not dosage.as_needed or dosage.max_per_period is None or dosage.timing_words:
+        return None
+    amount, rate = amount_of(dosage.max_per_period[0]), per_time(dosage.max_per_period[1])
+    limit = _limit(amount, rate, each.unit, strength)
+    return DailyAmount(min(each.value, limit), limit, each.unit, True) if limit else None
 
 
 def _at_most(amount: DoseAmount, most: Quantity | None, strength: Strength | None) -> DoseAmount:

@@ -12,9 +12,9 @@ from cds_service.model import Component, Quantity, Strength
 
 _N = r"\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6}"
 _CONCENTRATION = re.compile(
-    rf"(?<![\w.,/-])(?P<n>{_N}) ?(?P<u>mg|мг|mcg|ug|g) ?(?:/|per|pro|par|por) ?"
+    rf"(?<![a-z0-9.,/-])(?P<n>{_N}) ?(?P<u>mg|мг|mcg|ug|g) ?(?:/|per|pro|par|por) ?"
     r"(?P<per>\d{1,4}(?:[.,]\d{1,4})?)? ?(?:ml|мл)(?!\w)", re.IGNORECASE)
-_MASS = re.compile(rf"(?<![\w.,/-])(?P<n>{_N}) ?-?(?P<u>mg|мг|mcg|мкг|µg|μg|ug)(?![\w/]| ?/)", re.IGNORECASE)
+_MASS = re.compile(rf"(?<![a-z0-9.,/-])(?P<n>{_N}) ?-?(?P<u>mg|мг|mcg|мкг|µg|μg|ug)(?![a-zа-я0-9/]| ?/)", re.IGNORECASE)
 _PACK = re.compile(r"(?<![\w.,])(?:n ?[1-3]\b|(?P<n>\d{1,4}) ?(?:x|(?P<form>[^\W\d_]+)))", re.IGNORECASE)
 _ANOTHER = re.compile(r"[\d/+]|\b(?:and|with|und|mit|et|y|con)\b", re.IGNORECASE)
 

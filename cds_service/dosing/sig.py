@@ -121,6 +121,9 @@ def _daily_amount(walk: SigWalk, strength: Strength | None) -> DailyAmount | Non
         return None
     unit = next((k for k in _KINDS if all(_in(part, k) for phase in phases for part in phase)), "")
     shared = _shared_rate(walk)
+    if unit and _is_only_capped(walk, phases, shared):
+        cap, each = _cap_in(unit, walk, strength), _in(phases[0][0], unit)
+        return DailyAmount(min(each.fewest, cap), cap, unit, True) if cap and each and each.fewest else None
     ends = [_ends(phase, unit, shared) for phase in phases] if unit else []
     known = [e for e in ends if e is not None]
     if not known or len(known) < len(ends) or any(p[0].risen and b[1] < a[1] for p, a, b in
@@ -134,6 +137,12 @@ def _daily_amount(walk: SigWalk, strength: Strength | None) -> DailyAmount | Non
         high = cap if walk.starting else min(high, cap)
         low = min(low, high)
     return DailyAmount(low, high, unit, walk.as_needed) if low > 0 else None
+
+
+def _is_only_capped(walk: SigWalk, phases: list[list[SigPart]], shared: Rate | None) -> bool:
+    """ "1 tablet as needed, max 4 a day" has no other frequency: the maximum is what a day may take."""
+    return (walk.as_needed and walk.cap_rate is not None and shared is None and len(phases) == 1
+            and len(phases[0]) == 1 and not phases[0][0].timed)
 
 
 def _in(part: SigPart, unit: str) -> DoseAmount | None:
@@ -190,6 +199,9 @@ def _conclude(walk: SigWalk, strength: Strength | None) -> SigReading:
     certain = [mg for mg in days if mg is not None]
     if len(certain) == len(phases) and walk.stepping != "up" and not _falls(phases, days):
         highest = max(certain, default=None)
+    if _is_only_capped(walk, phases, shared) and walk.cap is not None and walk.cap_rate is not None:
+        limit = mg_of(walk.cap, known)
+        first = highest = None if limit is None else walk.cap_rate.of(limit)
     first, highest = _bounded(walk, known, first, highest, because)
     return SigReading(highest, first, max(each, default=None), tuple(because))
 

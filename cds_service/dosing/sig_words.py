@@ -224,7 +224,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (rf"(?:per\b|/) ?(?:{_R} ?)?{_T_EACH}", _interval),
         (r"an? (?P<a>)(?P<join>)(?P<b>)(?P<t>day|night|week|month)\b", _interval),
         (rf"(?:with)?in (?:an? |any )?(?:(?P<n>{_N})[ -]?)?(?P<t>day|hours?|hrs?|h)\b", _within),
-        (r"daily\b|qd\b|qday\b", _every(1)),
+        (r"daily\b|qd\b|qday\b|od\b", _every(1)),
         (r"(?:bid|bd)\b", _every(1, 2)), (r"(?:tid|tds)\b", _every(1, 3)), (r"(?:qid|qds)\b", _every(1, 4)),
         (r"weekly\b", _every(7)), (r"bi-?weekly\b|fortnightly\b", _every(14)), (r"monthly\b", _every(30)),
         (r"hourly\b", _every(1, 24)),
@@ -268,7 +268,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (r"(?:alternat[a-z]*|repeat[a-z]*|except|skip|divided|bolus|loading|weekdays?|weekends?)\b",
          _is("doubt")),
         (r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?s?\b", _is("doubt")),
-        (r"(?:prn|as needed|if needed|when needed|as required)\b", _is("prn")),
+        (r"(?:prn|(?:as|if|when) (?:needed|required|necessary))\b", _is("prn")),
         (r";|\.(?= |$)|,", _is("stop")),
         (r"[a-z'-]*\d\w*", _is("number")),     # one that nothing explains
         (r"[^\W\d]+", _is("word")),

@@ -105,6 +105,8 @@ def _daily_mg(dosage: Dosage, each: Decimal | None, strength: Strength | None,
     if dosage.has_rate:
         return _day_amount(dosage, each, strength, because)
     rate = rate_of_dosage(dosage) if each is not None else None
+    if each is not None and rate is None and dosage.as_needed and not dosage.timing_words:
+        return _at_most(dosage, strength, because)
     if each is None or rate is None:
         return None
     daily = rate.of(each)
@@ -127,6 +129,14 @@ def _day_amount(dosage: Dosage, each: Decimal | None, strength: Strength | None,
         return None
     because.append(f"structured: {format_mg(daily)} mg per day")
     return _capped(daily, dosage, strength, because)
+
+
+def _at_most(dosage: Dosage, strength: Strength | None, because: list[str]) -> Decimal | None:
+    """As needed without a frequency: the stated maximum is what a day may take."""
+    limit = _limit(dosage, strength)
+    if limit is not None:
+        because.append(f"structured: as needed, at most {format_mg(limit)} mg/d")
+    return limit
 
 
 def _capped(daily: Decimal, dosage: Dosage, strength: Strength | None, because: list[str]) -> Decimal:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from cds_service.dosing.vocabulary import NUMBER, Book, Node, books, fold, marks, words_of
 
+TOTAL, EACH = "@total", "@each"                # the amount said is that of a day; of one dose
 LONGEST_FOREIGN = 600                          # characters; a longer text is a leaflet, not a sig
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LATIN = "\u024f"
@@ -51,7 +52,7 @@ def _translate(folded: str, book: Book) -> str | None:
     tokens = words_of(folded)
     words = [m[0] for m in tokens]
     said: list[str] = []
-    at, divided = 0, False
+    at, divided, single = 0, False, False
     while at < len(words):
         length, meaning = _longest(book.phrases, words, at)
         if not length:
@@ -63,9 +64,11 @@ def _translate(folded: str, book: Book) -> str | None:
             gap = " " if at and tokens[at].start() > tokens[at - 1].end() else ""
             said.append(gap + words[at])
         elif not (divided and meaning in _TIMES_OF_DAY):
-            divided = divided or "@total" in meaning
+            divided, single = divided or TOTAL in meaning, single or EACH in meaning
             said.append(f" {_in_english(meaning)} ")
         at += length
+    if divided and single:                     # "1 tablet each time" beside "divided by three" says two doses
+        return None
     return _schemes(" ".join("".join(said).split()))
 
 
@@ -100,7 +103,7 @@ def _filled(meaning: str, numbers: tuple[str, ...]) -> str:
 
 def _in_english(meaning: str) -> str:
     """A filler says nothing; a doubt is said by a word that is one."""
-    return {"-": "", "?": "except"}.get(meaning, meaning.replace("@total", "daily"))
+    return {"-": "", EACH: "", "?": "except"}.get(meaning, meaning.replace(TOTAL, "daily"))
 
 
 def _schemes(english: str) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from cds_service.dosing.amounts import COUNTS, MG_PER_UNIT, ONE, VOLUMES, DoseAmount, mg_of, usable
+from cds_service.dosing.amounts import COUNTED, COUNTS, MG_PER_UNIT, ONE, VOLUMES, DoseAmount, mg_of, usable
 from cds_service.dosing.vocabulary import codes, endings, fold, meanings
 from cds_service.model import Quantity, Strength
 
@@ -34,6 +34,7 @@ _ADJECTIVES = re.compile(                      # what may stand beside the one w
     "dura duras blanda blandas recubierto recubiertos transdermal transdermique unit of presentation".replace(" ", "|"))
 _PLURAL = re.compile(r"\((?:s|es|n|en|e|r|er|i|a|x)\)")
 _COMMENT = re.compile(r" ?\([^)]*\)")
+_COUNTED_FORM = re.compile("錠|カプセル|胶囊|膠囊|片|캡슐|정(?![가-힣])")   # inside names without spaces
 _KIND_OF = {
     **dict.fromkeys(("tablet", "capsule", "piece", "sachet", "patch", "film", "suppository", "lozenge"), "unit"),
     **dict.fromkeys(("dose", "puff", "spray", "drop"), "")}
@@ -95,7 +96,7 @@ def time_unit(quantity_or_word: Quantity | str) -> str:
 def days_in(quantity: Quantity) -> Decimal | None:
     """A duration in days, with any unit of time; a month is 30 days, a year 365; without a unit the number is days."""
     number = quantity.value
-    if number is None or not 0 <= number <= 1_000_000_000:
+    if number is None or not number.is_finite() or not 0 <= number <= 1_000_000_000:
         return None
     if not (quantity.unit or quantity.code).strip():
         return _within_a_century(number)
@@ -167,8 +168,8 @@ def _one_word(word: str) -> Unit | None:
         return Unit("mL", _VOLUME_FACTORS.get(word, ONE))
     if word in COUNTS or word in _DRUG_FORM_CODES:
         return Unit("unit")
-    if word in _DOSES:
-        return Unit("dose")
+    if word in _DOSES or word.removesuffix("s") in COUNTED:
+        return Unit(word.removesuffix("s"))
     if len(word) < 2 and word.isascii():
         return None
     found = {unit for meaning in meanings().get(word, ()) if (unit := _of_meaning(meaning))}
@@ -201,6 +202,6 @@ def _mg_per_word(quantity: Quantity, strength: Strength | None) -> Decimal | Non
 
 def is_counted(drug_text: str) -> bool:
     """Whether the words of a product name a form that is counted in units, and none that is measured."""
-    words = re.split(r"[^\w]+", fold(drug_text[:500]))
-    found = {unit.kind for word in words if len(word) > 2 and (unit := _one_word(word))}
-    return "unit" in found and "mL" not in found
+    folded = fold(drug_text[:500])
+    found = {unit.kind for word in re.split(r"[^\w]+", folded) if len(word) > 2 and (unit := _one_word(word))}
+    return ("unit" in found or bool(_COUNTED_FORM.search(folded))) and "mL" not in found
