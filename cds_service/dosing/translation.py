@@ -15,6 +15,7 @@ TOTAL, EACH = "@total", "@each"                # the amount said is that of a da
 LONGEST_FOREIGN = 600                          # characters; a longer text is a leaflet, not a sig
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LATIN = "\u024f"
+_MARKS = marks()                               # the tables are read at import, not inside the first call
 _TIMES_OF_DAY = frozenset({"morning", "noon", "evening", "bedtime", "morning evening", "morning noon evening", "and"})
 _COUNT_BY_COUNT = re.compile(
     r"(?<![\w.,/-])([1-8]) ?x ?([1-8])(?![\w.,/-]| ?(?:mg|mcg|g|ng|ml|x|hours|days|weeks|months|times|per|drop)\b)"
@@ -39,8 +40,8 @@ def translations(text: str, *, marked: bool = False) -> tuple[str, ...]:
 
 def _is_foreign(text: str) -> bool:
     if text.isascii():
-        return not marks().isdisjoint(_LETTERS.findall(text))
-    return any(char > _LATIN and char.isalpha() for char in text) or not marks().isdisjoint(_words(fold(text)))
+        return not _MARKS.isdisjoint(_LETTERS.findall(text))
+    return any(char > _LATIN and char.isalpha() for char in text) or not _MARKS.isdisjoint(_words(fold(text)))
 
 
 def _words(folded: str) -> Iterator[str]:
