@@ -146,7 +146,7 @@ def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Med
     naltrexone = next((c for c in recognition.components if c.role.is_naltrexone), None)
     if naltrexone is None:
         return Medication(order, recognition)
-    dose = dosing.compute(order.dosages, naltrexone, order.label)
+    dose = dosing.compute(order.dosages, naltrexone, "" if recognition.conflict else order.label)
     band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"]))
     return Medication(order, recognition, dose, band)
 
