@@ -30,6 +30,7 @@ class Role(StrEnum):
 
     NTX_ORAL = "NTX_ORAL"
     NTX_XR = "NTX_XR"
+    NTX_IMPLANT = "NTX_IMPLANT"
     NTX_BUP = "NTX_BUP"
     NTX_TOPICAL = "NTX_TOPICAL"
     FULL_SA = "FULL_SA"
@@ -41,6 +42,8 @@ class Role(StrEnum):
     DUAL = "DUAL"
     ANTITUSSIVE = "ANTITUSSIVE"
     PERIPH = "PERIPH"
+    OPIOID_LIKE = "OPIOID_LIKE"
+    OTHER_ANTAG = "OTHER_ANTAG"
 
     @property
     def is_naltrexone(self) -> bool:
@@ -48,10 +51,18 @@ class Role(StrEnum):
 
     @property
     def is_opioid(self) -> bool:
-        return self not in _NALTREXONE
+        """Whether naltrexone must not meet it: every agonist, and what acts like one."""
+        return self in _OPIOIDS
+
+    @property
+    def is_antagonist(self) -> bool:
+        """Whether it blocks opioids for days: naltrexone, nalmefene by mouth, samidorphan."""
+        return self in _NALTREXONE or self is Role.OTHER_ANTAG
 
 
-_NALTREXONE = frozenset({Role.NTX_ORAL, Role.NTX_XR, Role.NTX_BUP, Role.NTX_TOPICAL})
+_NALTREXONE = frozenset({Role.NTX_ORAL, Role.NTX_XR, Role.NTX_IMPLANT, Role.NTX_BUP, Role.NTX_TOPICAL})
+_OPIOIDS = frozenset({Role.FULL_SA, Role.FULL_LA, Role.METHADONE, Role.BUP, Role.BUP_DEPOT, Role.MIXED, Role.DUAL,
+                      Role.ANTITUSSIVE, Role.PERIPH, Role.OPIOID_LIKE})
 
 
 class Band(StrEnum):
@@ -84,9 +95,11 @@ class State(StrEnum):
     """How surely and how recently the body meets a listed drug (specification 2.4)."""
 
     CURRENT = "CURRENT"
-    RECENT = "RECENT"
-    HELD = "HELD"
-    STALE = "STALE"
+    RECENT = "RECENT"                  # the latest day on which it can have been taken is behind us
+    HELD = "HELD"                      # on hold, or finished on a day that cannot be told: confirm the last dose
+    STALE = "STALE"                    # listed as active, but its supply has run out
+    OLD = "OLD"                        # held or stale for so long that it is information, not a warning
+    PLANNED = "PLANNED"                # starts after today
 
 
 class Severity(IntEnum):
@@ -253,12 +266,58 @@ class Dose:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar day as written: a whole date is one day, a partial date every day from ``first`` to ``last``."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def on(cls, day: date) -> Day:
+        return cls(day, day)
+
+    @property
+    def is_exact(self) -> bool:
+        return self.first == self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long the instructions say the drug is taken: bounds of the timing or the effective period.
+
+    ``days`` is a length (shortest, longest) where the sender states one in place of dates. A bound counts only where
+    every instruction of the order has one; ``days`` of phases add up.
+    """
+
+    start: Day | None = None
+    end: Day | None = None
+    end_of: str = ""                           # the FHIR element that ``end`` was read from
+    days: tuple[Decimal, Decimal] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """How much one fill holds and how many fills there may be; None = not stated.
+
+    ``first_days`` and ``first_quantity`` are those of an initial fill that differs from the later ones.
+    """
+
+    days: Decimal | None = None
+    quantity: Quantity | None = None
+    repeats: int = 0
+    first_days: Decimal | None = None
+    first_quantity: Quantity | None = None
+    valid_until: Day | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What is written, straight from FHIR, in any release: a request, statement, dispense or administration.
 
     ``ref`` is ``Type/id`` as written ("" without id), ``target`` the same where an action may name that id; ``source``
-    is the prefetch key or "context". Dates are calendar days in the configured zone; ``given_at`` keeps the clock time
-    of an administration where one was stated.
+    is the prefetch key or "context". Days are calendar days in the configured zone; ``given_at`` keeps the clock time
+    of an administration where one was stated. ``linked_supply`` and ``linked_dosages`` are those of the order that a
+    dispense was made for. ``unread_dates`` names the elements whose date cannot be read.
     """
 
     ref: str
@@ -272,14 +331,19 @@ class Order:
     dosages: tuple[Dosage, ...] = ()
     reasons: tuple[Concept, ...] = ()
     categories: frozenset[str] = frozenset()
-    authored: date | None = None
-    start: date | None = None
-    end: date | None = None                    # boundsPeriod.end, effectivePeriod.end or dateEnded
-    supply_days: Decimal | None = None
-    refills: int = 0
-    given_on: date | None = None
+    authored: Day | None = None                # authoredOn, dateWritten
+    asserted: Day | None = None                # dateAsserted of a statement
+    ended: Day | None = None                   # dateEnded (DSTU2)
+    status_changed: Day | None = None          # statusChanged (R5)
+    updated: Day | None = None                 # meta.lastUpdated
+    given: Day | None = None
     given_at: datetime | None = None
-    handed_over: date | None = None
+    handed_over: Day | None = None
+    course: Course = Course()
+    supply: Supply = Supply()
+    linked_supply: Supply | None = None
+    linked_dosages: tuple[Dosage, ...] = ()
+    unread_dates: tuple[str, ...] = ()
     based_on: tuple[str, ...] = ()             # refs of the order that a dispense or administration belongs to
     prior_prescription: bool = False
     target: str = ""
@@ -326,11 +390,39 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOut:
+    """The days on which the supply is used up: at the highest dose that the sig allows, and at the lowest.
+
+    ``by`` names what it was computed from, ``fill_days`` is the length of one fill and ``course_days`` of all of them
+    (None = cannot tell).
+    """
+
+    earliest: date
+    latest: date
+    by: str
+    fill_days: int | None = None
+    course_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Evidence of the end itself: the last day of use, and the FHIR element that states it.
+
+    Of a partial date ``on`` is the last day that it can mean, and ``is_exact`` is False.
+    """
+
+    on: date
+    what: str
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What the body meets: one listed medicine with its state on the day of the call (specification 2.4).
 
-    ``days`` are whole calendar days since the end (RECENT) and ``last_dose_days`` since the last depot dose; None =
-    cannot tell. ``brief`` = a course of at most 3 days or an administration alone. ``because`` explains the state.
+    ``days`` are whole calendar days since the latest day on which it can have been taken (RECENT), ``last_dose_days``
+    since the last depot dose and ``removed_days`` since an implant was taken out; None = cannot tell. ``brief`` = a
+    course of at most 3 days or an administration alone. ``because`` explains the state.
     """
 
     medication: Medication
@@ -338,10 +430,23 @@ class Exposure:
     days: int | None = None
     last_dose_days: int | None = None
     interval_days: int | None = None           # how long one dose of this depot is meant to last
+    depot: str = ""                            # weekly | monthly | implant | "" (no depot)
+    removed_days: int | None = None
     brief: bool = False
     because: str = ""
     on: date | None = None                     # the date worth printing ...
     dated: str = "written"                     # ... and what it is: written | ended | dose | dispensed
+    used_days: int | None = None               # since the newest evidence of use: authored, dispensed, given, asserted
+    run_out_days: int | None = None            # since an earliest run-out that is already past
+    run_out: RunOut | None = None
+    ending: Ending | None = None               # None = no evidence of the end itself
+    latest_day: date | None = None             # the last day on which it can have been taken, where there is a bound
+    clear_on: date | None = None               # after a documented end: the first day on which table A says none
+
+    @property
+    def floor_days(self) -> int | None:
+        """HELD and STALE are never milder than RECENT with this d (specification 2.5); None = no such evidence."""
+        return min((d for d in (self.used_days, self.run_out_days) if d is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +475,14 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownDraft:
+    """An order of this call whose drug is not known: the name as written, "" where nothing readable names it."""
+
+    name: str
+    selected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that a rule may see of one call."""
 
@@ -390,6 +503,10 @@ class Snapshot:
     gaps: tuple[Gap, ...]
     thresholds: Mapping[str, Any]
     orders_in_call: int = 0                    # entries of the context, of any type
+    listed_count: int = 0                      # medicines on the list, whatever they are
+    unreadable: int = 0                        # ... that may be current and that nothing readable names
+    unknown_names: tuple[str, ...] = ()        # ... that may be current and whose name no table holds
+    unknown_drafts: tuple[UnknownDraft, ...] = ()
 
     def has(self, kind: ConditionKind) -> bool:
         return any(kind in c.kinds for c in self.conditions)

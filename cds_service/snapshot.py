@@ -8,20 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from cds_service.dosing import structured as dosing
 from cds_service.dosing.structured import BandEdges
-from cds_service.exposure import timeline
-from cds_service.fhir import read
+from cds_service.exposure import depot, ending, timeline
+from cds_service.exposure.calendar import Clock
+from cds_service.exposure.daily import daily_amount
+from cds_service.fhir import course, read
 from cds_service.fhir.bundle import Entry, Resolver, might_be_order
 from cds_service.fhir.status import order_kind, release_of, standing_of
-from cds_service.fhir.values import as_code, resource_ref
+from cds_service.fhir.values import as_code, read_concept, resource_ref
 from cds_service.hooks.prefetch import Record, missing, order_key
 from cds_service.hooks.request import HookRequest
 from cds_service.model import (
     Band,
+    Concept,
     Condition,
     ConditionKind,
     Draft,
@@ -37,12 +40,14 @@ from cds_service.model import (
     Snapshot,
     Standing,
     State,
+    UnknownDraft,
 )
 from cds_service.terminology import Terminology, says_ldn
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
-_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
+_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_IMPLANT: Band.XR, Role.NTX_BUP: Band.BUPROPION,
+                  Role.NTX_TOPICAL: Band.TOPICAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,8 @@ class _Context:
     masked: dict[str, frozenset[str] | None] = field(default_factory=dict)
     seen: int = 0
     unidentified: int = 0
+    unsent: int = 0                            # ... because the drug is a reference to something that was not sent
+    unknown: list[UnknownDraft] = field(default_factory=list)
     foreign_naltrexone: bool = False
     gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -74,16 +81,18 @@ class _Context:
 
 def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: datetime) -> Snapshot:
     """All that the rules may see of this call."""
-    clock = timeline.Clock(now, now.astimezone(aids.zone).date())
+    clock = Clock(now, now.astimezone(aids.zone).date())
     listed = record.entries
     entries = [entry for _, entry in listed]
     reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), aids)
 
     context = _read_context(request, reader)
-    medications, gaps = _read_listed(listed, request.patient_id, context.masked, reader)
-    exposures = _expose([*medications, *context.stopped], context.stopped, clock, aids)
+    found = _read_listed(listed, request.patient_id, context.masked, reader)
+    known = ending.gather(found.medications, found.updates, aids.thresholds)
+    exposures = _expose([*found.medications, *context.stopped], context.stopped, known, clock, aids)
+    asked = [m for m in found.nameless if _may_be_current(m, known, clock, aids)]
     conditions = _read_conditions(entries, request.patient_id, aids)
-    gaps.update(context.gaps)
+    gaps = found.gaps + context.gaps
     return Snapshot(
         hook=request.hook, as_of=now, today=clock.today, release=reader.release,
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
@@ -92,12 +101,15 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
         list_available=_is_answered(record, order_key(reader.release), order_kind, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
-        unidentifiable=context.seen > 0 and context.seen == context.unidentified,
+        unidentifiable=context.seen > 0 and context.seen == context.unsent,
         age=_read_age(entries, request.patient_id, clock, aids),
         setting=read.read_setting(_of_type(entries, "Encounter", request.patient_id), request.encounter_id),
         gaps=(*missing(record, reader.release, bool(request.encounter_id)),
               *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
         thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
+        listed_count=found.count, unreadable=sum(_is_unreadable(m.recognition) for m in asked),
+        unknown_names=tuple(dict.fromkeys(m.order.label for m in asked if not _is_unreadable(m.recognition))),
+        unknown_drafts=tuple(context.unknown),
     )
 
 
@@ -150,16 +162,23 @@ class _Reader:
 
     def recognise(self, resource: Json) -> tuple[Drug, Recognition]:
         """The drug and what it is; the route is read only where it can make a difference."""
-        drug = read.read_drug(resource, self.resolver, routed=False)
+        drug = self._drug(resource, routed=False)
         recognition = self.aids.terminology.recognise(drug)
         if recognition.identified and not recognition.components:
             return drug, recognition
-        drug = read.read_drug(resource, self.resolver)
+        drug = self._drug(resource, routed=True)
         return drug, self.aids.terminology.recognise(drug)
 
-    def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str) -> Medication:
+    def _drug(self, resource: Json, *, routed: bool) -> Drug:
+        """What the order names; a billing code alone, or a procedure with one, stands for the product that it bills."""
+        if product := _billed_procedure(resource):
+            return Drug(Concept(text=product))
+        return depot.name_billed(read.read_drug(resource, self.resolver, routed=routed))
+
+    def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str,
+                   kind: str = "") -> Medication:
         release = release_of(resource) or self.release
-        order = read.read_order(resource, drug, source, release, self.aids.zone, self.resolver)
+        order = read.read_order(resource, drug, source, release, self.aids.zone, self.resolver, kind)
         return understand(order, recognition, self.aids)
 
     def draft(self, medication: Medication, selected: bool) -> Draft:
@@ -171,11 +190,14 @@ class _Reader:
 
 
 def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Medication:
-    """An order with its dose and, where it holds naltrexone, its dose band."""
+    """An order with the dose of what is judged by it: naltrexone with its band, loperamide by the day."""
     naltrexone = next((c for c in recognition.components if c.role.is_naltrexone), None)
-    if naltrexone is None:
+    dosed = naltrexone or next((c for c in recognition.components if c.role is Role.PERIPH), None)
+    if dosed is None:
         return Medication(order, recognition)
-    dose = dosing.compute(order.dosages, naltrexone, order.label)
+    dose = dosing.compute(order.dosages, dosed, order.label)
+    if naltrexone is None:
+        return Medication(order, recognition, dose)
     band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"]))
     return Medication(order, recognition, dose, band)
 
@@ -212,6 +234,8 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
         return
     context.seen += 1
     if not recognition.identified:
+        context.unsent += read.refers_to_nothing_sent(resource, reader.resolver)
+        context.unknown.append(UnknownDraft("" if _is_unreadable(recognition) else drug.concept.label, selected))
         _note_unidentified(context, "not-identified", counted=True)
         return
     context.mask(resource, recognition)
@@ -260,46 +284,79 @@ def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hoo
 
 # --- the medication list ----------------------------------------------------------------------------------------------
 
+@dataclass(slots=True)
+class _List:
+    """The medication list as it was read: what concerns us, what nobody can name, and a count of all of it."""
+
+    medications: list[Medication] = field(default_factory=list)
+    nameless: list[Medication] = field(default_factory=list)
+    updates: list[date] = field(default_factory=list)
+    gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
+    count: int = 0
+
+
 def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: Mapping[str, frozenset[str] | None],
-                 reader: _Reader) -> tuple[list[Medication], Counter[tuple[str, str]]]:
-    """Naltrexone and opioids on the list, in the order sent, and a count of everything that could not be judged."""
-    found: list[Medication] = []
-    gaps: Counter[tuple[str, str]] = Counter()
+                 reader: _Reader) -> _List:
+    """Naltrexone, opioids and the unknown on the list, in the order sent, and everything that could not be judged."""
+    found = _List()
     for source, entry in listed:
-        resource = entry.resource
-        kind = order_kind(resource)
-        if not kind:
-            if might_be_order(resource):
-                gaps["medicine", "resource-type"] += 1
-            continue
-        if standing_of(resource, kind) is Standing.EXCLUDED:
-            continue
-        if read.belongs_to_other(resource, patient_id):
-            gaps["medicine", "other-patient"] += 1
-            continue
-        drug, recognition = reader.recognise(resource)
-        if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
-            continue
-        if not recognition.identified:
-            gaps["medicine", "not-identified"] += 1
-        if recognition.conflict:
-            gaps["medicine", "code-and-text-disagree"] += 1
-        if recognition.components:
-            found.append(reader.understand(resource, drug, recognition, source))
-    return found, gaps
+        kind = order_kind(entry.resource) or ("administration" if _billed_procedure(entry.resource) else "")
+        if kind:
+            _read_medicine(entry.resource, kind, source, patient_id, masked, reader, found)
+        elif might_be_order(entry.resource):
+            found.gaps["medicine", "resource-type"] += 1
+    return found
+
+
+def _billed_procedure(resource: Json) -> str:
+    """The depot that a procedure gave, by its billing code; it counts like an administration (specification 2.4)."""
+    return depot.billed_product(read_concept(resource.get("code"))) \
+        if resource.get("resourceType") == "Procedure" else ""
+
+
+def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
+                   masked: Mapping[str, frozenset[str] | None], reader: _Reader, found: _List) -> None:
+    if (updated := course.read_updated(resource, reader.aids.zone)) is not None:
+        found.updates.append(updated.last)
+    if standing_of(resource, kind) is Standing.EXCLUDED:
+        return
+    if read.belongs_to_other(resource, patient_id):
+        found.gaps["medicine", "other-patient"] += 1
+        return
+    drug, recognition = reader.recognise(resource)
+    if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
+        return
+    found.count += 1
+    if not recognition.identified:
+        found.gaps["medicine", "not-identified"] += 1
+    if recognition.conflict:
+        found.gaps["medicine", "code-and-text-disagree"] += 1
+    if recognition.identified and not recognition.components:
+        return
+    medication = reader.understand(resource, drug, recognition, source, kind)
+    found.gaps["medicine", "date-unreadable"] += bool(medication.order.unread_dates)
+    (found.medications if recognition.components else found.nameless).append(medication)
+
+
+def _is_unreadable(recognition: Recognition) -> bool:
+    """True where nothing readable names the drug: then there is nothing that a prescriber could be shown."""
+    return not recognition.identified
 
 
 def _ingredients(recognition: Recognition) -> frozenset[str]:
     return frozenset(c.ingredient for c in recognition.components)
 
 
-def _expose(medications: list[Medication], stopped: list[Medication], clock: timeline.Clock,
+def _expose(medications: list[Medication], stopped: list[Medication], known: ending.Listed, clock: Clock,
             aids: ReadingAids) -> tuple[Exposure, ...]:
-    doses = timeline.gather_doses(medications)
     exposures = [
-        timeline.stopped_today(m, clock, doses, aids.thresholds) if m in stopped
-        else timeline.expose(m, clock, doses, aids.thresholds) for m in medications]
+        timeline.stopped_today(m, clock, known, aids.thresholds) if m in stopped
+        else timeline.expose(m, clock, known, aids.thresholds, daily_amount(m)) for m in medications]
     return timeline.settle_brief(exposures)
+
+
+def _may_be_current(medication: Medication, known: ending.Listed, clock: Clock, aids: ReadingAids) -> bool:
+    return timeline.may_be_current(timeline.expose(medication, clock, known, aids.thresholds))
 
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
@@ -313,7 +370,7 @@ def _read_conditions(entries: Sequence[Entry], patient_id: str, aids: ReadingAid
     return tuple(found)
 
 
-def _read_age(entries: Sequence[Entry], patient_id: str, clock: timeline.Clock, aids: ReadingAids) -> int | None:
+def _read_age(entries: Sequence[Entry], patient_id: str, clock: Clock, aids: ReadingAids) -> int | None:
     ages = [read.read_age(p, clock.today, aids.zone) for p in _of_type(entries, "Patient", patient_id)
             if not patient_id or str(p.get("id", patient_id)) == patient_id]
     return min((age for age in ages if age is not None), default=None)

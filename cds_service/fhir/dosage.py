@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from typing import Any
 
+from cds_service.fhir.dates import read_date
 from cds_service.fhir.values import (
     as_decimal,
     as_dict,
@@ -13,7 +14,6 @@ from cds_service.fhir.values import (
     as_text,
     first_present,
     read_concept,
-    read_date,
     read_quantity,
     texts,
 )

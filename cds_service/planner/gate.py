@@ -6,13 +6,12 @@ never "none": it is asked, and blocks until a clinician confirms it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any
 
-from cds_service.exposure.washout import Earliest, Washout, earliest_start
+from cds_service.exposure.washout import Earliest, earliest_start, stated_wait
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
 
 INTERACTION = "naltrexone-opioid-interaction"
@@ -33,11 +32,12 @@ _ROLES = {
     Role.DUAL: "tramadol or tapentadol", Role.ANTITUSSIVE: "opioid cough or cold medicine",
     Role.PERIPH: "antidiarrheal or peripheral opioid", Role.NTX_ORAL: "oral naltrexone",
     Role.NTX_XR: "naltrexone injection or implant", Role.NTX_BUP: "bupropion/naltrexone",
-    Role.NTX_TOPICAL: "topical naltrexone",
+    Role.NTX_TOPICAL: "topical naltrexone", Role.NTX_IMPLANT: "naltrexone implant",
+    Role.OPIOID_LIKE: "opioid-like substance", Role.OTHER_ANTAG: "another opioid antagonist",
 }
 _STATES = {
     State.CURRENT: "active", State.RECENT: "ended", State.HELD: "on hold or unclear",
-    State.STALE: "listed as active, but out of date",
+    State.STALE: "listed as active, but out of date", State.OLD: "long out of date", State.PLANNED: "planned",
 }
 _INTERVALS = ("7-10 days after short-acting opioids (tramadol included), 14 days after methadone, buprenorphine or "
               "long-acting opioids. A negative naloxone challenge can be falsely reassuring.")
@@ -122,18 +122,10 @@ class Gate:
         return tuple(p for p in self.points if p.mark in {Mark.ASK, Mark.BLOCKED})
 
 
-def read_washout(thresholds: Mapping[str, Any]) -> Washout:
-    """The opioid-free days from the dated thresholds that the rules use."""
-    short = thresholds["short_acting_days"]
-    return Washout(int(short["warning_below"]), int(short["critical_below"]), int(thresholds["long_acting_days"]),
-                   thresholds["depot_interval_days"])
-
-
 def check(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers) -> Gate:
     """Every point of the gate for this record and these answers."""
-    washout = read_washout(snapshot.thresholds)
-    history = tuple(_met(e, snapshot.today, washout) for e in snapshot.exposures if e.medication.opioids)
-    stated = _stated_earliest(answers, washout)
+    history = tuple(_met(e, snapshot) for e in snapshot.exposures if e.medication.opioids)
+    stated = _stated_earliest(answers, snapshot)
     known = [m.earliest.on for m in history if m.earliest]
     wait = max([d for d in (*known, stated) if d], default=snapshot.today)
     points = (
@@ -154,13 +146,13 @@ def check(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers) -> 
     return Gate(points, history, None if is_open_ended else max(wait, snapshot.today))
 
 
-def _met(exposure: Exposure, today: date, washout: Washout) -> Met:
+def _met(exposure: Exposure, snapshot: Snapshot) -> Met:
     roles = dict.fromkeys(_ROLES[c.role] for c in exposure.medication.opioids)
     state = _STATES[exposure.state]
     if exposure.state is State.RECENT and exposure.days is not None:
         state = f"ended {_days(exposure.days)} ago"
     return Met(exposure.medication.order.label or "unnamed", ", ".join(roles), state, exposure.on,
-               earliest_start(exposure, today, washout))
+               earliest_start(exposure, snapshot.today, snapshot.thresholds))
 
 
 def _opioids(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, history: tuple[Met, ...]) -> Point:
@@ -215,11 +207,10 @@ def _opioid_free(snapshot: Snapshot, answers: Answers, stated: date | None) -> P
     return Point("opioid-free", title, Mark.CONFIRMED if done else Mark.ASK, because)
 
 
-def _stated_earliest(answers: Answers, washout: Washout) -> date | None:
+def _stated_earliest(answers: Answers, snapshot: Snapshot) -> date | None:
     if answers.last_opioid not in {"short", "long"} or answers.last_opioid_on is None:
         return None
-    days = washout.long_acting if answers.last_opioid == "long" else washout.short_acting
-    return answers.last_opioid_on + timedelta(days=days)
+    return answers.last_opioid_on + timedelta(days=stated_wait(answers.last_opioid, snapshot.thresholds))
 
 
 def _conditions(snapshot: Snapshot, answers: Answers) -> Iterator[Point]:

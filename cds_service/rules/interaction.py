@@ -25,6 +25,7 @@ from cds_service.rules.pairs import LONG_ACTING, MOUD, Pair, find_pairs
 
 TOPIC = "naltrexone-opioid-interaction"
 _OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})
+_WORDED_AS = {State.OLD: State.STALE, State.PLANNED: State.HELD}
 _LINES = ("acute", "hospice", "found", "all_opioids", "which_draft", "micro", "why_start", "why_block", "wait_sa",
           "wait_la", "xr", "stale", "held", "do_start", "do_block", "moud", "tol", "cough", "periph", "src")
 
@@ -63,7 +64,7 @@ def situation(pair: Pair) -> str:
     if pair.direction == "opioid-draft" and _is_depot(pair) and pair.severity is Severity.CRITICAL \
             and pair.listed.last_dose_days is not None:
         return f"{pair.direction}/XR"
-    return f"{pair.direction}/{pair.listed.state}"
+    return f"{pair.direction}/{_WORDED_AS.get(pair.listed.state, pair.listed.state)}"
 
 
 def _is_depot(pair: Pair) -> bool:

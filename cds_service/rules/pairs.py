@@ -41,7 +41,7 @@ def find_pairs(snapshot: Snapshot) -> tuple[Pair, ...]:
 
 
 def _rank(pair: Pair) -> tuple[Any, ...]:
-    state = ["CURRENT", "RECENT", "HELD", "STALE"].index(pair.listed.state) if pair.listed else -1
+    state = list(State).index(pair.listed.state) if pair.listed else -1
     role = [*LONG_FIRST].index(pair.component.role)
     days = pair.listed.days if pair.listed and pair.listed.days is not None else 0
     return (-pair.severity, state, role, days, pair.component.ingredient, pair.opioid.order.ref, pair.naltrexone.order.ref,
@@ -49,7 +49,7 @@ def _rank(pair: Pair) -> tuple[Any, ...]:
 
 
 LONG_FIRST = (Role.METHADONE, Role.BUP, Role.BUP_DEPOT, Role.FULL_LA, Role.FULL_SA, Role.MIXED, Role.DUAL,
-              Role.ANTITUSSIVE, Role.PERIPH)
+              Role.OPIOID_LIKE, Role.ANTITUSSIVE, Role.PERIPH)
 
 
 def _systemic(medication: Medication) -> bool:
@@ -105,8 +105,10 @@ def table_a(role: Role, exposure: Exposure, limits: Mapping[str, Any]) -> Severi
         return _worst_drafted(role) if exposure.state is State.CURRENT else _NONE
     if exposure.state is State.CURRENT:
         return _CRITICAL
-    if exposure.state is State.STALE:
+    if exposure.state in {State.STALE, State.PLANNED}:
         return _WARNING
+    if exposure.state is State.OLD:
+        return _INFO
     if role is Role.BUP_DEPOT:
         return _depot_opioid(exposure, limits)
     if exposure.state is State.HELD:
@@ -153,6 +155,8 @@ def _micro_naltrexone(exposure: Exposure, _limits: Mapping[str, Any]) -> tuple[S
 
 
 def _oral_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Severity, bool]:
+    if exposure.state is State.OLD:
+        return _INFO, False
     if exposure.state is not State.RECENT:
         return (_CRITICAL if exposure.state is State.CURRENT else _WARNING), False
     days = exposure.days if exposure.days is not None else 0
@@ -175,8 +179,10 @@ def _is_labelled(naltrexone: Medication, limits: Mapping[str, Any]) -> bool:
 def _depot_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Severity, bool]:
     if exposure.state is State.CURRENT:
         return _CRITICAL, False
-    if exposure.state is State.STALE:
+    if exposure.state in {State.STALE, State.PLANNED}:
         return _WARNING, False
+    if exposure.state is State.OLD:
+        return _INFO, False
     since, blockade = exposure.last_dose_days, limits["xr_blockade_days"]
     if since is not None and since <= blockade:
         return _CRITICAL, False
