@@ -18,15 +18,17 @@ from typing import Any
 
 from cachetools import LRUCache
 
+from cds_service.ehr.fetched import Fetched, failed, judge_bundle
 from cds_service.ehr.query import fill, read_query
-from cds_service.ehr.session import Fetched, FhirSession, failed, judge_last, next_link
+from cds_service.ehr.session import FhirSession
+from cds_service.fhir.bundle import next_page
 from cds_service.fhir.values import as_text
 from cds_service.outbound.addresses import Place, Resolver, find_listed
 from cds_service.outbound.breaker import Breaker
 from cds_service.outbound.http import CallFailedError, Outbound, OutboundSession
 from cds_service.settings import Limits
 
-__all__ = ["Fetched", "FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
+__all__ = ["FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
 
 REFERENCES = 50                 # read by one read_many; more are "too-many"
 SLOTS = 64                      # requests at the same time to one listed base
@@ -119,8 +121,8 @@ class FhirClient:
                deadline_ms: int | None = None) -> Fetched:
         """A prefetched first page with all the pages that its next links lead to (R55)."""
         first = dict(bundle)
-        if not next_link(first):
-            return judge_last(first)
+        if next_page(first) is None:
+            return judge_bundle(first)
         read = self._read({"": functools.partial(FhirSession.turn_pages, bundle=first)}, access, deadline_ms)[""]
         return read if read.resource is not None else Fetched(first, False, "more-pages")
 

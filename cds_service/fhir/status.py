@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cds_service.fhir.releases import only_release
 from cds_service.fhir.values import as_code, as_dict, as_list, read_concept
 from cds_service.model import Json, Release, Standing
 
@@ -40,6 +41,7 @@ _WORDS: dict[str, dict[str, Standing]] = {
 # R5 ``adherence``; longer codes ("stopped-as-directed") begin with these.
 _ADHERENCE = {"taking": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "stopped": _ENDED, "completed": _ENDED,
               "not-taking": _EXCLUDED, "never": _EXCLUDED}
+_CLASS_SHAPES: dict[type, str] = {str: "code", dict: "coding", list: "concepts"}       # of Encounter.class
 _NOT_ORDERED = frozenset({"proposal", "option"})
 _US_CORE_ADHERENCE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-medication-adherence"
 _DOES_NOT_TAKE = frozenset({"715036001", "not-taking"})      # SNOMED CT "does not take medication", and R5's word
@@ -128,8 +130,8 @@ def release_of(resource: Json) -> Release | None:
         status = resource.get("clinicalStatus")
         return Release.STU3 if isinstance(status, str) else Release.R4 if isinstance(status, dict) else None
     if kind == "Encounter" and "class" in resource:
-        shape = resource["class"]
-        return Release.R5 if isinstance(shape, list) else Release.DSTU2 if isinstance(shape, str) else None
+        shape = _CLASS_SHAPES.get(type(resource["class"]))
+        return only_release(lambda row: row.encounter_class == shape)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Realistic order-select calls: one drafted low-dose naltrexone and a list of different current medicines.
+"""Realistic order-select calls: a draft (low-dose naltrexone, or amoxicillin) and a list of different current medicines.
 
 Every call has a patient and a hookInstance of its own; the texts of the medicines repeat from patient to patient, as
 they do in a clinic. Dates are counted back from the day of the run, so that the list is current whenever it is run.
@@ -36,13 +36,16 @@ SIGS = ("Take 1 tablet by mouth daily", "Take 1 by mouth twice daily with meals"
 _STRENGTH = re.compile(r"\d+(?:\.\d+)?")
 
 
-def calls(medicines: int, today: date, *, number: int = 64, first: int = 1) -> list[bytes]:
-    """``number`` bodies with ``medicines`` current medicines each, one of which is oxycodone."""
+def calls(medicines: int, today: date, *, ours: bool = True, number: int = 64, first: int = 1) -> list[bytes]:
+    """``number`` bodies with ``medicines`` current medicines each, one of which is oxycodone.
+
+    With ``ours`` naltrexone is drafted (two cards), else amoxicillin, as in nearly every call of a hospital.
+    """
     texts = [OXYCODONE, *islice(_others(), medicines - 1)]
-    return [orjson.dumps(call(n, texts, today)) for n in range(first, first + number)]
+    return [orjson.dumps(call(n, texts, today, ours=ours)) for n in range(first, first + number)]
 
 
-def call(number: int, texts: list[tuple[str, str, str]], today: date) -> Json:
+def call(number: int, texts: list[tuple[str, str, str]], today: date, *, ours: bool = True) -> Json:
     """One whole order-select call for patient ``number``."""
     patient = f"pat-{number:05d}"
     listed = [_order(f"mr-{number}-{i}", patient, text, today - timedelta(days=7 + i % 60))
@@ -52,7 +55,7 @@ def call(number: int, texts: list[tuple[str, str, str]], today: date) -> Json:
         "context": {"userId": "Practitioner/prac-1", "patientId": patient, "encounterId": f"enc-{number}",
                     "selections": ["MedicationRequest/draft-1"],
                     "draftOrders": {"resourceType": "Bundle", "type": "collection",
-                                    "entry": [{"resource": _draft(patient, today)}]}},
+                                    "entry": [{"resource": _draft(patient, today) if ours else _other(patient, today)}]}},
         "prefetch": {
             "patient": {"resourceType": "Patient", "id": patient, "gender": "female", "birthDate": "1974-03-14",
                         "name": [{"family": "Testpatient", "given": ["Nora"]}]},
@@ -110,6 +113,14 @@ def _draft(patient: str, today: date) -> Json:
                                "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
                                "doseAndRate": [{"doseQuantity": {"value": 4.5, "unit": "mg", "code": "mg",
                                                                  "system": "http://unitsofmeasure.org"}}]}]}
+
+
+def _other(patient: str, today: date) -> Json:
+    name = "amoxicillin 500 MG Oral Capsule"
+    coding = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "308182", "display": name}
+    return {**_draft(patient, today), "medicationCodeableConcept": {"text": name, "coding": [coding]},
+            "reasonCode": [{"text": "Sinusitis"}],
+            "dosageInstruction": [{"text": "Take 1 capsule three times a day"}]}
 
 
 def _condition(patient: str) -> Json:

@@ -1,7 +1,4 @@
-"""Start one application on the service's own server (granian, one worker) and weigh the CPU time of all its processes.
-
-``python -m tests.bench.servers TARGET`` serves one WSGI factory with the settings of the environment.
-"""
+"""Start one application on the service's own server (granian, one worker) and weigh the CPU time of all its processes."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import http.client
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,19 +14,12 @@ from pathlib import Path
 
 from tests.conftest import ROOT, free_port
 
-FULL, PLAIN, FAST = "cds_service.app:worker", "tests.bench.bare:plain", "tests.bench.bare:fast"
-THREADS = 8
-CONNECTIONS = 4
-PATH = "/cds-services/naltrexone-order-select"
+SERVICE, FLASK, WSGI = "cds_service.app:worker", "tests.bench.bare:fast", "tests.bench.bare:wsgi"
 _TICK = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What one round of requests cost: CPU seconds of the server per request, and seconds of each request."""
-
-    cpu: float
-    latencies: tuple[float, ...]
+_START = (
+    "from cds_service import settings; from cds_service.serving import run; import sys;"
+    "run(settings.load_for_worker(), target=sys.argv[1])"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,60 +32,74 @@ class Server:
 
     def cpu(self) -> float:
         """CPU seconds, user and system, of every process of the group so far."""
-        return sum(_ticks(stat, self.process.pid) for stat in Path("/proc").glob("[0-9]*/stat")) / _TICK
+        return (
+            sum(_ticks(stat, self.process.pid) for stat in Path("/proc").glob("[0-9]*/stat"))
+            / _TICK
+        )
 
-    def run(self, bodies: list[bytes], requests: int) -> Round:
-        """Send ``requests`` bodies in turn over keep-alive connections; every answer must be a 200 with a card."""
-        latencies: list[float] = []
-        before = self.cpu()
-        shares = [bodies[i::CONNECTIONS] or bodies for i in range(CONNECTIONS)]
-        threads = [threading.Thread(target=self._send, args=(share, requests // CONNECTIONS, latencies))
-                   for share in shares]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if len(latencies) != requests // CONNECTIONS * CONNECTIONS:
-            raise RuntimeError(f"{self.name}: only {len(latencies)} of {requests} requests were answered with a card")
-        time.sleep(0.6)                        # the audit writer and the log finish what they owe these requests
-        return Round((self.cpu() - before) / len(latencies), tuple(latencies))
-
-    def _send(self, bodies: list[bytes], number: int, latencies: list[float]) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        for i in range(number):
-            started = time.perf_counter()
-            connection.request("POST", PATH, bodies[i % len(bodies)], {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            if b'"cards":[{' not in response.read() or response.status != 200:
-                return
-            latencies.append(time.perf_counter() - started)
-        connection.close()
+    def memory(self) -> float:
+        """Resident MB of the largest process of the group."""
+        sizes = [_pages(stat, self.process.pid) for stat in Path("/proc").glob("[0-9]*/stat")]
+        return max(sizes, default=0) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _ticks(stat: Path, group: int) -> int:
+def _fields(stat: Path, group: int) -> list[str]:
     with contextlib.suppress(OSError):
         fields = stat.read_text().rpartition(")")[2].split()
         if int(fields[2]) == group:
-            return int(fields[11]) + int(fields[12])
-    return 0
+            return fields
+    return []
+
+
+def _ticks(stat: Path, group: int) -> int:
+    fields = _fields(stat, group)
+    return int(fields[11]) + int(fields[12]) if fields else 0
+
+
+def _pages(stat: Path, group: int) -> int:
+    fields = _fields(stat, group)
+    return int(fields[21]) if fields else 0
 
 
 @contextlib.contextmanager
-def serve(name: str, target: str, folder: Path, **settings: str) -> Iterator[Server]:
-    """A server on a free loopback port with a data folder of its own; ``settings`` are settings by name."""
+def serve(
+    name: str,
+    target: str,
+    folder: Path,
+    *,
+    version: Path = ROOT,
+    toml: Path | None = None,
+    **settings: str,
+) -> Iterator[Server]:
+    """A server on a free loopback port with a data folder of its own.
+
+    ``version`` is the checkout whose package is served, ``toml`` its settings file, ``settings`` single settings by name.
+    """
     data, port = folder / name.replace(" ", "-"), free_port()
     data.mkdir()
-    wanted = {"port": str(port), "data_dir": str(data), "threads": str(THREADS), "workers": "1", **settings}
-    environ = {**os.environ, **{f"NALTREXONE_CDS_{key.upper()}": value for key, value in wanted.items()}}
+    wanted = {"port": str(port), "data_dir": str(data), "workers": "1", **settings}
+    environ = {
+        **os.environ,
+        **{f"NALTREXONE_CDS_{key.upper()}": value for key, value in wanted.items()},
+        "PYTHONPATH": str(version),
+    }
+    if toml:
+        environ["NALTREXONE_CDS_SETTINGS"] = str(toml)
     with (data / "log.txt").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "tests.bench.servers", target], cwd=ROOT, env=environ,
-                                   stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _START, target],
+            cwd=version,
+            env=environ,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     try:
         _wait(port, process, data / "log.txt")
         yield Server(name, port, process)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=30)
 
 
 def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -110,10 +113,3 @@ def _wait(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
             return
         time.sleep(0.1)
     raise RuntimeError(f"the server did not start: {log.read_text()[-1000:]}")
-
-
-if __name__ == "__main__":
-    from cds_service import settings as configuration
-    from cds_service.serving import run
-
-    run(configuration.load_for_worker(), target=sys.argv[1])

@@ -30,7 +30,7 @@ SERVICE = SERVICES["naltrexone-order-select"]
 STEPS = ("parse", "decode", "fetch", "read", "decide", "render", "write")
 
 
-def make_desk() -> Engine:
+def make_engine() -> Engine:
     return Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org",
                 lambda: str(uuid.uuid4()))
 

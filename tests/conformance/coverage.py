@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.conformance.pages import text_of
+
 TESTS = Path(__file__).parents[1]
 NAME = re.compile(r"test_(C[RNTLI])(\d+)_")
 
@@ -60,13 +62,19 @@ def missing(found: dict[str, list[str]]) -> list[str]:
 
 def table(found: dict[str, list[str]]) -> str:
     """The ids against their tests, in Markdown."""
-    rows = ["| id | tests | named |", "|---|---|---|"]
+    rows = ["| id | what it demands | tests | named |", "|---|---|---|---|"]
     for name in [*DEMANDED, *LATER]:
         tests = found.get(name, [])
         gap = "**none**" if name in DEMANDED else "later"
-        rows.append(f"| {name} | {len(tests)} | {', '.join(t.split('::')[1] for t in tests) or gap} |")
+        named = ", ".join(t.split("::")[1] for t in tests) or gap
+        rows.append(f"| {name} | {_short(text_of(name))} | {len(tests)} | {named} |")
     covered = sum(name in found for name in DEMANDED)
     return "\n".join([*rows, "", f"{covered} of {len(DEMANDED)} demanded ids have a test."])
+
+
+def _short(text: str, most: int = 100) -> str:
+    escaped = text.replace("|", "/")
+    return escaped if len(escaped) <= most else escaped[: most - 3] + "..."
 
 
 if __name__ == "__main__":

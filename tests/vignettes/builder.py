@@ -28,13 +28,17 @@ INTERACTION, OFF_LABEL, DOSE, SAFETY, GAP = (
     "naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check", "naltrexone-patient-safety",
     "naltrexone-data-gap")
 
+FIRST_EDITION, SECOND_EDITION = "vignettes.jsonl", "vignettes-2.jsonl"
+EDITION = FIRST_EDITION        # the one that the service must answer; what differs is in section 8 of the specification
+
 CANNOT_SAY = {
     "DSTU2": frozenset({"A28", "C19", "D29", "D30", "N16", "N20", "N23", "N28", "N36", "N40", "N48", "E38",
-                        "B08", "B23", "B26"}),
-    "STU3": frozenset({"N16", "N21", "N28", "N36", "N48"}),
-    "R4": frozenset({"N20", "N21"}),
-    "R5": frozenset({"N20", "N21"}),
+                        "B08", "B23", "B26", "D39", "D40", "A53", "N56"}),
+    "STU3": frozenset({"N16", "N21", "N28", "N36", "N48", "D40", "A53", "N56"}),
+    "R4": frozenset({"N20", "N21", "D40"}),
+    "R5": frozenset({"N20", "N21", "N56"}),
 }
+SAYS = {"status_changed": {"R5"}, "reported": {"R4", "R5"}, "adherence": {"R4"}}    # facts that some releases lack
 ON_REFILL = frozenset({INTERACTION, SAFETY, GAP})
 DEMONSTRATIONS = {
     "order-select": {"ldn-with-recent-oxycodone": "A01", "opioid-on-naltrexone": "B01", "ldn-alone": "E01"},
@@ -47,14 +51,14 @@ SPOKEN = {"medication-prescribe": "STU3"}      # release of the demonstration ca
 
 
 @cache
-def vignettes() -> tuple[Json, ...]:
-    """Every vignette of the clinical specification, in file order."""
-    lines = (HERE / "data" / "vignettes.jsonl").read_text(encoding="utf-8").splitlines()
+def vignettes(edition: str = EDITION) -> tuple[Json, ...]:
+    """Every vignette of an edition of the clinical specification, in file order."""
+    lines = (HERE / "data" / edition).read_text(encoding="utf-8").splitlines()
     return tuple(json.loads(line) for line in lines)
 
 
-def vignette(wanted: str) -> Json:
-    return next(v for v in vignettes() if v["id"] == wanted)
+def vignette(wanted: str, edition: str = EDITION) -> Json:
+    return next(v for v in vignettes(edition) if v["id"] == wanted)
 
 
 def service_of(hook: str) -> str:
@@ -65,17 +69,31 @@ def unsaid(case: Json, release: str, hook: str) -> str:
     """Why this vignette does not exist in this release or at this hook (specification section 4); "" if it does."""
     if case["id"] in CANNOT_SAY[release]:
         return f"{release} cannot say it"
+    lost = sorted(key for m in case["meds"] for key, said_in in SAYS.items() if key in m and release not in said_in)
+    if lost:
+        return f"{release} has no place for {lost[0]}"
     if case["id"] == "C02" and hook != "order-select":
         return "an unselected order exists on order-select only"
-    if release == "DSTU2" and any(c["recommended_suggestion"] == "DEL_OPI" for c in case["expected_cards"]):
+    if release == "DSTU2" and any(c.get("recommended_suggestion") == "DEL_OPI" for c in case["expected_cards"]):
         return "DSTU2 has no order category, on which a recommended DEL_OPI rests"
     return ""
 
 
-def expected(case: Json, hook: str) -> list[Json]:
+def expected(case: Json, hook: str, edition: str = EDITION) -> list[Json]:
     """The cards to compare at this hook: a refill counts as a renewal, so only T1, T4 and T5 are comparable there."""
     cards: list[Json] = case["expected_cards"]
-    return [c for c in cards if hook != "medication-refill" or c["topic"] in ON_REFILL]
+    if hook != "medication-refill":
+        return cards
+    return [c for c in cards if c["topic"] in ON_REFILL and not (edition != FIRST_EDITION and never_on_refill(c, case))]
+
+
+def never_on_refill(card: Json, case: Json) -> bool:
+    """Second edition, 2.11: the information of T4 but for a screen's, and T5 about a drafted opioid without a list."""
+    if card["indicator"] != "info":
+        return False
+    if card["topic"] == SAFETY:
+        return not case.get("labs")
+    return card["topic"] == GAP and bool(case.get("prefetch_unavailable"))
 
 
 def comparable(cards: Iterable[Json], hook: str) -> list[Json]:
@@ -120,6 +138,9 @@ def prefetch(case: Json, release: str) -> Json:
             "MedicationAdministration": "medicationAdministrations", "Condition": "conditions"}
     for kind, key in keys.items():
         found[key] = searchset(kind, [r for r in listed if r["resourceType"] == kind], release)
+    for kind, key, part in (("Observation", "observations", "labs"), ("Procedure", "procedures", "procedures")):
+        if case.get(part):                     # not in the default prefetch: sent where there is something to send
+            found[key] = searchset(kind, [r for r in listed if r["resourceType"] == kind], release)
     if case.get("prefetch_unavailable"):
         del found[keys[releases.order_type(release)]]
     return found
@@ -134,9 +155,9 @@ def person(case: Json) -> Json:
 
 def resources(case: Json, release: str) -> Iterator[Json]:
     """Everything listed about the patient; an order with ``last_admin`` brings its administration along."""
-    orders = {m["drug_text"]: m["id"] for m in case["meds"] if m["source"] == "MedicationRequest"}
+    orders = {m["drug_text"]: m["id"] for m in case["meds"] if m["source"] == "MedicationRequest" and m["drug_text"]}
     for item in case["meds"]:
-        source, order_id = item["source"], orders.get(item["drug_text"])
+        source, order_id = item["source"], item.get("order") or orders.get(item["drug_text"])
         if source == "MedicationRequest":
             yield releases.order(item, release, authored(item, release))
             if item.get("last_admin"):
@@ -150,6 +171,10 @@ def resources(case: Json, release: str) -> Iterator[Json]:
             yield releases.administration(item, release, administered(item, release), order_id)
     for number, problem in enumerate(case["conditions"], 1):
         yield releases.condition(number, problem, release)
+    for number, lab in enumerate(case.get("labs", ()), 1):
+        yield releases.laboratory(number, lab, release)
+    for number, done in enumerate(case.get("procedures", ()), 1):
+        yield releases.procedure(number, done, release)
 
 
 def authored(item: Json, release: str) -> str | None:

@@ -15,11 +15,17 @@ from urllib.parse import urlsplit
 from tests.vignettes.releases import Json
 
 ORDER_OF = {"critical": 0, "warning": 1, "info": 2}
+NAMES = {"recommended_suggestion": "recommended", "titration_link": "titration link",
+         "override_reasons": "override reasons"}
+NEGATION = re.compile(r"\b(?:not|no|never|without|cannot|nor|neither|avoid|don't)\b")
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One card as a clinician meets it; ``recommended`` holds the codes of the suggestions marked so."""
+    """One card as a clinician meets it; ``recommended`` holds the codes of the suggestions marked so.
+
+    ``reasons`` are the local codes of its override reasons.
+    """
 
     topic: str
     indicator: str
@@ -27,6 +33,7 @@ class Told:
     suggestions: tuple[str, ...]
     recommended: tuple[str, ...]
     link: bool
+    reasons: tuple[str, ...] = ()
 
 
 def told(cards: Iterable[Json], body: Json) -> tuple[Told, ...]:
@@ -39,7 +46,8 @@ def card_told(card: Json, body: Json) -> Told:
                 words=plain(f"{card['summary']}\n{card.get('detail', '')}"),
                 suggestions=tuple(sorted(code for code, _ in offered)),
                 recommended=tuple(sorted(code for code, marked in offered if marked)),
-                link=any(is_planner(link) for link in card.get("links", ())))
+                link=any(is_planner(link) for link in card.get("links", ())),
+                reasons=tuple(sorted(reason["code"] for reason in card.get("overrideReasons", ()))))
 
 
 def plain(text: str) -> str:
@@ -83,10 +91,13 @@ def deletion_code(target: str, drafts: Json) -> str:
 
 
 def starts_low(resource: Json) -> bool:
-    """1.5 mg is every dose of it, 14 of them for 14 days, and the product is named so."""
+    """1.5 mg at bedtime is every dose of it, 14 of them for 14 days, no more than that, and the product is named so."""
     doses = [(q.get("value"), q.get("unit") or q.get("code")) for q in under(resource, "doseQuantity")]
+    moments = [*under(resource, "when"), *(d.get("text", "") for d in resource.get("dosageInstruction", ()))]
     supplied = resource.get("dispenseRequest", {})
-    return (doses == [(1.5, "mg")] and supplied.get("quantity", {}).get("value") == 14
+    left_over = supplied.get("numberOfRepeatsAllowed") or {"initialFill", "validityPeriod"} & supplied.keys()
+    return (doses == [(1.5, "mg")] and supplied.get("quantity", {}).get("value") == 14 and not left_over
+            and any("HS" in moment or "bedtime" in moment for moment in moments)
             and supplied.get("expectedSupplyDuration", {}).get("value") == 14
             and "naltrexone 1.5 mg oral capsule (compounded)" in drug_of(resource))
 
@@ -134,14 +145,25 @@ def differences(expected: Iterable[Json], cards: Iterable[Json], body: Json) -> 
 
 
 def card_differences(wanted: Json, card: Told) -> Iterator[str]:
-    recommended = tuple(filter(None, [wanted["recommended_suggestion"]]))
-    pairs = {"indicator": (wanted["indicator"], card.indicator),
-             "suggestions": (tuple(sorted(wanted["suggestions"])), card.suggestions),
-             "recommended": (recommended, card.recommended),
-             "titration link": (wanted["titration_link"], card.link)}
+    """A member that the expectation does not have is not compared."""
+    pairs = {"indicator": (wanted.get("indicator"), card.indicator),
+             "suggestions": (tuple(sorted(wanted.get("suggestions") or ())), card.suggestions),
+             "recommended_suggestion": (tuple(filter(None, [wanted.get("recommended_suggestion")])), card.recommended),
+             "titration_link": (wanted.get("titration_link"), card.link),
+             "override_reasons": (tuple(sorted(wanted.get("override_reasons") or ())), card.reasons)}
     for name, (should, did) in pairs.items():
-        if should != did:
-            yield f"{card.topic}: {name} should be {should!r}, is {did!r}"
-    for words in wanted["must_mention"]:
-        if plain(words) not in card.words:
+        if name in wanted and should != did:
+            yield f"{card.topic}: {NAMES.get(name, name)} should be {should!r}, is {did!r}"
+    for words in wanted.get("must_mention", ()):
+        if not any(plain(each) in card.words for each in words.split("|")):
             yield f"{card.topic}: does not mention {words!r}"
+    for words in wanted.get("must_not_mention", ()):
+        if says(card.words, words):
+            yield f"{card.topic}: says {words!r}"
+
+
+def says(text: str, phrase: str) -> bool:
+    """Whether plain words assert the phrase: it stands in a clause without a negation before it."""
+    clauses = re.split(r"[.;:!?\n]|, but ", text)
+    before = [clause.partition(plain(phrase))[0] for clause in clauses if plain(phrase) in clause]
+    return any(not NEGATION.search(words) for words in before)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.vignettes import builder
 from tests.vignettes.builder import HOOKS, expected, request, unsaid, vignette, vignettes
-from tests.vignettes.compare import differences, orders
+from tests.vignettes.compare import differences, orders, says, suggestion_code
 from tests.vignettes.releases import RELEASES, Json
 
 AS_WRITTEN = [pytest.param(case, id=case["id"]) for case in vignettes()]
@@ -63,20 +63,38 @@ def test_a_contained_medication_gets_the_same_cards(case: Json, release: str, an
     assert [] == compared(case, case["hook"], answered(body), written)
 
 
-def test_every_vignette_is_compared_somewhere() -> None:
-    """No vignette is skipped in every release, and the file holds the 153 cases of the specification."""
-    assert 153 == len(vignettes())
-    said = {case["id"] for case in vignettes() for release in RELEASES if not unsaid(case, release, case["hook"])}
-    assert {case["id"] for case in vignettes()} == said
+EDITIONS = pytest.mark.parametrize("edition", [builder.FIRST_EDITION, builder.SECOND_EDITION])
+COUNTED = {builder.FIRST_EDITION: 153, builder.SECOND_EDITION: 244}
+RECOMMENDED_DEL_OPI = {builder.FIRST_EDITION: {"B01", "B03", "B30", "B31"},
+                       builder.SECOND_EDITION: {"B01", "B03", "B30", "B31", "B40", "B41"}}
 
 
-def test_only_what_the_specification_names_is_skipped() -> None:
+@EDITIONS
+def test_every_vignette_is_compared_somewhere(edition: str) -> None:
+    """No vignette is skipped in every release, and the file holds the cases of the specification."""
+    cases = vignettes(edition)
+    assert COUNTED[edition] == len(cases)
+    said = {case["id"] for case in cases for release in RELEASES if not unsaid(case, release, case["hook"])}
+    assert {case["id"] for case in cases} == said
+
+
+@EDITIONS
+def test_only_what_the_specification_names_is_skipped(edition: str) -> None:
     """The skips are those of section 4: by name, plus the recommended DEL_OPI in DSTU2 and C02 off order-select."""
-    skipped = {release: {c["id"] for c in vignettes() if unsaid(c, release, "order-select")} for release in RELEASES}
-    by_name = {release: set(builder.CANNOT_SAY[release]) for release in RELEASES}
-    by_name["DSTU2"] |= {"B01", "B03", "B30", "B31"}
+    cases = vignettes(edition)
+    skipped = {release: {c["id"] for c in cases if unsaid(c, release, "order-select")} for release in RELEASES}
+    by_name = {release: builder.CANNOT_SAY[release] & {c["id"] for c in cases} for release in RELEASES}
+    by_name["DSTU2"] |= RECOMMENDED_DEL_OPI[edition]
     assert by_name == skipped
-    assert [hook for hook in HOOKS if unsaid(vignette("C02"), "R4", hook)] == [h for h in HOOKS if h != "order-select"]
+    unselected = vignette("C02", edition)
+    assert [hook for hook in HOOKS if unsaid(unselected, "R4", hook)] == [h for h in HOOKS if h != "order-select"]
+
+
+def test_a_fact_that_a_release_lacks_is_skipped_under_any_name() -> None:
+    """A case with statusChanged, a reported order or US Core adherence exists where there is a place for the fact."""
+    for fact, said_in in {"status_changed": {"R5"}, "reported": {"R4", "R5"}, "adherence": {"R4"}}.items():
+        case = {"id": "X01", "meds": [{fact: "x"}], "expected_cards": []}
+        assert said_in == {release for release in RELEASES if not unsaid(case, release, "order-sign")}
 
 
 def tampered(wanted: str, **changes: Any) -> list[Json]:
@@ -96,6 +114,11 @@ WRONG = {
     "other recommendation": (tampered("A01", recommended_suggestion=None), "recommended should be (), is ('DEL_NTX',)"),
     "wrong link": (tampered("A01", titration_link=True), "titration link should be True, is False"),
     "unmentioned word": (tampered("A01", must_mention=["aspirin"]), "does not mention 'aspirin'"),
+    "unmentioned alternatives": (tampered("A01", must_mention=["aspirin|ibuprofen"]),
+                                 "does not mention 'aspirin|ibuprofen'"),
+    "unwanted words": (tampered("A01", must_not_mention=["patient is on"]), "says 'patient is on'"),
+    "other override reasons": (tampered("A01", override_reasons=["list-outdated"]),
+                               "override reasons should be ('list-outdated',), is"),
 }
 
 
@@ -152,3 +175,37 @@ def test_a_suggestion_beyond_the_four_is_red(action: Json) -> None:
     first["suggestions"][0]["actions"] = [action]
     found = differences(tampered("A01"), [first, second], request(vignette("A01"), "R4", "order-sign"))
     assert [f"{action['type']}(" in line for line in found] == [True, True]
+
+
+@pytest.mark.parametrize(("text", "asserts"), [
+    ("Use an NSAID.", True), ("Do not use an NSAID.", False), ("Never stop it; use an NSAID.", True),
+    ("Do not stop, but use an NSAID.", True), ("nothing of the kind", False)])
+def test_a_negated_phrase_is_not_said(text: str, asserts: bool) -> None:
+    """A phrase that must not be mentioned is said only in a clause without a negation before it."""
+    assert asserts is says(text.lower(), "NSAID")
+
+
+def test_a_missing_member_is_not_compared() -> None:
+    """An expectation of topic and indicator alone is met by any suggestion and link; one of two words is enough."""
+    wanted = [{"topic": c["topic"], "indicator": c["indicator"], "must_mention": ["nothing|naltrexone"]}
+              for c in vignette("A01")["expected_cards"]]
+    assert [] == differences(wanted, right_answer(), request(vignette("A01"), "R4", "order-sign"))
+
+
+START = {"resourceType": "MedicationRequest", "id": "ntx-1", "status": "draft",
+         "medicationCodeableConcept": {"text": "naltrexone 1.5 mg oral capsule (compounded)"},
+         "dosageInstruction": [{"timing": {"repeat": {"when": ["HS"]}},
+                                "doseAndRate": [{"doseQuantity": {"value": 1.5, "unit": "mg"}}]}],
+         "dispenseRequest": {"quantity": {"value": 14}, "expectedSupplyDuration": {"value": 14}}}
+
+
+@pytest.mark.parametrize(("left_over", "right"), [
+    ({}, True), ({"numberOfRepeatsAllowed": 0}, True), ({"numberOfRepeatsAllowed": 11}, False),
+    ({"initialFill": {"duration": {"value": 30}}}, False), ({"validityPeriod": {"end": "2027-11-21"}}, False),
+    ({"quantity": {"value": 30}}, False)])
+def test_a_start_is_fourteen_capsules_and_nothing_more(left_over: Json, right: bool) -> None:
+    """START_1_5 is right only without repeats, initial fill and validity period left over from the draft."""
+    body = request(vignette("E01"), "R4", "order-sign")
+    resource = {**START, "dispenseRequest": {**START["dispenseRequest"], **left_over}}
+    code = suggestion_code({"actions": [{"type": "update", "resource": resource}]}, body)
+    assert right is (code == "START_1_5")
