@@ -155,18 +155,25 @@ class Concept:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with the unit as written (``unit`` where given, else its ``code``); a missing number is None."""
+    """A number with the unit as written (``unit`` where given, else its ``code``); a missing number is None.
+
+    ``code`` in ``system`` outranks the words of ``unit`` (specification 2.13): ``dosing.units`` reads them.
+    """
 
     value: Decimal | None
     unit: str = ""
+    code: str = ""
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dosage:
     """One dosage instruction of any FHIR release, in one shape. Absent members stay None or empty.
 
-    ``dose_high`` equals ``dose_low`` for a plain quantity. ``period_unit`` is a UCUM time code (s, min, h, d, wk, mo, a).
-    ``when``, ``time_of_day`` and ``day_of_week`` are the FHIR codes in order. ``max_per_period`` is (amount, time).
+    ``dose_high`` equals ``dose_low`` for a plain quantity. ``period_unit`` is a UCUM time code (s, min, h, d, wk, mo, a)
+    or its word in any language. ``when``, ``time_of_day`` and ``day_of_week`` are the FHIR codes in order;
+    ``timing_words`` are the other codes and the words of the timing. ``max_per_period`` and ``day_amount`` ("3 tablets
+    per 1 day") are (amount, time); ``has_rate`` is True for any rate, also one that is no amount of a day.
     """
 
     sequence: int | None = None
@@ -177,13 +184,17 @@ class Dosage:
     frequency: Decimal | None = None
     frequency_max: Decimal | None = None
     period: Decimal | None = None
+    period_max: Decimal | None = None
     period_unit: str = ""
     timing_code: str = ""
+    timing_words: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
     time_of_day: tuple[str, ...] = ()
     day_of_week: tuple[str, ...] = ()
     as_needed: bool = False
     max_per_period: tuple[Quantity, Quantity] | None = None
+    max_each: Quantity | None = None
+    day_amount: tuple[Quantity, Quantity] | None = None
     bounds_start: date | None = None
     bounds_end: date | None = None
     route: Concept | None = None

@@ -15,7 +15,6 @@ from cds_service.dosing import structured as dosing
 from cds_service.dosing.structured import BandEdges
 from cds_service.exposure import depot, ending, timeline
 from cds_service.exposure.calendar import Clock
-from cds_service.exposure.daily import daily_amount
 from cds_service.fhir import course, read
 from cds_service.fhir.bundle import Entry, Resolver, might_be_order
 from cds_service.fhir.releases import ASSUMED, profile_of
@@ -196,7 +195,7 @@ def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Med
     dosed = naltrexone or next((c for c in recognition.components if c.role is Role.PERIPH), None)
     if dosed is None:
         return Medication(order, recognition)
-    dose = dosing.compute(order.dosages, dosed, order.label)
+    dose = dosing.compute(order.dosages, dosed, "" if recognition.conflict else order.label)
     if naltrexone is None:
         return Medication(order, recognition, dose)
     band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"]))
@@ -352,7 +351,7 @@ def _expose(medications: list[Medication], stopped: list[Medication], known: end
             aids: ReadingAids) -> tuple[Exposure, ...]:
     exposures = [
         timeline.stopped_today(m, clock, known, aids.thresholds) if m in stopped
-        else timeline.expose(m, clock, known, aids.thresholds, daily_amount(m)) for m in medications]
+        else timeline.expose(m, clock, known, aids.thresholds) for m in medications]
     return timeline.settle_brief(exposures)
 
 

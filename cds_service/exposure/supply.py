@@ -14,23 +14,13 @@ from decimal import Decimal
 from math import ceil
 from typing import Any
 
-from cds_service.dosing.amounts import COUNTS, MG_PER_UNIT, VOLUMES, DoseAmount, mg_of
+from cds_service.dosing.daily import Lasting, daily_amounts, days_supplied
 from cds_service.exposure.calendar import add_days
-from cds_service.model import Day, Order, Quantity, RunOut, Standing, Strength, Supply
+from cds_service.model import Day, Dosage, Order, Quantity, RunOut, Standing, Strength, Supply
 
 _AS_NEEDED = re.compile(r"\bp\.?r\.?n\b|\bas (?:needed|required)\b|\bif (?:needed|required)\b|\bwhen needed\b|bei bedarf"
                         r"|si besoin|si necesario|al bisogno|zo nodig|vid behov|ved behov|tarvittaessa", re.IGNORECASE)
 _LONGEST_TEXT = 2000
-_COUNTED = COUNTS | {"", "1", "tbl", "each", "ea", "unit", "units", "dose", "doses"}
-
-
-@dataclass(frozen=True, slots=True)
-class DailyAmount:
-    """How much is taken in a day, at least and at most: in "unit" (tablets, patches ...), "mL" or "mg"."""
-
-    low: Decimal
-    high: Decimal
-    unit: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +42,16 @@ def start_of(order: Order) -> Day | None:
 
 def is_as_needed(order: Order) -> bool:
     """True where some instruction is taken only as needed, by its element or by its words."""
-    return any(d.as_needed or _AS_NEEDED.search(d.text[:_LONGEST_TEXT])
-               for d in (*order.dosages, *order.linked_dosages))
+    dosages = _dosages(order)
+    if any(d.as_needed or _AS_NEEDED.search(d.text[:_LONGEST_TEXT]) for d in dosages):
+        return True
+    daily = daily_amounts(dosages, None, order.label)
+    return daily is not None and daily.as_needed
+
+
+def _dosages(order: Order) -> tuple[Dosage, ...]:
+    """The order's own instructions; a dispense without any follows those of its order."""
+    return order.dosages or order.linked_dosages
 
 
 def sound_end(order: Order) -> Day | None:
@@ -63,21 +61,20 @@ def sound_end(order: Order) -> Day | None:
     return None if end is None or any(day and end.last < day.first for day in begun) else end
 
 
-def run_out(order: Order, fills: int, daily: DailyAmount | None, strength: Strength | None, today: date,
+def run_out(order: Order, fills: int, strength: Strength | None, today: date,
             thresholds: Mapping[str, Any]) -> RunOut | None:
     """The run-outs by everything that is written; None where nothing bounds the supply."""
-    length = _by_supply(order, fills, daily, strength, thresholds)
+    length = _by_supply(order, fills, strength)
     found = _by_end(order, length) or _by_length(order, length)
     return _prolonged(_after_validity(found, order, today, thresholds), order, thresholds)
 
 
-def supply_run_out(order: Order, daily: DailyAmount | None, strength: Strength | None,
-                   thresholds: Mapping[str, Any]) -> RunOut | None:
+def supply_run_out(order: Order, strength: Strength | None, thresholds: Mapping[str, Any]) -> RunOut | None:
     """The run-outs of all fills that the order allows, by days of supply or quantity and by no date that was entered.
 
     What an end is measured against: of a partial start date the first day counts, so that doubt makes no evidence.
     """
-    length, start = _by_supply(order, 1 + order.supply.repeats, daily, strength, thresholds), start_of(order)
+    length, start = _by_supply(order, 1 + order.supply.repeats, strength), start_of(order)
     if length is None or start is None:
         return None
     return _prolonged(_after(Day.on(start.first), length), order, thresholds)
@@ -130,13 +127,12 @@ def _prolonged(found: RunOut | None, order: Order, thresholds: Mapping[str, Any]
 
 # --- the lengths ------------------------------------------------------------------------------------------------------
 
-def _by_supply(order: Order, fills: int, daily: DailyAmount | None, strength: Strength | None,
-               thresholds: Mapping[str, Any]) -> _Length | None:
+def _by_supply(order: Order, fills: int, strength: Strength | None) -> _Length | None:
     """By the order's own supply; a dispense that states none borrows one fill of its order."""
-    own = _by_days(order.supply, fills) or _by_quantity(order.supply, fills, daily, strength, thresholds)
+    own = _by_days(order.supply, fills) or _by_quantity(order.supply, fills, order, strength)
     if own is not None or order.linked_supply is None:
         return own
-    return _by_days(order.linked_supply, 1) or _by_quantity(order.linked_supply, 1, daily, strength, thresholds)
+    return _by_days(order.linked_supply, 1) or _by_quantity(order.linked_supply, 1, order, strength)
 
 
 def _by_days(supply: Supply, fills: int) -> _Length | None:
@@ -148,36 +144,16 @@ def _by_days(supply: Supply, fills: int) -> _Length | None:
     return _Length(days, days, supply.days or first, "days of supply")
 
 
-def _by_quantity(supply: Supply, fills: int, daily: DailyAmount | None, strength: Strength | None,
-                 thresholds: Mapping[str, Any]) -> _Length | None:
-    """Quantity through daily dose, both in one unit; without a lowest dose the fill lasts as long as an order lives."""
-    one = supply.quantity or (supply.first_quantity if fills == 1 else None)
-    if one is None or daily is None or daily.high <= 0:
+def _by_quantity(supply: Supply, fills: int, order: Order, strength: Strength | None) -> _Length | None:
+    """Quantity through daily dose, both in one unit."""
+    quantity = supply.quantity or (supply.first_quantity if fills == 1 else None)
+    later = _lasting(quantity, order, strength)
+    first = _lasting(supply.first_quantity, order, strength) if supply.first_quantity else later
+    if first is None or later is None:
         return None
-    amounts = [_amount(one, daily, strength), _amount(supply.first_quantity or one, daily, strength)]
-    if None in amounts:
-        return None
-    later, first = (amount for amount in amounts if amount is not None)
-    whole = first + later * (fills - 1)
-    longest = whole / daily.low if daily.low > 0 else Decimal(thresholds["order_life_days"])
-    return _Length(whole / daily.high, longest, later / daily.high, "quantity and daily dose")
+    return _Length(first.least + later.least * (fills - 1), first.most + later.most * (fills - 1), later.least,
+                   "quantity and daily dose")
 
 
-def _amount(quantity: Quantity, daily: DailyAmount, strength: Strength | None) -> Decimal | None:
-    """The quantity in the unit of the daily dose; by mg where the strength ties the two together."""
-    found = _in_known_unit(quantity)
-    if found is None or found.unit == daily.unit:
-        return found.value if found else None
-    quantity_mg, daily_mg = mg_of(found, strength), mg_of(DoseAmount(daily.high, daily.unit), strength)
-    return quantity_mg * daily.high / daily_mg if quantity_mg is not None and daily_mg else None
-
-
-def _in_known_unit(quantity: Quantity) -> DoseAmount | None:
-    word = quantity.unit.strip().strip("{}").strip().lower().removesuffix("(s)")
-    if quantity.value is None:
-        return None
-    if word in _COUNTED:
-        return DoseAmount(quantity.value, "unit")
-    if word in VOLUMES:
-        return DoseAmount(quantity.value, "mL")
-    return DoseAmount(quantity.value * MG_PER_UNIT[word], "mg") if word in MG_PER_UNIT else None
+def _lasting(quantity: Quantity | None, order: Order, strength: Strength | None) -> Lasting | None:
+    return days_supplied(quantity, _dosages(order), strength, order.label) if quantity else None

@@ -24,9 +24,9 @@ from cds_service.exposure.ending import (
     stated_end,
     uses,
 )
-from cds_service.exposure.supply import DailyAmount, run_out, start_of, supply_run_out
+from cds_service.exposure.supply import run_out, start_of, supply_run_out
 from cds_service.exposure.washout import clear_on, silent_from
-from cds_service.model import Ending, Exposure, Medication, RunOut, Standing, State
+from cds_service.model import Ending, Exposure, Medication, RunOut, Standing, State, Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,6 @@ class _Case:
     clock: Clock
     listed: Listed
     thresholds: Mapping[str, Any]
-    daily: DailyAmount | None
     supplied: RunOut | None
     last_dose: date | None                     # of a depot
 
@@ -48,21 +47,20 @@ class _Case:
         return days_between(day, self.clock.today)
 
 
-def expose(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any],
-           daily: DailyAmount | None = None) -> Exposure:
-    """The exposure that one listed, not excluded medicine stands for. ``daily`` is the amount that its sig allows."""
+def expose(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]) -> Exposure:
+    """The exposure that one listed, not excluded medicine stands for."""
     order = medication.order
     fills = 1 + order.supply.repeats if order.standing in {Standing.ACTIVE, Standing.HELD} \
         else max(1, listed.fills(order))
-    supplied = run_out(order, fills, daily, _strength(medication), clock.today, thresholds)
-    case = _Case(medication, clock, listed, thresholds, daily, supplied, listed.doses.last_for(medication))
+    supplied = run_out(order, fills, _strength(medication), clock.today, thresholds)
+    case = _Case(medication, clock, listed, thresholds, supplied, listed.doses.last_for(medication))
     return _with_evidence(_judge(case), case)
 
 
 def stopped_today(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]) -> Exposure:
     """An order of this call that is being stopped or completed: day 0 of the interval (specification 2.1.3)."""
     last = listed.doses.last_for(medication)
-    case = _Case(medication, clock, listed, thresholds, None, None, last)
+    case = _Case(medication, clock, listed, thresholds, None, last)
     return _with_evidence(case.exposure(
         State.RECENT, "being stopped in this call", days=0, last_dose_days=case.since(last or clock.today),
         ending=Ending(last or clock.today, "this call"), latest_day=clock.today, on=clock.today, dated="ended"), case)
@@ -84,7 +82,7 @@ def may_be_current(exposure: Exposure) -> bool:
     return exposure.state not in {State.RECENT, State.OLD}
 
 
-def _strength(medication: Medication) -> Any:
+def _strength(medication: Medication) -> Strength | None:
     """The strength that ties tablets to milligrams; None where a product of several has none of its own."""
     return next((c.strength for c in medication.recognition.components if c.strength), None)
 
@@ -155,7 +153,7 @@ def _finished(case: _Case) -> Exposure:
     ending = documented(order, case.listed, case.clock.today)
     if ending is None:
         return _used_up(case)
-    supplied = supply_run_out(order, case.daily, _strength(case.medication), case.thresholds)
+    supplied = supply_run_out(order, _strength(case.medication), case.thresholds)
     if supplied is not None and is_housekeeping(ending, supplied, case.thresholds):
         return _held(case, f"{order.status}, but {ending.what} {ending.on} lies long after the supply "
                            f"({supplied.latest}): last dose to be confirmed")

@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from typing import Any
 
-from cds_service.fhir.values import as_decimal, as_dict, as_text
-from cds_service.model import Day
+from cds_service.dosing.units import days_in
+from cds_service.fhir.values import as_decimal, as_text, read_quantity
+from cds_service.model import Day, Quantity
 
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
@@ -26,24 +26,6 @@ _NAMED = re.compile(r"(?:(\d{1,2})[. -]{1,2}([A-Za-z]{3,9})|([A-Za-z]{3,9})\.? (
 _MONTHS = {name[:3].lower(): number for number, name in enumerate(calendar.month_name) if name}
 _FIRST_YEAR = 1900                 # years before are placeholders (0001-01-01), never a day of treatment
 _LAST_YEAR = 2999
-
-_HOURS_PER = {
-    "s": Decimal(1) / 3600, "min": Decimal(1) / 60, "h": Decimal(1), "d": Decimal(24), "wk": Decimal(168),
-    "mo": Decimal(720), "a": Decimal(8760)}    # a month is read as 30 days, as pharmacies dispense
-_TIME_WORDS = {
-    "s": "s sec second seconds sekunde sekunden",
-    "min": "min minute minutes minuten minuto minutos",
-    "h": "h hr hrs hour hours std stunde stunden heure heures hora horas ora ore uur uren time timer timme timmar tim",
-    "d": "d day days tag tage tagen jour jours día días dia dias giorno giorni dag dagen dage dagar päivä päivää "
-         "vrk дней день дня 日 日間 天 일",
-    "wk": "wk wks w week weeks woche wochen semaine semaines semana semanas settimana settimane weken uge uger vecka "
-          "veckor uke uker viikko viikkoa недель неделя 週 週間 周 주",
-    "mo": "mo mon month months monat monate monaten mois mes meses mês mese mesi maand maanden måned måneder månad "
-          "månader kuukausi kuukautta месяц месяцев ヶ月 か月 月",
-    "a": "a y yr yrs year years jahr jahre an ans année années año años ano anos anno anni jaar jaren år vuosi 年",
-}
-_TIME_UNITS = {word: unit for unit, words in _TIME_WORDS.items() for word in words.split()}
-_MOST_DAYS = 36_500
 
 
 # --- days -------------------------------------------------------------------------------------------------------------
@@ -152,20 +134,7 @@ def _require_year(year: int) -> None:
 # --- lengths of time --------------------------------------------------------------------------------------------------
 
 def read_days(value: object) -> Decimal | None:
-    """A Duration in days, in any unit of time; the UCUM code outranks the unit's word. None where it is no length."""
-    member = as_dict(value)
-    number = as_decimal(member.get("value") if member else value)
-    hours = _hours_per(member) if member else _HOURS_PER["d"]
-    if number is None or hours is None or number <= 0:
-        return None
-    days = number * hours / 24
-    return days if days <= _MOST_DAYS else None
-
-
-def _hours_per(member: Any) -> Decimal | None:
-    """Hours in one unit; a length without any unit is in days."""
-    words = [word.strip().strip("{}").strip().lower().removesuffix("(s)").rstrip(".")
-             for word in (as_text(member.get("code")), as_text(member.get("unit")))]
-    if not any(words):
-        return _HOURS_PER["d"]
-    return next((_HOURS_PER[_TIME_UNITS[word]] for word in words if word in _TIME_UNITS), None)
+    """A Duration in days, in any unit of time; a bare number is days. None where it is no length."""
+    number = as_decimal(value)
+    duration = Quantity(number) if number is not None else read_quantity(value)
+    return (days_in(duration) or None) if duration else None

@@ -10,7 +10,8 @@ from typing import Any
 
 from cds_service.model import Coding, Concept, Quantity
 
-_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:[.,]\d{1,30})?|[.,]\d{1,30})")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")    # "1,500": a thousand and more, or one and a half
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
 _LEGAL_ID = re.compile(r"(?!\.+$)[A-Za-z0-9\-._]{1,64}")   # FHIR's own, and the underscore that some EHRs use
 _NO_CONCEPT = Concept()
@@ -32,14 +33,15 @@ def as_text(value: object) -> str:
 
 
 def as_decimal(value: object) -> Decimal | None:
-    """A finite number, also where the sender wrote it as text ("4.5")."""
+    """A finite number, also where the sender wrote it as text ("4.5", "4,5"); "1,500" can mean two and is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return Decimal(repr(value)) if math.isfinite(value) and abs(value) < 1e15 else None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    text = value.strip() if isinstance(value, str) else ""
+    if _NUMBER.fullmatch(text) and not _THOUSANDS.fullmatch(text):
         try:
-            return Decimal(value.strip())
+            return Decimal(text.replace(",", "."))
         except InvalidOperation:
             return None
     return None
@@ -83,7 +85,9 @@ def read_quantity(value: object) -> Quantity | None:
     member = as_dict(value)
     if not member:
         return None
-    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or as_text(member.get("code")))
+    code = as_text(member.get("code"))
+    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or code, code,
+                    as_text(member.get("system")))
 
 
 def read_reference(value: object) -> tuple[str, str]:

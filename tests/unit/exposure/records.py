@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.exposure.calendar import Clock
-from cds_service.exposure.daily import daily_amount
 from cds_service.exposure.depot import Doses
 from cds_service.exposure.ending import Listed
 from cds_service.exposure.timeline import expose
@@ -52,7 +51,7 @@ def tablets(number: int) -> Quantity:
 
 
 def met(meant: Medication, others: Listed = ALONE) -> Exposure:
-    return expose(meant, CLOCK, others, LIMITS, daily_amount(meant))
+    return expose(meant, CLOCK, others, LIMITS)
 
 
 def met_as(role: Role = Role.FULL_SA, others: Listed = ALONE, **said: Any) -> Exposure:

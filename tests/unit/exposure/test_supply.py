@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.exposure.daily import daily_amount
-from cds_service.exposure.supply import DailyAmount, run_out, supply_run_out
+from cds_service.exposure.supply import run_out, supply_run_out
 from cds_service.model import Day, Dosage, Order, Quantity, RunOut, Strength
 from tests.unit.clinic import LIMITS, TODAY, ago
 from tests.unit.exposure.records import COMPLETED, four_a_day, listed, tablets
@@ -23,8 +22,8 @@ def order(**said: Any) -> Order:
     return listed(**said).order
 
 
-def out(fills: int = 1, daily: DailyAmount | None = None, **said: Any) -> RunOut | None:
-    return run_out(order(**said), fills, daily, FIVE_MG, TODAY, LIMITS)
+def out(fills: int = 1, strength: Strength | None = FIVE_MG, **said: Any) -> RunOut | None:
+    return run_out(order(**said), fills, strength, TODAY, LIMITS)
 
 
 def days(found: RunOut | None) -> tuple[int, int] | None:
@@ -41,7 +40,7 @@ def days(found: RunOut | None) -> tuple[int, int] | None:
     ({"authored": ago(50)}, None, ""), ({"supply_days": Decimal(3)}, None, ""),
 ])
 def test_the_first_that_can_be_read_bounds_the_supply(said: dict[str, Any], expected: int | None, by: str) -> None:
-    found = out(daily=DailyAmount(Decimal(4), Decimal(4), "unit"), **said)
+    found = out(dosages=four_a_day(), **said)
     assert (expected, by) == ((TODAY - found.earliest).days if found else None, found.by if found else "")
 
 
@@ -66,7 +65,7 @@ def test_every_fill_counts_and_an_initial_fill_is_the_first_of_them(
 
 def test_a_dose_range_gives_an_earliest_and_a_latest_run_out() -> None:
     """120 tablets, one or two every six hours: 15 days at the most, 30 at the least."""
-    found = out(daily=DailyAmount(Decimal(4), Decimal(8), "unit"), authored=ago(50), quantity=tablets(120))
+    found = out(authored=ago(50), quantity=tablets(120), dosages=four_a_day(low=1, high=2))
     assert (35, 20) == days(found)
     assert (15, 30) == (found.fill_days, found.course_days) if found else False
 
@@ -109,25 +108,27 @@ def test_an_end_before_the_order_was_written_is_no_end(end: date) -> None:
     assert None is out(authored=ago(50), end=end)
 
 
-@pytest.mark.parametrize(("quantity", "daily", "shortest"), [
-    (Quantity(Decimal(120), "tablet"), DailyAmount(Decimal(4), Decimal(4), "unit"), 30),
-    (Quantity(Decimal(120), "{tbl}"), DailyAmount(Decimal(4), Decimal(4), "unit"), 30),
-    (Quantity(Decimal(120)), DailyAmount(Decimal(4), Decimal(4), "unit"), 30),
-    (Quantity(Decimal(120), "TAB"), DailyAmount(Decimal(20), Decimal(20), "mg"), 30),
-    (Quantity(Decimal(600), "mg"), DailyAmount(Decimal(4), Decimal(4), "unit"), 30),
-    (Quantity(Decimal(300), "mL"), DailyAmount(Decimal(10), Decimal(10), "mL"), 30),
-    (Quantity(Decimal(300), "mL"), DailyAmount(Decimal(4), Decimal(4), "unit"), None),
-    (Quantity(Decimal(2), "bottle"), DailyAmount(Decimal(4), Decimal(4), "unit"), None),
+def dosed(value: int, unit: str) -> tuple[Dosage, ...]:
+    amount = Quantity(Decimal(value), unit)
+    return (Dosage(dose_low=amount, dose_high=amount, frequency=Decimal(4), period=Decimal(1), period_unit="d"),)
+
+
+@pytest.mark.parametrize(("quantity", "dosages", "shortest"), [
+    (Quantity(Decimal(120), "tablet"), dosed(1, "tablet"), 30), (Quantity(Decimal(120), "{tbl}"), dosed(1, "tablet"), 30),
+    (Quantity(Decimal(120), "TAB"), dosed(5, "mg"), 30), (Quantity(Decimal(600), "mg"), dosed(1, "tablet"), 30),
+    (Quantity(Decimal(300), "mL"), dosed(5, "mL"), 15), (Quantity(Decimal(300), "mL"), dosed(1, "tablet"), None),
+    (Quantity(Decimal(2), "bottle"), dosed(1, "tablet"), None), (Quantity(Decimal(120), "tablet"), (), None),
 ])
 def test_quantity_and_dose_are_read_in_one_unit_or_not_at_all(
-        quantity: Quantity, daily: DailyAmount, shortest: int | None) -> None:
-    found = out(daily=daily, authored=ago(100), quantity=quantity)
+        quantity: Quantity, dosages: tuple[Dosage, ...], shortest: int | None) -> None:
+    found = out(authored=ago(100), quantity=quantity, dosages=dosages)
     assert shortest == (100 - (TODAY - found.earliest).days if found else None)
 
 
-def test_an_unclear_lowest_dose_leaves_the_latest_run_out_a_year_away() -> None:
-    found = out(daily=DailyAmount(Decimal(0), Decimal(4), "unit"), authored=ago(100), quantity=tablets(40))
-    assert (90, -265) == days(found)
+def test_an_initial_quantity_is_the_first_fill() -> None:
+    said = {"quantity": tablets(120), "first_quantity": tablets(40), "dosages": four_a_day()}
+    assert (90, 90) == days(out(1, authored=ago(100), **said))
+    assert (60, 60) == days(out(2, authored=ago(100), **said))
 
 
 def test_a_partial_start_date_widens_the_run_out() -> None:
@@ -142,21 +143,8 @@ def test_a_dispense_that_states_no_supply_borrows_one_fill_of_its_order() -> Non
 
 
 def test_all_fills_that_an_order_allows_count_against_an_end_that_was_entered() -> None:
-    found = supply_run_out(order(authored=ago(300), supply_days=Decimal(30), repeats=5, end=ago(5)), None, None, LIMITS)
+    found = supply_run_out(order(authored=ago(300), supply_days=Decimal(30), repeats=5, end=ago(5)), None, LIMITS)
     assert (120, 120) == days(found)
-
-
-@pytest.mark.parametrize(("dosages", "strength", "expected"), [
-    (four_a_day(), "5", (20, 20, "mg")), (four_a_day(), "", (4, 4, "unit")),
-    (four_a_day(low=1, high=2), "", (4, 8, "unit")),
-    ((Dosage(text="1 tablet every 6 hours"),), "", (4, 4, "unit")),
-    ((Dosage(text="1-2 tablets every 6 hours"),), "", (0, 8, "unit")),
-    ((Dosage(text="take as directed"),), "5", None), ((), "5", None),
-])
-def test_the_daily_amount_has_a_highest_and_a_lowest(
-        dosages: tuple[Dosage, ...], strength: str, expected: tuple[int, int, str] | None) -> None:
-    found = daily_amount(listed(authored=ago(9), quantity=tablets(40), dosages=dosages, strength=strength))
-    assert expected == ((found.low, found.high, found.unit) if found else None)
 
 
 AMOUNTS = st.decimals(min_value="0.01", max_value="1000", places=2)
@@ -164,13 +152,13 @@ AMOUNTS = st.decimals(min_value="0.01", max_value="1000", places=2)
 
 RECORD = st.fixed_dictionaries({"quantity": AMOUNTS.map(lambda n: Quantity(n, "tablet"))}, optional={
     "supply_days": AMOUNTS, "days": AMOUNTS.map(lambda n: (n, n + 1)), "valid_until": st.integers(-50, 500).map(ago),
-    "dosages": st.booleans().map(lambda needed: four_a_day(as_needed=needed))})
+    "end": st.integers(-50, 900).map(ago)})
+DOSES = st.builds(four_a_day, low=st.just(1), high=st.integers(1, 4), as_needed=st.booleans())
 
 
-@given(low=AMOUNTS, more=AMOUNTS, fills=st.integers(1, 13), said=RECORD, start=st.integers(0, 900),
-       spread=st.integers(0, 60))
+@given(dosages=DOSES, fills=st.integers(1, 13), said=RECORD, start=st.integers(0, 900), spread=st.integers(0, 60))
 def test_the_earliest_run_out_is_never_after_the_latest(
-        low: Decimal, more: Decimal, fills: int, said: dict[str, Any], start: int, spread: int) -> None:
-    found = out(fills, DailyAmount(low, low + more, "unit"), authored=Day(ago(start + spread), ago(start)), **said)
+        dosages: tuple[Dosage, ...], fills: int, said: dict[str, Any], start: int, spread: int) -> None:
+    found = out(fills, dosages=dosages, authored=Day(ago(start + spread), ago(start)), **said)
     assert found is not None
     assert found.earliest <= found.latest
