@@ -41,7 +41,7 @@ from cds_service.terminology import Terminology, says_ldn
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
-_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
+_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_IMPLANT: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def concerns_us(request: HookRequest, record: Record, terminology: Terminology) 
     resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries)])
     drawn = (terminology.recognise(read.read_drug(entry.resource, resolver)) for entry in request.orders.entries
              if order_kind(entry.resource) and read.names_medication(entry.resource))
-    return any(recognition.components or not recognition.identified for recognition in drawn)
+    return any(recognition.components or not recognition.readable for recognition in drawn)
 
 
 def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
@@ -151,7 +151,7 @@ class _Reader:
         """The drug and what it is; the route is read only where it can make a difference."""
         drug = read.read_drug(resource, self.resolver, routed=False)
         recognition = self.lens.terminology.recognise(drug)
-        if recognition.identified and not recognition.components:
+        if recognition.readable and not recognition.components:
             return drug, recognition
         drug = read.read_drug(resource, self.resolver)
         return drug, self.lens.terminology.recognise(drug)
@@ -210,7 +210,7 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
         return
     context.seen += 1
-    if not recognition.identified:
+    if not recognition.readable:
         _note_unidentified(context, "not-identified", counted=True)
         return
     context.mask(resource, recognition)
@@ -279,7 +279,7 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: M
         drug, recognition = reader.recognise(resource)
         if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
             continue
-        if not recognition.identified:
+        if not recognition.readable:
             gaps["medicine", "not-identified"] += 1
         if recognition.conflict:
             gaps["medicine", "code-and-text-disagree"] += 1

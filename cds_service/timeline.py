@@ -16,7 +16,7 @@ from typing import Any
 
 from cds_service.model import Exposure, Medication, Order, Role, Standing, State
 
-DEPOT_ROLES = frozenset({Role.NTX_XR, Role.BUP_DEPOT})
+DEPOT_ROLES = frozenset({Role.NTX_XR, Role.NTX_IMPLANT, Role.BUP_DEPOT})
 _IMPLANT = re.compile(r"implant|pellet|probuphine", re.IGNORECASE)
 _WEEKLY = re.compile(r"weekly|(?<!\d)50 ?mg/ ?ml", re.IGNORECASE)  # Brixadi weekly is 50 mg/mL, monthly 356 mg/mL
 _MONTHLY = re.compile(r"monthly", re.IGNORECASE)
