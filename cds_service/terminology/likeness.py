@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from cds_service.terminology.words import skeleton
-
-_SHORTEST, _LONG, _LONGEST = 6, 9, 30
+_SHORTEST, _BRAND, _LONG, _LONGEST = 6, 8, 9, 30
 _STEMS = (
     (re.compile(r"naltre?[xk]s?on|naltrex"), "naltrexone"),
     (re.compile(r"buprenorph|buprenorf"), "buprenorphine"),
@@ -35,22 +33,25 @@ _STEMS = (
     (re.compile(r"samidorph"), "samidorphan"),
 )
 _GUARDS = re.compile(r"apomorph|apomorf|dextrometh?or|dextrorph|levometh?orph|dimemorf|papaver|naloxon|nalmef|methylnalt"
-                     r"|metilnalt|glucodon|morpholin")
+                     r"|metilnalt|glucodon|platycod|porphin|morpholin")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lookalikes:
-    """The relevant single-word names by length, and the generic name that stands behind each."""
+    """The relevant single-word names by length, and the generic names that stand behind each.
+
+    ``generic`` names may be two slips away where they are long, brands one; short brands are never guessed.
+    """
 
     by_length: Mapping[int, tuple[str, ...]]
     means: Mapping[str, tuple[str, ...]]
+    generic: frozenset[str]
 
     def near(self, word: str, others: Iterable[str], never: frozenset[str]) -> str:
         """The relevant name that ``word`` may be a misspelling of, or ""; ``others`` are known other names."""
         if not _SHORTEST <= len(word) <= _LONGEST or not word.isascii():
             return ""
-        limit = 1 if len(word) < _LONG else 2
-        best = self._nearest(word, limit)
+        best = self._nearest(word)
         if not best:
             return ""
         name, distance = best
@@ -61,13 +62,17 @@ class Lookalikes:
             return ""
         return name
 
-    def _nearest(self, word: str, limit: int) -> tuple[str, int] | None:
-        found: tuple[str, int] | None = None
-        for length in range(len(word) - limit, len(word) + limit + 1):
-            hit = process.extractOne(word, self.by_length.get(length, ()), scorer=OSA.distance, score_cutoff=limit)
-            if hit and (found is None or (hit[1], hit[0]) < (found[1], found[0])):
-                found = (hit[0], int(hit[1]))
-        return found
+    def _nearest(self, word: str) -> tuple[str, int] | None:
+        limit = 1 if len(word) < _LONG else 2
+        pool = [n for length in range(len(word) - limit, len(word) + limit + 1) for n in self.by_length.get(length, ())]
+        hits = process.extract(word, pool, scorer=OSA.distance, score_cutoff=limit, limit=20)
+        fitting = [(int(d), name) for name, d, _ in hits if self._fits(word, name, int(d))]
+        return min(fitting)[::-1] if fitting else None
+
+    def _fits(self, word: str, name: str, distance: int) -> bool:
+        if name in self.generic:
+            return True
+        return distance == 1 and len(name) >= _BRAND and word[0] == name[0]
 
     def list_near(self, word: str, limit: int = 3, most: int = 5) -> tuple[str, ...]:
         """The relevant names within ``limit`` edits of a word, nearest first."""
@@ -83,13 +88,13 @@ def _between_antagonists(word: str, own: set[str]) -> bool:
     return OSA.distance(word, "naloxone") <= OSA.distance(word, "naltrexone") + 1
 
 
-def lookalikes_of(names: Mapping[str, tuple[str, ...]]) -> Lookalikes:
+def lookalikes_of(names: Mapping[str, tuple[str, ...]], generic: frozenset[str]) -> Lookalikes:
     """The names that may be misspelt: single words, long enough that one slip does not make another word."""
     by_length: dict[int, list[str]] = {}
     for name in sorted(names):
         if name.isascii() and name.isalpha() and len(name) >= _SHORTEST:
             by_length.setdefault(len(name), []).append(name)
-    return Lookalikes({n: tuple(group) for n, group in by_length.items()}, names)
+    return Lookalikes({n: tuple(group) for n, group in by_length.items()}, names, generic)
 
 
 def stem_of(word: str) -> str:
@@ -97,8 +102,3 @@ def stem_of(word: str) -> str:
     if len(word) < _SHORTEST or len(word) > _LONGEST * 2 or not word.isascii() or _GUARDS.search(word):
         return ""
     return next((family for stem, family in _STEMS if stem.search(word)), "")
-
-
-def same_sound(one: str, other: str) -> bool:
-    """Whether two spellings are one name in two languages."""
-    return bool(skeleton(one)) and skeleton(one) == skeleton(other)

@@ -39,6 +39,8 @@ _POTENCY = re.compile(
     r"(?<![^\W_])(?:(?:[6-9]|[1-9]\d{1,3})\s?(?:ch|ck|c|x|k|dh|lm)|[dx]\s?(?:[2-9]|[1-9]\d{1,2})|c\s?(?:[6-9]|[1-9]\d{1,3})"
     r"|lm\s?\d{1,3}|(?:10|50|1)\s?m|globuli|globules?|globulos|homeopath\w{0,4}|homoopath\w{0,4}|homeopat\w{0,4})"
     r"(?![^\W_]|-[iv\d])", re.IGNORECASE)
+_REMEDY = re.compile(r"(?<![^\W_])(?:\d{1,4}\s?(?:ch|dh|ck)|(?:ch|dh)\s?\d{1,4}|globuli|globulos|granules hom"
+                     r"|homeopath\w{0,4}|homoopath\w{0,4}|homeopat\w{0,4})(?![^\W_])", re.IGNORECASE)
 _MASS = re.compile(r"\d\s?(?:mg|mcg|ug|\u03bcg|g|ml|%|microgram|mikrogram)(?![^\W\d_])", re.IGNORECASE)
 _CLAUSE = re.compile(r"[;.()\[\]:\n\u3002\uff0c]|\s-\s|,(?!\d)")
 _HEAD = re.compile(r"^[\W\d_]{0,20}$")
@@ -94,3 +96,8 @@ def is_homeopathic(folded: str, places: tuple[Place, ...]) -> bool:
     if _MASS.search(folded):
         return False
     return any(_POTENCY.search(folded, place.end, place.end + _REACH) for place in places)
+
+
+def is_remedy(folded: str) -> bool:
+    """Whether a text can only be a homeopathic remedy, whatever it names."""
+    return bool(_REMEDY.search(folded)) and not _MASS.search(folded)

@@ -42,8 +42,8 @@ def _possible(words: frozenset[str], tables: Tables) -> dict[str, tuple[Name, ..
     possible = {}
     for word in words:
         names = tuple(n for n in tables.names.get(word, ()) if all(w in words for w in n.words))
-        if not names and (name := _spelt(word, tables)):
-            names = (name,)
+        if all(len(n.words) > 1 for n in names) and (name := _spelt(word, tables)):
+            names = (*names, name)
         if names:
             possible[word] = names
     return possible

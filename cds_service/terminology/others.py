@@ -33,6 +33,10 @@ class Others:
     def __contains__(self, word: str) -> bool:
         return word in self.names
 
+    def is_substance(self, name: str) -> bool:
+        """Whether a name is an international one, so that it says what is in a product whoever makes it."""
+        return " " not in name and self._sounds_known(name)
+
     def starting_with(self, word: str) -> tuple[str, ...]:
         """The single names that begin with the letter that ``word`` begins with."""
         return self.initials.get(word[:1], ())

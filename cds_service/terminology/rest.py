@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from cds_service.terminology.forms import PARTNERS, traits_of
 from cds_service.terminology.tables import Tables
 from cds_service.terminology.words import WORD
 
@@ -21,10 +23,12 @@ _FORMISH = re.compile(
     r"|prolong|mikrog|microg|mikrol|milil|millil|millig|miligr|brause|lutsch|schmelz|kau[dt]|tugg|tyggetab|munn|augen"
     r"|ogon|ojen|oftalm|ophtalm|ophthalm|colir|collir|collyr|nasal|nasen|nesesp|naese|vaginal|vagit|rektal|rectal|concentr"
     r"|konzentr|konsentr|lyophil|liofil|effervesc|gastror|flavou?r|sugarf|zuckerfr|release|relse$|freisetz|frisett|frisatt"
-    r"|herstell|bereid|prepar|vaske$|vatska$|vaeske$|hartkap|weichkap|magensaft")
+    r"|herstell|bereid|prepar|vaske$|vatska$|vaeske$|hartkap|weichkap|magensaft|modif|konserv|preserv|conserv|revestid"
+    r"|recubiert|pelicul|pellicul|suposit|perfus|injet|injekc|kattega|kaetud|ohukese|polumeer|cutane|kutan|oromuc|parenter"
+    r"|dispersi|dilution|degre|verdunn|flavou?r|sabor|gusto|geschmack|smak$|masticab|bucodis|orodis|libert|liberac|rilasc")
 _JOINERS = frozenset({"with", "and", "und", "mit", "et", "avec", "y", "con", "e", "ed", "og", "och", "med", "en", "met",
                       "ja", "plus", "w", "i"})
-_JOINING = re.compile(r"[+&/]|\bplus\b")
+_JOINING = re.compile(r"[+&/]")
 _SHORT = 2
 _MOST = 60                  # words of a text that are looked at one by one
 _COMPANIONS = re.compile(r"^(?:comp|compositum|compuesto|compose|composta|plus|cod|combi|duo|co)$")
@@ -34,11 +38,13 @@ _COMPANIONS = re.compile(r"^(?:comp|compositum|compuesto|compose|composta|plus|c
 class Rest:
     """``others`` are known other names in the order of the text, ``unknown`` the words that no table holds.
 
-    ``is_other`` is True where the text positively names another drug and nothing that may be one more.
+    ``alone`` are unknown words that no known name stands beside: they may be an ingredient of their own. ``is_other`` is
+    True where the text positively names another drug and nothing that may be one more.
     """
 
     others: tuple[str, ...]
     unknown: tuple[str, ...]
+    alone: tuple[str, ...]
     is_other: bool
 
 
@@ -48,27 +54,29 @@ def rest_of(folded: str, covered: Iterable[tuple[int, int]], tables: Tables) -> 
     taken = sorted(covered)
     places = [p for p in WORD.finditer(plain) if not any(s < p.end() and p.start() < e for s, e in taken)][:_MOST]
     words = [p.group().lower() for p in places]
-    parts: list[list[tuple[str, bool]]] = [[]]
-    opened = ""
-    last, at = 0, 0
+    parts: list[list[_Found]] = [[]]
+    last, at, joined = 0, 0, False
     while at < len(words):
         word, place = words[at], places[at]
         between = plain[last:place.start()]
-        if word in _JOINERS or _JOINING.search(between):
-            parts.append([])
-        size = 0 if word.isdigit() else tables.others.at(words, at)
-        if size:
-            parts[-1].append((" ".join(words[at:at + size]), True))
-            opened = opened or ("other" if not _holds_unknown(parts) or between[-1:] in "([-" else "")
-        elif _may_be_a_name(word, tables):
-            parts[-1].append((word, False))
+        joined = (joined and word.isdigit()) or bool(_JOINING.search(between)) or (at > 0 and words[at - 1] in _JOINERS)
+        size = 0 if word.isdigit() or word in _JOINERS else tables.others.at(words, at)
+        if size or _may_be_a_name(word, tables):
+            if joined:
+                parts.append([])
+            named = " ".join(words[at:at + max(1, size)])
+            parts[-1].append(_Found(named, bool(size), between[-1:] in "([-" if between else False))
         at += max(1, size)
         last = places[at - 1].end()
-    return _judge(parts, bool(opened))
+    return _judge(parts, tables)
 
 
-def _holds_unknown(parts: list[list[tuple[str, bool]]]) -> bool:
-    return any(not known for part in parts for _, known in part)
+class _Found(NamedTuple):
+    """A word that may be a name, whether it is known, and whether a bracket or hyphen opens it."""
+
+    word: str
+    known: bool
+    opened: bool
 
 
 def _may_be_a_name(word: str, tables: Tables) -> bool:
@@ -76,9 +84,18 @@ def _may_be_a_name(word: str, tables: Tables) -> bool:
             and not _FORMISH.search(word))
 
 
-def _judge(parts: list[list[tuple[str, bool]]], opened: bool) -> Rest:
-    others = tuple(word for part in parts for word, known in part if known)
-    unknown = tuple(word for part in parts for word, known in part if not known)
-    stranger = any(part and not any(known for _, known in part) for part in parts)
+def _judge(parts: list[list[_Found]], tables: Tables) -> Rest:
+    found = [each for part in parts for each in part]
+    others = tuple(each.word for each in found if each.known)
+    unknown = tuple(each.word for each in found if not each.known)
+    alone = tuple(each.word for part in parts if not any(e.known for e in part) for each in part)
     companion = any(_COMPANIONS.match(word) for word in unknown)
-    return Rest(others, unknown, bool(others) and opened and not stranger and not companion)
+    return Rest(others, unknown, alone, bool(others) and _is_headed(found, tables) and not alone and not companion)
+
+
+def _is_headed(found: list[_Found], tables: Tables) -> bool:
+    """Whether a known name leads: the first word, one in brackets, or an ingredient that is no opioid's usual partner."""
+    if found[0].known or any(each.known and each.opened for each in found):
+        return True
+    return any(each.known and tables.others.is_substance(each.word) and not traits_of((each.word,)) & PARTNERS
+               for each in found)

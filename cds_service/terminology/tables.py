@@ -154,7 +154,8 @@ def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]], lists: Map
         names=_by_first_word(names), guards=tuple(r["text"] for r in rows["names"] if r["match"] == "guard"),
         sounds=_sounds(names), parts=_parts(names, others), others=others,
         neutral=frozenset(word for line in lists["neutral"] for word in line.split()),
-        lookalikes=lookalikes_of({n.words[0]: n.ingredients for n in names if _may_be_misspelt(n)}),
+        lookalikes=lookalikes_of({n.words[0]: n.ingredients for n in names if _may_be_misspelt(n)},
+                                 frozenset(n.words[0] for n in names if _may_be_misspelt(n) and n.kind == "generic")),
         never=never, other_codes=frozenset(int(code) for code in lists.get("site-codes", ())),
         packs=tuple((pack.title, pack.version) for pack in packs))
 

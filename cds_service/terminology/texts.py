@@ -11,7 +11,7 @@ from functools import lru_cache
 from cds_service.model import Strength
 from cds_service.terminology.forms import FORMS, Trait, traits_of
 from cds_service.terminology.likeness import stem_of
-from cds_service.terminology.mentions import Place, mentioned
+from cds_service.terminology.mentions import Place, is_remedy, mentioned
 from cds_service.terminology.names import names_in
 from cds_service.terminology.rest import Rest, rest_of
 from cds_service.terminology.strengths import Amount, Mention, Scan, amounts_in, strength_for
@@ -96,7 +96,8 @@ def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset())
         tables=frozenset(name.table for name, _ in sure), only_mentioned=bool(passing),
         strengths=tuple(_strengths(_scan(folded, sure, guess, amounts, traits), brands, traits, tables)),
         others=left.others, unknown=left.unknown, guess=guess,
-        is_other=not sure and not guess and CUT not in folded and (left.is_other or (bool(passing) and not left.unknown)))
+        is_other=not (sure or guess or CUT in folded) and (
+            left.is_other or (bool(passing) and not left.unknown) or is_remedy(folded)))
 
 
 def _passed(found: list[tuple[Name, Mention]], meant: list[tuple[Name, Mention]]) -> list[tuple[Name, Mention]]:
@@ -122,15 +123,13 @@ def _confirmed(traits: frozenset[Trait], amounts: tuple[Amount, ...]) -> bool:
 
 
 def _guess(left: Rest, tables: Tables) -> Guess | None:
-    """The first unknown word that looks or sounds like a relevant name."""
-    for word in left.unknown[:_GUESSES]:
+    """The first unknown word that looks like a relevant name, where no known name explains it, or that has its stem."""
+    for word in left.alone[:_GUESSES]:
         near = tables.lookalikes.near(word, tables.others.starting_with(word), tables.never)
-        if not near and word.endswith("s") and word[:-1] in tables.lookalikes.means:
-            near = word[:-1]
-        if near and not set(tables.lookalikes.means[near]) <= tables.never:
+        if near:
             return Guess(frozenset(tables.lookalikes.means[near]) - tables.never, near, word)
-        family = stem_of(word) or stem_of(skeleton(word))
-        if family:
+    for word in left.unknown[:_GUESSES]:
+        if family := stem_of(word) or stem_of(skeleton(word)):
             return Guess(frozenset({family}), family, word)
     return None
 
