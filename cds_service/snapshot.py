@@ -41,7 +41,8 @@ from cds_service.terminology import Terminology, says_ldn
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
-_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_IMPLANT: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
+_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_IMPLANT: Band.XR,
+                  Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,12 @@ _CODES: dict[tuple[str, str], Absence] = {
 }
 _NONE = re.compile(r"(?:no|not on any|not taking any|takes no|denies(?: taking)?(?: any)?|nil|none|zero)\W{0,3}"
                    r"(?:known|current|active|regular|home|outpatient|prescribed)?\W{0,3}"
-                   r"(?:medications?|medicines?|meds|drugs?|drug therapy|medication therapy)(?: on file| listed)?", re.IGNORECASE)
+                   r"(?:medications?|medicines?|meds|drugs?|drug therapy|medication therapy)(?: on file| listed)?",
+                   re.IGNORECASE)
 _UNKNOWN = re.compile(r"(?:medications?|medicines?|meds)\W{1,3}(?:unknown|not known|unavailable|not available)"
                       r"|(?:no information about|unknown|no information on|information not available on) ?"
-                      r"(?:medications?|medicines?|meds)|unable to obtain (?:medication|med) (?:list|history)", re.IGNORECASE)
+                      r"(?:medications?|medicines?|meds)|unable to obtain (?:medication|med) (?:list|history)",
+                      re.IGNORECASE)
 
 
 def absence(drug: Drug) -> Absence:

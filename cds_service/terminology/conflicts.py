@@ -31,7 +31,8 @@ def conflicts_in(evidence: Evidence, drug: Drug, tables: Tables) -> Iterator[str
 
 def strangers(evidence: Evidence, tables: Tables) -> Iterator[Reading]:
     """The texts that positively name another drug beside the relevant one, where that is no part of the same product."""
-    if not any(tables.ingredients[i].counts for i in evidence.names):
+    if not any(t.is_other and t.others for t in evidence.texts) or not any(
+            tables.ingredients[i].counts for i in evidence.names):
         return
     company = {skeleton(w) or w for t in evidence.texts if t.ingredients for w in split_words(t.folded)}
     company |= {skeleton(w) or w for p in evidence.products for w in split_words(p.name)}
@@ -67,7 +68,7 @@ def _words_against_words(evidence: Evidence) -> Iterator[str]:
     if _disjoint([t.ingredients for t in evidence.texts if t.ingredients]):
         yield f"texts: {_list(worded)}"
     for text in evidence.texts:
-        if text.plain and text.branded and not text.plain & text.branded:
+        if text.decisive and text.branded and not text.plain & text.branded:
             yield f"brand: {_list(text.branded)}; text: {_list(text.plain)}"
 
 

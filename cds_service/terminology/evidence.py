@@ -27,7 +27,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was read, in an order that is not the sender's. ``others`` are codes of other drugs."""
+    """What was read, in an order that is not the sender's. ``others`` are codes of other drugs.
+
+    ``coded``, ``worded`` and ``compounded`` are the ingredients that codes, words and lines name.
+    """
 
     products: tuple[Product, ...]
     labels: tuple[str, ...]
@@ -35,14 +38,9 @@ class Evidence:
     texts: tuple[Reading, ...]
     lines: tuple[Line, ...]
     around: frozenset[Trait]
-
-    @property
-    def coded(self) -> frozenset[str]:
-        return frozenset(i for p in self.products for i in p.ingredients)
-
-    @property
-    def worded(self) -> frozenset[str]:
-        return frozenset(i for text in self.texts for i in text.ingredients)
+    coded: frozenset[str]
+    worded: frozenset[str]
+    compounded: frozenset[str]
 
     @property
     def guesses(self) -> tuple[Guess, ...]:
@@ -50,10 +48,6 @@ class Evidence:
         if self.names or self.others or any(t.is_other for t in self.texts):
             return ()
         return tuple(t.guess for t in self.texts if t.guess)
-
-    @property
-    def compounded(self) -> frozenset[str]:
-        return frozenset(i for line in self.lines for i in line.ingredients)
 
     @property
     def names(self) -> frozenset[str]:
@@ -83,12 +77,14 @@ def gather(drug: Drug, tables: Tables) -> Evidence:
     around = concept_traits(drug.form) | concept_traits(drug.route)
     texts = {read_text(text, tables, around) for text in texts_of(drug.concept)}
     texts |= {form for text in texts_of(drug.form) if (form := read_text(text, tables, around)).plain}
-    lines = (_read_line(line, tables, around) for line in drug.ingredients)
+    lines = sorted((_read_line(line, tables, around) for line in drug.ingredients), key=repr)
+    products = tuple(c.product for c in codes if c.product)
     return Evidence(
-        products=tuple(c.product for c in codes if c.product), labels=tuple(c.label for c in codes),
-        others=tuple(c for c in codes if not c.product),
-        texts=tuple(sorted(texts, key=lambda t: t.folded)), lines=tuple(sorted(lines, key=repr)),
-        around=around)
+        products=products, labels=tuple(c.label for c in codes), others=tuple(c for c in codes if not c.product),
+        texts=tuple(sorted(texts, key=lambda t: t.folded)), lines=tuple(lines), around=around,
+        coded=frozenset(i for p in products for i in p.ingredients),
+        worded=frozenset(i for text in texts for i in text.ingredients),
+        compounded=frozenset(i for line in lines for i in line.ingredients))
 
 
 def _label(code: Code) -> str:

@@ -51,9 +51,11 @@ _WORDS = {
                r"|(?:modifierad|forlangd|fordrojd) fris|(?:modificeret|modifisert|forlaenget) (?:udl|fris)"
                r"|(?:gereguleerde|verlengde|vertraagde|gecontroleerde) afgifte|mga\b|saadellysti|hidasvaik"
                r"|пролонг\w{0,10}|ретард|παρατεταμ\w{0,8}|ממושך|מושהה"),
-    Trait.TRANSDERMAL: (r"trans?derm\w{0,12}|patch(?:es)?\b|topical product|depo?t?pla(?:st|as)\w{0,12}|plaster\b|pflaster\w{0,3}"
+    Trait.TRANSDERMAL: (r"trans?derm\w{0,12}|patch(?:es)?\b|topical product|depo?t?pla(?:st|as)\w{0,12}"
+                        r"|plaster\b|pflaster\w{0,3}"
                         r"|matrixpflaster|membranpflaster|parches?\b|cerott[oi]|emplast\w{0,6}|adesivos?\b|laastari|pleisters?\b"
-                        r"|tts\b|(?:mcg|ug|\u03bcg|mikrog|microg\w{0,8}|mikrog\w{0,8})\s?(?:/|per )\s?(?:h|hr|hour|time|timme|stunde|std|heure|hora|ora|uur)\b"
+                        r"|tts\b|(?:mcg|ug|\u03bcg|mikrog|microg\w{0,8}|mikrog\w{0,8})\s?(?:/|per )\s?"
+                        r"(?:h|hr|hour|time|timme|stunde|std|heure|hora|ora|uur)\b"
                         r"|mg/hr\b|пластыр\w{0,3}|трансдерм\w{0,8}|επιθεμ\w{0,4}|מדבק\w{0,3}"),
     Trait.IMPLANT: r"impl?ant\w{0,4}|impiant\w|pellets?\b|имплант\w{0,3}",
     Trait.SYRINGE: r"(?:prefilled )?syringe|fertigspritze\w?|forfylld spruta|seringue pre|jeringa prec|siringa pre",
@@ -69,11 +71,14 @@ _WORDS = {
                     r"|colirio|collirio|ogondroppar|ojendr\w{0,4}|мазь|крем\b"),
     Trait.MUCOSAL: (r"sublingual\w{0,3}|buccal|bukkal|mucosal|film\b|lozenge|troche|sl\b|sublinguaal|sugtabl\w{0,5}"
                     r"|resoribl\w{0,5}|lutsch\w{0,10}|подъязыч\w{0,4}|υπογλωσσ\w{0,3}"),
-    Trait.SOLID: (r"tabs?\b|tabletten?\b|[^\W\d_]{0,16}tabl(?:et\w{0,7})?\b|tbl\b|caps?(?:ules?|lets?)?\b|capsul\w{0,3}|pills?\b"
-                  r"|soft\s?gels?|[^\W\d_]{0,12}kaps(?:el\w{0,3}|ul\w{0,3}|lar|ler)?\b|comprim\w{0,4}|compresse?\b|compressa|cpr?\b|cps\b"
+    Trait.SOLID: (r"tabs?\b|tabletten?\b|[^\W\d_]{0,16}tabl(?:et\w{0,7})?\b|tbl\b|caps?(?:ules?|lets?)?\b"
+                  r"|capsul\w{0,3}|pills?\b"
+                  r"|soft\s?gels?|[^\W\d_]{0,12}kaps(?:el\w{0,3}|ul\w{0,3}|lar|ler)?\b|comprim\w{0,4}|compresse?\b"
+                  r"|compressa|cpr?\b|cps\b"
                   r"|gelules?\b|dragees?\b|таблет\w{0,4}|капсул\w{0,3}|таб\b|δισκι\w{0,2}|καψακ\w{0,3}|טבלי\w{0,3}|כמוס\w{0,3}"),
     Trait.LIQUID: (r"solution|soln\b|suspension|susp\b|liquid|syrup|elixir|drops\b|concentrate|tincture|linctus|losung"
-                   r"|tropfen|[^\W\d_]{0,12}tropfen|gouttes?\b|gotas\b|gocce\b|druppels?\b|droppar|draber|sirup|sirop|jarabe|sciroppo|siroop|saft\b"
+                   r"|tropfen|[^\W\d_]{0,12}tropfen|gouttes?\b|gotas\b|gocce\b|druppels?\b|droppar|draber"
+                   r"|sirup|sirop|jarabe|sciroppo|siroop|saft\b"
                    r"|mixtur\w?|oral losn\w{0,3}|solucion|soluzione|drank\b|сироп|раствор|капли"),
     Trait.ORAL: (r"oral\w{0,3}|by mouth|p\.?o\b|sprinkle|peroral\w?|per os|zum einnehmen|buvable|orodisp\w{0,8}"
                  r"|schmelztabl\w{0,5}|munsonderf\w{0,8}|smelte\w{0,6}|внутрь"),
@@ -94,9 +99,12 @@ _TRAITS = re.compile(rf"(?<![^\W\d_])(?:{_ANY})", re.IGNORECASE)
 
 # Scripts that write words without spaces.
 _UNSPACED = {
-    Trait.ER: r"徐放|缓释|緩釋|控释|控釋|서방|長效|장용서방", Trait.TRANSDERMAL: r"贴剂|貼劑|貼付|テープ|パッチ|패취|패치|透皮|経皮|لصق",
-    Trait.INJECTION: r"注射|静注|筋注|皮下注|点滴|주사|주\b|حقن", Trait.SOLID: r"錠|锭|片|カプセル|胶囊|膠囊|캡슐|정\b|정\d|أقراص|كبسول",
-    Trait.LIQUID: r"シロップ|内用液|口服液|糖浆|糖漿|散|시럽|شراب", Trait.RECTAL: r"坐剤|坐薬|栓", Trait.MUCOSAL: r"舌下|バッカル|설하",
+    Trait.ER: r"徐放|缓释|緩釋|控释|控釋|서방|長效|장용서방",
+    Trait.TRANSDERMAL: r"贴剂|貼劑|貼付|テープ|パッチ|패취|패치|透皮|経皮|لصق",
+    Trait.INJECTION: r"注射|静注|筋注|皮下注|点滴|주사|주\b|حقن",
+    Trait.SOLID: r"錠|锭|片|カプセル|胶囊|膠囊|캡슐|정\b|정\d|أقراص|كبسول",
+    Trait.LIQUID: r"シロップ|内用液|口服液|糖浆|糖漿|시럽|شراب",
+    Trait.RECTAL: r"坐剤|坐薬|栓", Trait.MUCOSAL: r"舌下|バッカル|설하",
     Trait.NASAL: r"点鼻|鼻喷|鼻噴|비강", Trait.IMPLANT: r"植入|埋植",
 }
 _JOINED = re.compile("|".join(f"(?P<{trait.name}>{words})" for trait, words in _UNSPACED.items()))
@@ -123,6 +131,8 @@ def traits_of(texts: Iterable[str]) -> frozenset[Trait]:
 
 def concept_traits(concept: Concept) -> frozenset[Trait]:
     """The traits of a form or a route, by its words and by the form and route codes in common use."""
+    if not concept.text and not concept.codings:
+        return frozenset()
     coded = {_ROUTES[c.code] for c in concept.codings if c.code in _ROUTES}
     coded |= {Trait(word) for c in concept.codings for word in coded_form(c)}
     return traits_of(fold(text) for text in (concept.text, *(c.display for c in concept.codings))) | coded

@@ -78,7 +78,8 @@ class Lookalikes:
         """The relevant names within ``limit`` edits of a word, nearest first."""
         pool = [name for length in range(len(word) - limit, len(word) + limit + 1)
                 for name in self.by_length.get(length, ())]
-        return tuple(name for name, _, _ in process.extract(word, pool, scorer=OSA.distance, score_cutoff=limit, limit=most))
+        hits = process.extract(word, pool, scorer=OSA.distance, score_cutoff=limit, limit=most)
+        return tuple(name for name, _, _ in hits)
 
 
 def _between_antagonists(word: str, own: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Which relevant names of the tables stand in a text: whole words, in any language's spelling, at each place the longest."""
+"""Which relevant names of the tables stand in a text: whole words, in any language, at each place the longest."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 
 from cds_service.terminology.strengths import Mention
-from cds_service.terminology.tables import Name, Tables
+from cds_service.terminology.tables import OPENING, Name, Tables
 from cds_service.terminology.words import WORD, is_spaceless, ldn_at, skeleton
 
-_OPENING = 6                # letters of a skeleton that may open a longer word: "oxycodonhydrochlorid"
 _LONGEST_WORD = 60
 _MICROGRAMS = re.compile(r"\d\s{0,2}(?:mcg|ug|\u03bcg|microg|mikrog)", re.IGNORECASE)
 _ENOUGH = 100               # mentions; from then on each name is noted once more and no longer sought
@@ -21,18 +20,24 @@ def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
     words = [place.group().lower() for place in places]
     starts = _possible(frozenset(words), tables)
     found: list[tuple[Name, Mention]] = []
+    covered = 0
     for at, word in enumerate(words):
+        if at < covered:
+            continue
+        other = tables.others.phrase_at(words, at)
         for name in starts.get(word, ()):
-            if _stands_at(name, folded, words, at, places[at]):
+            if _stands_at(name, folded, words, at, places[at]) and len(name.words) >= other:
                 start, end = places[at].start(), places[at + len(name.words) - 1].end()
                 if name.match == "spelling":
                     end = start + min(len(word), len(name.words[0]))
                 found += [(name, Mention(ingredient, start, end)) for ingredient in name.ingredients]
                 if len(found) > _ENOUGH:
-                    starts[word] = tuple(other for other in starts[word] if other is not name)
+                    starts[word] = tuple(other_name for other_name in starts[word] if other_name is not name)
                 break
         else:
-            if is_spaceless(word) and len(found) <= _ENOUGH:
+            if other:
+                covered = at + other
+            elif is_spaceless(word) and len(found) <= _ENOUGH:
                 found += _inside(word, places[at].start(), tables)
     return found
 
@@ -71,7 +76,9 @@ def _spelt(word: str, tables: Tables) -> Name | None:
         return None
     if name := tables.sounds.get(sound):
         return name
-    for size in range(min(len(sound) - 1, 20), _OPENING - 1, -1):
+    if sound[:OPENING] not in tables.openings:
+        return None
+    for size in range(min(len(sound) - 1, 20), OPENING - 1, -1):
         if name := tables.sounds.get(sound[:size]):
             return name
     return None

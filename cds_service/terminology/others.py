@@ -41,14 +41,20 @@ class Others:
         """The single names that begin with the letter that ``word`` begins with."""
         return self.initials.get(word[:1], ())
 
+    def phrase_at(self, words: Sequence[str], start: int) -> int:
+        """How many words from ``start`` on are a known name of several words, 0 for none."""
+        for size in range(min(self.longest.get(words[start], 0), len(words) - start), 1, -1):
+            if " ".join(words[start:start + size]) in self.names:
+                return size
+        return 0
+
     def at(self, words: Sequence[str], start: int) -> int:
         """How many words from ``start`` on are a known other name: the longest, 0 for none."""
         first = words[start]
-        for size in range(min(self.longest.get(first, 0), len(words) - start), 0, -1):
-            if size == 1 and first in self.names:
-                return 1
-            if size > 1 and " ".join(words[start:start + size]) in self.names:
-                return size
+        if size := self.phrase_at(words, start):
+            return size
+        if first in self.names:
+            return 1
         return int(self._sounds_known(first) or self._part_known(first))
 
     def _sounds_known(self, word: str) -> bool:

@@ -55,12 +55,16 @@ def rest_of(folded: str, covered: Iterable[tuple[int, int]], tables: Tables) -> 
     places = [p for p in WORD.finditer(plain) if not any(s < p.end() and p.start() < e for s, e in taken)][:_MOST]
     words = [p.group().lower() for p in places]
     parts: list[list[_Found]] = [[]]
-    last, at, joined = 0, 0, False
+    last, at, joined, companion = 0, 0, False, False
     while at < len(words):
         word, place = words[at], places[at]
         between = plain[last:place.start()]
         joined = (joined and word.isdigit()) or bool(_JOINING.search(between)) or (at > 0 and words[at - 1] in _JOINERS)
-        size = 0 if word.isdigit() or word in _JOINERS else tables.others.at(words, at)
+        size = 0 if word.isdigit() else tables.others.at(words, at)
+        size = 0 if size == 1 and word in _JOINERS else size
+        companion |= bool(not size and _COMPANIONS.match(word) and parts[-1] and parts[-1][-1].known
+                          and last and not plain[last:place.start()].strip(" -.")
+                          and traits_of((parts[-1][-1].word,)) & PARTNERS)
         if size or _may_be_a_name(word, tables):
             if joined:
                 parts.append([])
@@ -68,7 +72,7 @@ def rest_of(folded: str, covered: Iterable[tuple[int, int]], tables: Tables) -> 
             parts[-1].append(_Found(named, bool(size), between[-1:] in "([-" if between else False))
         at += max(1, size)
         last = places[at - 1].end()
-    return _judge(parts, tables)
+    return _judge(parts, companion, tables)
 
 
 class _Found(NamedTuple):
@@ -80,16 +84,17 @@ class _Found(NamedTuple):
 
 
 def _may_be_a_name(word: str, tables: Tables) -> bool:
+    if word in tables.unclear:
+        return True
     return (len(word) > _SHORT and word.isascii() and not word.isdigit() and word not in tables.neutral
             and not _FORMISH.search(word))
 
 
-def _judge(parts: list[list[_Found]], tables: Tables) -> Rest:
+def _judge(parts: list[list[_Found]], companion: bool, tables: Tables) -> Rest:
     found = [each for part in parts for each in part]
     others = tuple(each.word for each in found if each.known)
     unknown = tuple(each.word for each in found if not each.known)
     alone = tuple(each.word for part in parts if not any(e.known for e in part) for each in part)
-    companion = any(_COMPANIONS.match(word) for word in unknown)
     return Rest(others, unknown, alone, bool(others) and _is_headed(found, tables) and not alone and not companion)
 
 

@@ -11,13 +11,16 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from cds_service.terminology.forms import Trait
+from cds_service.terminology.lexicon import Name, by_first_word, may_be_misspelt, names, other_names, parts, sounds
 from cds_service.terminology.likeness import Lookalikes, lookalikes_of
-from cds_service.terminology.others import Others, others_of
+from cds_service.terminology.others import Others
 from cds_service.terminology.packs import Pack, packaged_packs, site_packs
-from cds_service.terminology.words import is_spaceless, skeleton, split_words
+from cds_service.terminology.words import split_words
+
+__all__ = ["CLINICAL_DRUG", "INGREDIENT_LEVEL", "OPENING", "Ingredient", "Name", "Product", "Tables", "read_tables"]
 
 _FILES = ("ingredients", "products", "ndc", "atc", "snomed", "names")
+OPENING = 6                 # letters of a skeleton that may open a longer word: "oxycodonhydrochlorid"
 INGREDIENT_LEVEL = frozenset({"IN", "PIN"})
 CLINICAL_DRUG = frozenset({"SCD", "SBD", "GPCK", "BPCK"})
 
@@ -49,30 +52,15 @@ class Product:
     active: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
-    """One name that people write.
-
-    ``match``: phrase, upper (a whole token in capitals), whole (the entire text), ambiguous (needs the form to confirm
-    it), coarse (not beside micrograms: T3) or spelling (an international name in any language). ``traits`` are what the name alone tells of its form, and
-    ``table`` is where it stands.
-    """
-
-    words: tuple[str, ...]
-    ingredients: tuple[str, ...]
-    match: str
-    kind: str
-    traits: frozenset[Trait] = frozenset()
-    table: str = ""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
     """Everything that is looked up.
 
-    ``names`` is keyed by the first word, longest names first; ``sounds`` by the skeleton of an international name;
+    ``names`` is keyed by the first word, longest names first; ``sounds`` by the skeleton of an international name
+    (``openings`` are their first letters);
     ``parts`` by the first character of a name in a script without spaces, None standing for another drug's name.
-    ``neutral`` are words that name no drug, ``other_codes`` the RxNorm numbers that a site's release gives to other
+    ``neutral`` are words that name no drug, ``unclear`` words of names that mean two things,
+    ``other_codes`` the RxNorm numbers that a site's release gives to other
     drugs, ``packs`` the titles and versions of the name packs.
     """
 
@@ -89,9 +77,11 @@ class Tables:
     names: Mapping[str, tuple[Name, ...]]
     guards: tuple[str, ...]
     sounds: Mapping[str, Name]
+    openings: frozenset[str]
     parts: Mapping[str, tuple[tuple[str, Name | None], ...]]
     others: Others
     neutral: frozenset[str]
+    unclear: frozenset[str]
     lookalikes: Lookalikes
     never: frozenset[str]
     other_codes: frozenset[int]
@@ -115,7 +105,8 @@ def read_tables(directory: Path | None = None, packs: Path | None = None) -> Tab
     release = json.loads(find("release.json").read_text(encoding="utf-8"))["release"]
     lists = {name: _lines(packaged / f"{name}.txt") for name in _LISTS}
     if directory is not None:
-        lists |= {name: _lines(directory / f"{name}.txt") for name in _SITE_LISTS if (directory / f"{name}.txt").is_file()}
+        own = {name: directory / f"{name}.txt" for name in _SITE_LISTS}
+        lists |= {name: _lines(file) for name, file in own.items() if file.is_file()}
     return _assemble(release, rows, lists, (*packaged_packs(), *site_packs(packs)))
 
 
@@ -141,9 +132,10 @@ def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]], lists: Map
     for r in rows["ingredients"]:
         if r["rxcui"]:
             products[r["rxcui"]] = Product(r["rxcui"], r["tty"], r["name"], (r["ingredient"],))
-    names = _names(ingredients, rows["names"], packs)
+    known = names(ingredients, rows["names"], packs)
+    heard = sounds(known)
     never = frozenset(name for name, i in ingredients.items() if not i.counts)
-    others = _others(names, rows["names"], lists, packs)
+    others = other_names(known, rows["names"], lists, packs)
     return Tables(
         release=release, ingredients=ingredients, products=products, brands=_brands(products),
         by_ingredient=_by_ingredient(products),
@@ -151,11 +143,13 @@ def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]], lists: Map
         atc={r["code"]: _concept("ATC", r) for r in rows["atc"]},
         snomed={r["code"]: _concept("SCT", r) for r in rows["snomed"]},
         unii={r["unii"]: r["rxcui"] for r in rows["ingredients"] if r["unii"] and r["rxcui"]},
-        names=_by_first_word(names), guards=tuple(r["text"] for r in rows["names"] if r["match"] == "guard"),
-        sounds=_sounds(names), parts=_parts(names, others), others=others,
+        names=by_first_word(known), guards=tuple(r["text"] for r in rows["names"] if r["match"] == "guard"),
+        sounds=heard, openings=frozenset(sound[:OPENING] for sound in heard), parts=parts(known, others), others=others,
         neutral=frozenset(word for line in lists["neutral"] for word in line.split()),
-        lookalikes=lookalikes_of({n.words[0]: n.ingredients for n in names if _may_be_misspelt(n)},
-                                 frozenset(n.words[0] for n in names if _may_be_misspelt(n) and n.kind == "generic")),
+        lookalikes=lookalikes_of({n.words[0]: n.ingredients for n in known if may_be_misspelt(n)},
+                                 frozenset(n.words[0] for n in known if may_be_misspelt(n) and n.kind == "generic")),
+        unclear=frozenset(word for pack in packs for n in pack.names if n.match == "unclear"
+                          for word in split_words(n.name)),
         never=never, other_codes=frozenset(int(code) for code in lists.get("site-codes", ())),
         packs=tuple((pack.title, pack.version) for pack in packs))
 
@@ -201,64 +195,3 @@ def _ndc_products(rows: list[dict[str, str]]) -> dict[str, tuple[str, ...]]:
     for row in rows:
         found[row["ndc11"][:9]].append(row["ndc11"])
     return {product: tuple(codes) for product, codes in found.items()}
-
-
-def _names(ingredients: Mapping[str, Ingredient], rows: list[dict[str, str]], packs: tuple[Pack, ...]) -> tuple[Name, ...]:
-    """Every relevant name; of one name in two tables the later pack's row holds, and an unclear name holds nowhere."""
-    found = {(words, "phrase"): Name(words, (name,), "phrase", "generic", table="ingredients")
-             for name in ingredients for words in [split_words(name)]}
-    for row in rows:
-        if row["match"] != "guard":
-            words, match = split_words(row["text"]), row["match"]
-            hint = frozenset(Trait(word) for word in row.get("hint", "").split())
-            found[words, match] = Name(words, tuple(row["ingredients"].split(";")), match, row["kind"], hint, "names")
-    for pack in packs:
-        for name in pack.names:
-            words = split_words(name.name)
-            if name.relevant and name.match != "unclear" and (words, "phrase") not in found:
-                found[words, name.match] = Name(words, name.ingredients, name.match, "generic" if pack.title == "inn" else "brand", name.hint, f"pack {pack.title}")
-    unclear = {split_words(n.name) for pack in packs for n in pack.names if n.match == "unclear"}
-    return tuple(name for name in found.values() if name.words not in unclear)
-
-
-def _by_first_word(names: tuple[Name, ...]) -> dict[str, tuple[Name, ...]]:
-    index = defaultdict(list)
-    for name in names:
-        index[name.words[0]].append(name)
-    return {first: tuple(sorted(group, key=lambda n: -len(n.words))) for first, group in index.items()}
-
-
-def _sounds(names: tuple[Name, ...]) -> dict[str, Name]:
-    """Generic names by skeleton; of two with one skeleton the one that is an ingredient's own name."""
-    found: dict[str, Name] = {}
-    for name in sorted(names, key=lambda n: (n.table != "ingredients", n.words)):
-        if name.kind == "generic" and len(name.words) == 1 and name.match == "phrase":
-            sound = skeleton(name.words[0])
-            if sound:
-                found.setdefault(sound, Name(name.words, name.ingredients, "spelling", "generic", name.traits, name.table))
-    return found
-
-
-def _parts(names: tuple[Name, ...], others: Others) -> dict[str, tuple[tuple[str, Name | None], ...]]:
-    index: dict[str, dict[str, Name | None]] = defaultdict(dict)
-    for first, group in others.parts.items():
-        index[first].update(dict.fromkeys(group))
-    for name in names:
-        if len(name.words) == 1 and is_spaceless(name.words[0]):
-            index[name.words[0][0]][name.words[0]] = name
-    return {first: tuple(sorted(group.items(), key=lambda item: -len(item[0]))) for first, group in index.items()}
-
-
-def _may_be_misspelt(name: Name) -> bool:
-    return len(name.words) == 1 and name.match == "phrase"
-
-
-def _others(names: tuple[Name, ...], rows: list[dict[str, str]], lists: Mapping[str, list[str]],
-            packs: tuple[Pack, ...]) -> Others:
-    """The names of other drugs, without any that is a relevant name too or that a pack calls unclear."""
-    relevant = {" ".join(name.words) for name in names}
-    relevant |= {" ".join(split_words(n.name)) for pack in packs for n in pack.names if n.match == "unclear"}
-    stated = [*lists["other-names"], *lists.get("site-names", ()), *(r["text"] for r in rows if r["match"] == "guard")]
-    stated += [n.name for pack in packs for n in pack.names if not n.relevant and n.match != "unclear"]
-    inns = [n for n in lists["other-inn"] if n not in relevant]
-    return others_of((n for n in (*stated, *inns) if n not in relevant and n.lower() not in relevant), inns)

@@ -40,12 +40,14 @@ class Guess:
 class Reading:
     """One text, read: ``plain`` are the ingredients it names, ``branded`` those that its brands stand for.
 
-    ``tables`` are the tables that the names stand in, ``only_mentioned`` is True where a name is there and not meant.
+    ``decisive`` is True where one of the plain ones counts. ``tables`` are the tables that the names
+    stand in, ``only_mentioned`` is True where a name is there and not meant.
     """
 
     folded: str
     plain: frozenset[str]
     branded: frozenset[str]
+    decisive: bool
     brands: tuple[str, ...]
     tables: frozenset[str]
     traits: frozenset[Trait]
@@ -61,7 +63,7 @@ class Reading:
     @property
     def ingredients(self) -> frozenset[str]:
         """Ingredients beat brand among opioids; where only one of the two says naltrexone, both are kept."""
-        if not self.plain or ("naltrexone" in self.plain) != ("naltrexone" in self.branded) or (
+        if not self.decisive or ("naltrexone" in self.plain) != ("naltrexone" in self.branded) or (
                 self.plain & self.branded):
             return self.plain | self.branded
         return self.plain
@@ -93,6 +95,7 @@ def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset())
         folded=folded, brands=brands, traits=traits, amounts=amounts, ldn=says_ldn(folded),
         plain=frozenset(i for name, _ in sure if name.kind != "brand" for i in name.ingredients),
         branded=frozenset(i for name, _ in sure if name.kind == "brand" for i in name.ingredients),
+        decisive=any(i not in tables.never for name, _ in sure if name.kind != "brand" for i in name.ingredients),
         tables=frozenset(name.table for name, _ in sure), only_mentioned=bool(passing),
         strengths=tuple(_strengths(_scan(folded, sure, guess, amounts, traits), brands, traits, tables)),
         others=left.others, unknown=left.unknown, guess=guess,

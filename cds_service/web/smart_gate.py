@@ -33,7 +33,8 @@ _ROLES = {
     Role.DUAL: "tramadol or tapentadol", Role.ANTITUSSIVE: "opioid cough or cold medicine",
     Role.PERIPH: "antidiarrheal or peripheral opioid", Role.NTX_ORAL: "oral naltrexone",
     Role.NTX_XR: "naltrexone injection", Role.NTX_IMPLANT: "naltrexone implant",
-    Role.OPIOID_LIKE: "kratom or tianeptine", Role.OTHER_ANTAG: "another opioid antagonist", Role.NTX_BUP: "bupropion/naltrexone",
+    Role.OPIOID_LIKE: "kratom or tianeptine", Role.OTHER_ANTAG: "another opioid antagonist",
+    Role.NTX_BUP: "bupropion/naltrexone",
     Role.NTX_TOPICAL: "topical naltrexone",
 }
 _STATES = {

@@ -20,7 +20,8 @@ NOTHING = {"naloxone", "nalmefene", "methylnaltrexone", "naloxegol", "naldemedin
            "racecadotril", "belladonna alkaloids", "levallorphan"}
 FIXED = {"methadone": Role.METHADONE, "levorphanol": Role.FULL_LA, "loperamide": Role.PERIPH,
          "diphenoxylate": Role.PERIPH, "difenoxin": Role.PERIPH, "eluxadoline": Role.PERIPH,
-         "difelikefalin": Role.PERIPH, "samidorphan": Role.OTHER_ANTAG, "butorphanol": Role.MIXED, "nalbuphine": Role.MIXED, "pentazocine": Role.MIXED}
+         "difelikefalin": Role.PERIPH, "samidorphan": Role.OTHER_ANTAG,
+         "butorphanol": Role.MIXED, "nalbuphine": Role.MIXED, "pentazocine": Role.MIXED}
 COUGH = ("guaifenesin", "promethazine", "homatropine", "chlorpheniramine", "brompheniramine", "pseudoephedrine",
          "pyrilamine", "triprolidine", "phenylephrine", "diphenhydramine", "phenyltoloxamine")
 PAIN = ("acetaminophen", "aspirin", "ibuprofen", "butalbital")

@@ -93,7 +93,8 @@ def test_ten_digits_that_may_be_two_different_drugs_are_nothing(tmp_path: Path) 
 def test_atc_names_the_drug_and_its_partners(terminology: Terminology) -> None:
     found = {code: roles(terminology.recognise(coded(code, ATC))) for code in
              ("N07BB04", "N07BB05", "A08AA62", "N02AA05", "N02AJ06", "N07BC02", "N02AX02", "R05DA08", "A07DA03")}
-    assert {"N07BB04": {"naltrexone": Role.NTX_ORAL}, "N07BB05": {"nalmefene": Role.OTHER_ANTAG}, "A08AA62": {"naltrexone": Role.NTX_BUP},
+    assert {"N07BB04": {"naltrexone": Role.NTX_ORAL}, "N07BB05": {"nalmefene": Role.OTHER_ANTAG},
+            "A08AA62": {"naltrexone": Role.NTX_BUP},
             "N02AA05": {"oxycodone": Role.FULL_SA}, "N02AJ06": {"codeine": Role.FULL_SA},
             "N07BC02": {"methadone": Role.METHADONE}, "N02AX02": {"tramadol": Role.DUAL},
             "R05DA08": {"pholcodine": Role.ANTITUSSIVE}, "A07DA03": {"loperamide": Role.PERIPH}} == found
@@ -203,7 +204,8 @@ def test_look_alikes_have_no_component(terminology: Terminology, text: str) -> N
     ("Fioricet with codeine", {"codeine": Role.FULL_SA}), ("codeine 30 mg tablet", {"codeine": Role.FULL_SA}),
     ("Morphine 0.1% topical gel (compounded)", {}), ("Imodium", {"loperamide": Role.PERIPH}),
     ("Lomotil", {"diphenoxylate": Role.PERIPH}), ("opium tincture", {"opium": Role.FULL_SA}),
-    ("MSIR 15 mg", {"morphine": Role.FULL_SA}), ("msir", {"morphine": Role.FULL_SA}), ("DHC 30 mg", {"dihydrocodeine": Role.FULL_SA}),
+    ("MSIR 15 mg", {"morphine": Role.FULL_SA}), ("msir", {"morphine": Role.FULL_SA}),
+    ("DHC 30 mg", {"dihydrocodeine": Role.FULL_SA}),
 ])
 def test_words_give_ingredient_and_role(terminology: Terminology, text: str, found: dict[str, Role]) -> None:
     assert found == roles(terminology.recognise(written(text)))
@@ -244,7 +246,8 @@ def test_a_spelling_between_naltrexone_and_naloxone_needs_an_oral_form(
 @pytest.mark.parametrize(("text", "expected"), [
     ("LDN", True), ("LDN 4.5 mg", True), ("ULDN", True), ("LDN protocol: take 50 mg at bedtime", True),
     ("low-dose naltrexone", True), ("Low Dose  Naltrexone", True), ("naltrexone (low dose)", True),
-    ("low dose (4.5 mg) naltrexone", True), ("LDN-193189", False), ("ldn", True), ("Ldn 3 mg", True), ("XLDN", False), ("LDNs", False),
+    ("low dose (4.5 mg) naltrexone", True), ("LDN-193189", False), ("ldn", True), ("Ldn 3 mg", True),
+    ("XLDN", False), ("LDNs", False),
     ("naltrexone 50 mg", False), ("low dose aspirin, naltrexone", False), ("", False)])
 def test_says_ldn(terminology: Terminology, text: str, expected: bool) -> None:
     """Low-dose naltrexone is heard only where it is said; a research compound does not say it."""
