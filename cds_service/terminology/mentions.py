@@ -23,10 +23,13 @@ _CUES = (
     r"|instead\sof|in\splace\sof|rather\sthan|in\slieu\sof|replac\w{1,4}|substitut\w{0,4}\sfor|alternative\sto"
     r"|anstelle\svon|statt|anstatt|au\slieu\sd[eu]?|en\slugar\sde|invece\sdi|in\splaats\svan|i\sstallet\sfor|i\sstedet\sfor"
     r"|(?:s\W?p|status\spost|after|following|post)(?:\s(?:stopping|taper(?:\sof)?|last))?|nach|apres|despues\sde|dopo|efter"
-    r"|history\sof|hx(?:\sof)?|h\W?o|past|previous(?:ly)?(?:\son)?|formerly(?:\son)?|prior|former|was\son|off|ex"
-    r"|failed|stopp?ed|discontinued?|d\Wc\W?d?|off\sof|weaned\s(?:off|from)|tapered\soff|switch\w{0,3}\sfrom|changed\sfrom"
-    r"|interact\w{0,4}\swith|contraindicated\swith|incompatible\swith|vs\.?|versus"
+    r"|history\sof|hx(?:\sof)?|h\W?o|interact\w{0,4}\swith|contraindicated\swith|incompatible\swith|vs\.?|versus"
 )
+# Words of the past turn a name away only beside the drug that took its place: alone they tell of a recent medicine.
+_PAST = (r"past|previous(?:ly)?(?:\son)?|formerly(?:\son)?|prior|former|was\son|off|ex|failed|stopp?ed|discontinued?"
+         r"|d\Wc\W?d?|off\sof|weaned\s(?:off|from)|tapered\soff|switch\w{0,3}\sfrom|changed\sfrom")
+_BEFORE_OF_PAST = re.compile(rf"(?<![^\W_])(?:{_PAST})[\s'\u2019]{{0,2}}$", re.IGNORECASE)
+_STRENGTH_BEHIND = re.compile(r"^[\s(,]{0,3}\d{1,4}(?:[.,]\d{1,3})?\s?(?:mg|mcg|ug|\u03bcg|g)(?![^\W\d_])", re.IGNORECASE)
 _BEFORE = re.compile(rf"(?<![^\W_])(?:{_CUES})[\s'\u2019]{{0,2}}$", re.IGNORECASE)
 _LINKED = re.compile(r"(?:,|/|\bor\b|\band\b|\bnor\b|\bund\b|\boder\b|\bou\b|\bo\b|\bet\b|\by\b|&)\s{0,2}$", re.IGNORECASE)
 _BEHIND = re.compile(
@@ -55,8 +58,11 @@ class Place(NamedTuple):
     end: int
 
 
-def mentioned(folded: str, places: tuple[Place, ...]) -> frozenset[Place]:
-    """Those of the ``places`` whose name is only mentioned; ``places`` are in the order of the text."""
+def mentioned(folded: str, places: tuple[Place, ...], *, alone: bool) -> frozenset[Place]:
+    """Those of the ``places`` whose name is only mentioned; ``places`` are in the order of the text.
+
+    ``alone`` where the text names no other drug: then a past medicine and one with its strength are meant.
+    """
     if not places:
         return frozenset()
     if is_homeopathic(folded, places):
@@ -64,19 +70,22 @@ def mentioned(folded: str, places: tuple[Place, ...]) -> frozenset[Place]:
     found: set[Place] = set()
     for number, place in enumerate(places):
         before = places[number - 1] if number else None
-        if _turned_away(folded, place) or (before in found and before is not None and _goes_on(folded, before, place)):
+        if _turned_away(folded, place, alone) or (before in found and before is not None and _goes_on(folded, before, place)):
             found.add(place)
     return frozenset(found)
 
 
-def _turned_away(folded: str, place: Place) -> bool:
+def _turned_away(folded: str, place: Place, alone: bool) -> bool:
     behind = folded[place.end:place.end + _WINDOW]
     if _BEHIND.match(behind) or _FREE_WORD.match(_rest_of_word(folded, place)):
         return True
     ahead = folded[max(0, place.start - _WINDOW):place.start]
     if place.start <= _WINDOW and _HEAD.match(ahead):
         return False
-    return bool(_BEFORE.search(_CLAUSE.split(ahead)[-1]))
+    clause = _CLAUSE.split(ahead)[-1]
+    if alone:
+        return bool(_BEFORE.search(clause)) and not _STRENGTH_BEHIND.match(behind)
+    return bool(_BEFORE.search(clause) or _BEFORE_OF_PAST.search(clause))
 
 
 def _rest_of_word(folded: str, place: Place) -> str:

@@ -82,7 +82,7 @@ def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset())
     """All that one text says; ``around`` (form and route) may confirm an ambiguous spelling."""
     folded = _SPACES.sub(" ", fold(bounded(text)))
     found = names_in(folded, tables)
-    passing = mentioned(folded, tuple(dict.fromkeys(Place(at.start, at.end) for _, at in found)))
+    passing = _passing(folded, found, tables)
     meant = [(name, at) for name, at in found if (at.start, at.end) not in passing]
     amounts, own = amounts_in(folded), traits_of((folded,))
     confirmed = _confirmed(own | around, amounts)
@@ -101,6 +101,15 @@ def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset())
         others=left.others, unknown=left.unknown, guess=guess,
         is_other=not (sure or guess or CUT in folded) and (
             left.is_other or (bool(passing) and not left.unknown) or is_remedy(folded)))
+
+
+def _passing(folded: str, found: list[tuple[Name, Mention]], tables: Tables) -> frozenset[Place]:
+    """The places of names that are not meant; where none would be left, only what the text surely turns away."""
+    places = tuple(dict.fromkeys(Place(at.start, at.end) for _, at in found))
+    gone = mentioned(folded, places, alone=False)
+    if not gone or len(gone) < len(places) or rest_of(folded, places, tables).others:
+        return gone
+    return mentioned(folded, places, alone=True)
 
 
 def _passed(found: list[tuple[Name, Mention]], meant: list[tuple[Name, Mention]]) -> list[tuple[Name, Mention]]:

@@ -194,6 +194,10 @@ def test_a_real_opioid_stays_beside_a_mentioned_one(terminology: Terminology, cu
         "Codeine 30 mg C-II",
         "Morphine 1 mg/mL in D5W",
         "Oxycodone 5 mg C2",
+        "stopped oxycodone last week",
+        "previously on methadone",
+        "off oxycodone 5 mg",
+        "no oxycodone 5 mg",
     ],
 )
 def test_a_meant_opioid_is_never_dropped(text: str) -> None:
