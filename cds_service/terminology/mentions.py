@@ -70,7 +70,8 @@ def mentioned(folded: str, places: tuple[Place, ...], *, alone: bool) -> frozens
     found: set[Place] = set()
     for number, place in enumerate(places):
         before = places[number - 1] if number else None
-        if _turned_away(folded, place, alone) or (before in found and before is not None and _goes_on(folded, before, place)):
+        listed = before is not None and before in found and _goes_on(folded, before, place)
+        if listed or _turned_away(folded, place, alone):
             found.add(place)
     return frozenset(found)
 
