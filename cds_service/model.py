@@ -65,6 +65,15 @@ _OPIOIDS = frozenset({Role.FULL_SA, Role.FULL_LA, Role.METHADONE, Role.BUP, Role
                       Role.ANTITUSSIVE, Role.PERIPH, Role.OPIOID_LIKE})
 
 
+class Identity(StrEnum):
+    """What is known of a medicine (specification 2.2): a name that no table holds is unknown, never "no opioid"."""
+
+    RELEVANT = "relevant"              # an opioid, naltrexone or another antagonist is in it
+    OTHER = "other"                    # positively known as something else
+    UNKNOWN = "unknown"                # it has a name, and no table holds that name
+    UNREADABLE = "unreadable"          # nothing names it that could be read
+
+
 class Band(StrEnum):
     """Naltrexone dose band by mg/day of the highest phase, or by product (specification 2.3)."""
 
@@ -242,21 +251,37 @@ class Drug:
 class Recognition:
     """What the terminology made of a drug.
 
-    ``identified`` is False only where nothing readable names the drug: then its absence from the tables says nothing.
-    ``components`` is empty for an identified drug that is neither naltrexone nor an opioid. ``matched_by`` names the
-    evidence ("rxnorm 1049621", "text oxycodone") for explanations. ``ldn_text`` is True where the words say low-dose
-    naltrexone. ``conflict`` names both sides where code and text disagree, else "". ``combined`` is True for one product
-    that holds an opioid and unsequestered naltrexone; ``sequestered`` for Embeda and Troxyca.
+    ``components`` is empty unless ``kind`` is RELEVANT. ``matched_by`` names the evidence and the table it stands in
+    ("rxnorm 1049621", "text oxycodone (pack uk)"). ``ldn_text`` is True where the words say low-dose naltrexone.
+    ``conflict`` names both sides where code, text and lines disagree, else ""; ``other_drug`` is True where one of the
+    sides is positively a drug that is neither opioid nor antagonist. ``uncertain`` marks a match by likeness or by stem
+    alone, and ``did_you_mean`` the name that was guessed. ``unknown_name`` is the name as written of an UNKNOWN drug.
+    ``combined`` is True for one product that holds an opioid and unsequestered naltrexone; ``sequestered`` for Embeda
+    and Troxyca.
     """
 
-    identified: bool
+    kind: Identity
     components: tuple[Component, ...] = ()
     matched_by: tuple[str, ...] = ()
     ldn_text: bool = False
     conflict: str = ""
+    other_drug: bool = False
+    uncertain: bool = False
+    did_you_mean: str = ""
+    unknown_name: str = ""
     combined: bool = False
     sequestered: bool = False
     product_key: str = ""
+
+    @property
+    def identified(self) -> bool:
+        """Whether it is known what the drug is, or that it is something else."""
+        return self.kind in {Identity.RELEVANT, Identity.OTHER}
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything readable names the drug, known or not."""
+        return self.kind is not Identity.UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)

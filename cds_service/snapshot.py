@@ -31,6 +31,7 @@ from cds_service.model import (
     Drug,
     Exposure,
     Gap,
+    Identity,
     Json,
     Medication,
     Order,
@@ -42,7 +43,7 @@ from cds_service.model import (
     State,
     UnknownDraft,
 )
-from cds_service.terminology import Terminology, says_ldn
+from cds_service.terminology import Terminology, absence, says_ldn
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
@@ -98,7 +99,8 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
         conditions=conditions,
         conditions_read=_is_answered(record, "conditions", _is_condition, request.patient_id),
-        list_available=_is_answered(record, profile_of(reader.release).order_key, order_kind, request.patient_id),
+        list_available=not gaps["medicine", "not-known"]
+        and _is_answered(record, profile_of(reader.release).order_key, order_kind, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unsent,
@@ -107,8 +109,9 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
         gaps=(*missing(record, reader.release, bool(request.encounter_id)),
               *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
         thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
-        listed_count=found.count, unreadable=sum(_is_unreadable(m.recognition) for m in asked),
-        unknown_names=tuple(dict.fromkeys(m.order.label for m in asked if not _is_unreadable(m.recognition))),
+        listed_count=found.count, unreadable=sum(not m.recognition.readable for m in asked),
+        unknown_names=tuple(dict.fromkeys(
+            _name(m.order.drug, m.recognition) for m in asked if m.recognition.readable)),
         unknown_drafts=tuple(context.unknown),
     )
 
@@ -127,7 +130,7 @@ def concerns_us(request: HookRequest, record: Record, terminology: Terminology) 
     resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries)])
     drawn = (terminology.recognise(read.read_drug(entry.resource, resolver)) for entry in request.orders.entries
              if order_kind(entry.resource) and read.names_medication(entry.resource))
-    return any(recognition.components or not recognition.identified for recognition in drawn)
+    return any(recognition.components or not recognition.readable for recognition in drawn)
 
 
 def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
@@ -164,7 +167,7 @@ class _Reader:
         """The drug and what it is; the route is read only where it can make a difference."""
         drug = self._drug(resource, routed=False)
         recognition = self.aids.terminology.recognise(drug)
-        if recognition.identified and not recognition.components:
+        if recognition.readable and not recognition.components:
             return drug, recognition
         drug = self._drug(resource, routed=True)
         return drug, self.aids.terminology.recognise(drug)
@@ -233,14 +236,16 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
         return
     context.seen += 1
-    if not recognition.identified:
+    if not recognition.readable:
         context.unsent += read.refers_to_nothing_sent(resource, reader.resolver)
-        context.unknown.append(UnknownDraft("" if _is_unreadable(recognition) else drug.concept.label, selected))
+        context.unknown.append(UnknownDraft("", selected))
         _note_unidentified(context, "not-identified", counted=True)
         return
     context.mask(resource, recognition)
     if recognition.conflict:
         context.gaps["draft", "code-and-text-disagree"] += 1
+    if recognition.kind is Identity.UNKNOWN:
+        context.unknown.append(UnknownDraft(_name(drug, recognition), selected))
     if not recognition.components:
         return
     medication = reader.understand(resource, drug, recognition, "context")
@@ -326,8 +331,11 @@ def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
     drug, recognition = reader.recognise(resource)
     if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
         return
+    if recognition.kind is not Identity.RELEVANT and (said := absence(drug)):
+        found.gaps["medicine", "not-known"] += said == "unknown"
+        return
     found.count += 1
-    if not recognition.identified:
+    if not recognition.readable:
         found.gaps["medicine", "not-identified"] += 1
     if recognition.conflict:
         found.gaps["medicine", "code-and-text-disagree"] += 1
@@ -338,9 +346,9 @@ def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
     (found.medications if recognition.components else found.nameless).append(medication)
 
 
-def _is_unreadable(recognition: Recognition) -> bool:
-    """True where nothing readable names the drug: then there is nothing that a prescriber could be shown."""
-    return not recognition.identified
+def _name(drug: Drug, recognition: Recognition) -> str:
+    """The name of an unknown drug as written."""
+    return recognition.unknown_name or drug.concept.label
 
 
 def _ingredients(recognition: Recognition) -> frozenset[str]:

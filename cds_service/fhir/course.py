@@ -139,11 +139,16 @@ def read_supply(resource: Json, zone: tzinfo) -> Supply:
     request = as_dict(resource.get("dispenseRequest"))
     first = as_dict(request.get("initialFill"))
     return Supply(
-        days=read_days(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply")),
+        days=_days_of_supply(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply")),
         quantity=_quantity(first_present(request, "quantity") or resource.get("quantity")),
         repeats=_repeats_allowed(request),
         first_days=read_days(first.get("duration")), first_quantity=_quantity(first.get("quantity")),
         valid_until=read_day(as_dict(request.get("validityPeriod")).get("end"), zone))
+
+
+def _days_of_supply(value: object) -> Decimal | None:
+    """A Duration; a bare number under these names can only be days."""
+    return read_days({"value": value} if as_decimal(value) is not None else value)
 
 
 def _quantity(value: object) -> Quantity | None:

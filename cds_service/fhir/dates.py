@@ -13,8 +13,8 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 
 from cds_service.dosing.units import days_in
-from cds_service.fhir.values import as_decimal, as_text, read_quantity
-from cds_service.model import Day, Quantity
+from cds_service.fhir.values import as_text, read_quantity
+from cds_service.model import Day
 
 _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
@@ -134,7 +134,6 @@ def _require_year(year: int) -> None:
 # --- lengths of time --------------------------------------------------------------------------------------------------
 
 def read_days(value: object) -> Decimal | None:
-    """A Duration in days, in any unit of time; a bare number is days. None where it is no length."""
-    number = as_decimal(value)
-    duration = Quantity(number) if number is not None else read_quantity(value)
+    """A Duration in days, in any unit of time; without a unit the number is days. None where it is no length."""
+    duration = read_quantity(value)
     return (days_in(duration) or None) if duration else None

@@ -30,9 +30,10 @@ _ROLES = {
     Role.BUP: "buprenorphine", Role.BUP_DEPOT: "depot buprenorphine", Role.MIXED: "mixed agonist-antagonist",
     Role.DUAL: "tramadol or tapentadol", Role.ANTITUSSIVE: "opioid cough or cold medicine",
     Role.PERIPH: "antidiarrheal or peripheral opioid", Role.NTX_ORAL: "oral naltrexone",
-    Role.NTX_XR: "naltrexone injection or implant", Role.NTX_BUP: "bupropion/naltrexone",
-    Role.NTX_TOPICAL: "topical naltrexone", Role.NTX_IMPLANT: "naltrexone implant",
-    Role.OPIOID_LIKE: "opioid-like substance", Role.OTHER_ANTAG: "another opioid antagonist",
+    Role.NTX_XR: "naltrexone injection", Role.NTX_IMPLANT: "naltrexone implant",
+    Role.OPIOID_LIKE: "kratom or tianeptine", Role.OTHER_ANTAG: "another opioid antagonist",
+    Role.NTX_BUP: "bupropion/naltrexone",
+    Role.NTX_TOPICAL: "topical naltrexone",
 }
 _STATES = {
     State.CURRENT: "active", State.RECENT: "ended", State.HELD: "on hold or unclear",
@@ -270,7 +271,7 @@ def _duplicate(snapshot: Snapshot, answers: Answers) -> Point:
 def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
     """A depot of the last 28 days, whatever became of its order (specification 2.10, duplicate)."""
     component, since = exposure.medication.naltrexone, exposure.last_dose_days
-    return component is not None and component.role is Role.NTX_XR and since is not None \
+    return component is not None and component.role in {Role.NTX_XR, Role.NTX_IMPLANT} and since is not None \
         and since <= snapshot.thresholds["dose_check"]["duplicate_depot_days"]
 
 

@@ -63,7 +63,7 @@ def situation(pair: Pair) -> str:
 
 
 def _is_depot(pair: Pair) -> bool:
-    return pair.naltrexone.naltrexone is not None and pair.naltrexone.naltrexone.role is Role.NTX_XR
+    return pair.naltrexone.naltrexone is not None and pair.naltrexone.naltrexone.role in {Role.NTX_XR, Role.NTX_IMPLANT}
 
 
 def _lines(pairs: tuple[Pair, ...], everything: tuple[Pair, ...], snapshot: Snapshot) -> tuple[str, ...]:

@@ -49,7 +49,7 @@ def _rank(pair: Pair) -> tuple[Any, ...]:
 
 
 LONG_FIRST = (Role.METHADONE, Role.BUP, Role.BUP_DEPOT, Role.FULL_LA, Role.FULL_SA, Role.MIXED, Role.DUAL,
-              Role.OPIOID_LIKE, Role.ANTITUSSIVE, Role.PERIPH)
+              Role.ANTITUSSIVE, Role.OPIOID_LIKE, Role.PERIPH)
 
 
 def _systemic(medication: Medication) -> bool:
@@ -96,12 +96,12 @@ def _cap_micro(severity: Severity, naltrexone: Medication) -> Severity:
 
 
 def _worst_drafted(role: Role) -> Severity:
-    return {Role.PERIPH: _INFO, Role.ANTITUSSIVE: _WARNING}.get(role, _CRITICAL)
+    return {Role.PERIPH: _INFO, Role.ANTITUSSIVE: _WARNING, Role.OPIOID_LIKE: _WARNING}.get(role, _CRITICAL)
 
 
 def table_a(role: Role, exposure: Exposure, limits: Mapping[str, Any]) -> Severity:
     """A draft of systemic naltrexone meets a listed opioid."""
-    if role in {Role.PERIPH, Role.ANTITUSSIVE}:
+    if role in {Role.PERIPH, Role.ANTITUSSIVE, Role.OPIOID_LIKE}:
         return _worst_drafted(role) if exposure.state is State.CURRENT else _NONE
     if exposure.state is State.CURRENT:
         return _CRITICAL
@@ -142,7 +142,7 @@ def table_b(role: Role, exposure: Exposure, limits: Mapping[str, Any]) -> tuple[
     assert naltrexone is not None  # noqa: S101 - callers pass systemic naltrexone only
     if role is Role.PERIPH:
         return (_INFO if exposure.state is State.CURRENT else _NONE), False
-    cell = _depot_naltrexone if naltrexone.role is Role.NTX_XR else \
+    cell = _depot_naltrexone if naltrexone.role in {Role.NTX_XR, Role.NTX_IMPLANT} else \
         _micro_naltrexone if exposure.medication.band is Band.MICRO else _oral_naltrexone
     severity, tolerance = cell(exposure, limits)
     if role is Role.ANTITUSSIVE:

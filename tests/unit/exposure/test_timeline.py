@@ -12,7 +12,7 @@ from cds_service.exposure.calendar import Clock, days_between
 from cds_service.exposure.depot import Doses
 from cds_service.exposure.ending import Listed
 from cds_service.exposure.timeline import expose, may_be_current, settle_brief, stopped_today
-from cds_service.model import Day, Exposure, Quantity, Role, Standing, State
+from cds_service.model import Day, Exposure, Identity, Quantity, Role, Standing, State
 from tests.unit.clinic import LIMITS, NOW, TODAY, ago, exposure, medication
 from tests.unit.exposure.records import (
     ALONE,
@@ -272,7 +272,7 @@ def test_a_depot_that_this_call_stops_still_counts_from_its_last_dose() -> None:
 def test_an_unknown_drug_is_asked_about_while_it_may_be_current(said: dict[str, Any], asked: bool) -> None:
     """What it is cannot be told, so it is given the longest window."""
     meant = listed(**said)
-    nameless = type(meant)(meant.order, type(meant.recognition)(identified=False))
+    nameless = type(meant)(meant.order, type(meant.recognition)(Identity.UNKNOWN))
     assert asked is may_be_current(met(nameless))
 
 
