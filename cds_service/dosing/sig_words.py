@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cds_service.dosing.amounts import COUNTS, MG_PER_UNIT, ONE, VOLUMES, DoseAmount, Rate, between, rate_of
+from cds_service.dosing.amounts import (
+    COUNTS,
+    MG_PER_UNIT,
+    ONE,
+    VOLUMES,
+    DoseAmount,
+    Rate,
+    between,
+    rate_of,
+)
 
 LONGEST_SIG = 2_000                            # characters read; what stands behind them is no sig
 _NOTHING = DoseAmount(Decimal(0), "")

@@ -12,7 +12,16 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from cds_service.dosing.amounts import COUNTED, COUNTS, MG_PER_UNIT, ONE, VOLUMES, DoseAmount, mg_of, usable
+from cds_service.dosing.amounts import (
+    COUNTED,
+    COUNTS,
+    MG_PER_UNIT,
+    ONE,
+    VOLUMES,
+    DoseAmount,
+    mg_of,
+    usable,
+)
 from cds_service.dosing.vocabulary import codes, endings, fold, meanings
 from cds_service.model import Quantity, Strength
 

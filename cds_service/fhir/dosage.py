@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.dosing.units import time_unit
+from cds_service.fhir.dates import read_date
 from cds_service.fhir.values import (
     as_decimal,
     as_dict,
@@ -15,7 +16,6 @@ from cds_service.fhir.values import (
     as_text,
     first_present,
     read_concept,
-    read_date,
     read_quantity,
     texts,
 )

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from cds_service.dosing.units import days_in
 from cds_service.model import Coding, Concept, Quantity
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:[.,]\d{1,30})?|[.,]\d{1,30})")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")    # "1,500": a thousand and more, or one and a half
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
@@ -92,38 +88,6 @@ def read_quantity(value: object) -> Quantity | None:
     code = as_text(member.get("code"))
     return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or code, code,
                     as_text(member.get("system")))
-
-
-def read_days(value: object) -> Decimal | None:
-    """A Duration in days: any unit of time, by code or in words; None without a number or with another unit."""
-    duration = read_quantity(value)
-    return days_in(duration) if duration else None
-
-
-def read_date(value: object, zone: tzinfo) -> date | None:
-    """The calendar day in ``zone``. A partial date is its last day: the later reading is the more dangerous one."""
-    text = as_text(value).strip()
-    match = _DATE.fullmatch(text)
-    try:
-        if match:
-            year, month, day = int(match[1]), int(match[2] or 12), int(match[3] or 0)
-            return date(year, month, day or calendar.monthrange(year, month)[1])
-        moment = read_instant(text, zone)
-        return moment.astimezone(zone).date() if moment else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def read_instant(value: object, zone: tzinfo) -> datetime | None:
-    """A dateTime that states a clock time; one without an offset is read in ``zone``. None for a date alone."""
-    text = as_text(value).strip()
-    if len(text) < 16 or "T" not in text.upper():
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def read_reference(value: object) -> tuple[str, str]:

@@ -6,11 +6,10 @@ never "none": it is asked, and blocks until a clinician confirms it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any
 
 from cds_service.content.planner_words import Words
 from cds_service.exposure.washout import Earliest, earliest_start, stated_wait
@@ -294,7 +293,7 @@ def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
     component, since = exposure.medication.naltrexone, exposure.last_dose_days
     return (
         component is not None
-        and component.role is Role.NTX_XR
+        and component.role in {Role.NTX_XR, Role.NTX_IMPLANT}
         and since is not None
         and since <= snapshot.thresholds["dose_check"]["duplicate_depot_days"]
     )

@@ -80,7 +80,7 @@ def _duplicates(draft: Draft, exposure: Exposure, snapshot: Snapshot) -> bool:
     if mine is None or other is None or other.role is Role.NTX_TOPICAL or mine.role is other.role:
         return False
     depot_days = snapshot.thresholds["dose_check"]["duplicate_depot_days"]
-    recent_depot = other.role is Role.NTX_XR and exposure.last_dose_days is not None \
+    recent_depot = other.role in {Role.NTX_XR, Role.NTX_IMPLANT} and exposure.last_dose_days is not None \
         and exposure.last_dose_days <= depot_days
     return exposure.state is State.CURRENT or recent_depot
 

@@ -24,6 +24,7 @@ from cds_service.rules.pairs import LONG_ACTING, MOUD, Pair, find_pairs
 from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-opioid-interaction"
+_WORDED_AS = {State.OLD: State.STALE, State.PLANNED: State.HELD}
 
 
 def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Finding]:
@@ -34,13 +35,21 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
     worst = pairs[0]
     serious = tuple(p for p in pairs if p.severity >= Severity.WARNING)
     yield Finding(
-        TOPIC, worst.severity, situation(worst), lines=_lines(serious or pairs, pairs, snapshot),
+        TOPIC,
+        worst.severity,
+        situation(worst),
+        lines=_lines(serious or pairs, pairs, snapshot),
         facts=_facts(worst, pairs),
-        suggestions=suggest(serious, snapshot) if serious else (), overrides=worst.severity >= Severity.WARNING,
-        found=_found(pairs), about=_drafts(serious or pairs, snapshot), trace=tuple(map(_explain, pairs)))
+        suggestions=suggest(serious, snapshot) if serious else (),
+        overrides=worst.severity >= Severity.WARNING,
+        found=_found(pairs),
+        about=_drafts(serious or pairs, snapshot),
+        trace=tuple(map(_explain, pairs)),
+    )
 
 
 # --- what is said -----------------------------------------------------------------------------------------------------
+
 
 def situation(pair: Pair) -> str:
     """The key of the summary: direction and what decided the severity."""
@@ -52,17 +61,26 @@ def situation(pair: Pair) -> str:
         return f"{pair.direction}/MICRO"
     if pair.listed is None:
         return f"{pair.direction}/"
-    if pair.direction == "opioid-draft" and _is_depot(pair) and pair.severity is Severity.CRITICAL \
-            and pair.listed.last_dose_days is not None:
+    if (
+        pair.direction == "opioid-draft"
+        and _is_depot(pair)
+        and pair.severity is Severity.CRITICAL
+        and pair.listed.last_dose_days is not None
+    ):
         return f"{pair.direction}/XR"
-    return f"{pair.direction}/{pair.listed.state}"
+    return f"{pair.direction}/{_WORDED_AS.get(pair.listed.state, pair.listed.state)}"
 
 
 def _is_depot(pair: Pair) -> bool:
-    return pair.naltrexone.naltrexone is not None and pair.naltrexone.naltrexone.role is Role.NTX_XR
+    return pair.naltrexone.naltrexone is not None and pair.naltrexone.naltrexone.role in {
+        Role.NTX_XR,
+        Role.NTX_IMPLANT,
+    }
 
 
-def _lines(pairs: tuple[Pair, ...], everything: tuple[Pair, ...], snapshot: Snapshot) -> tuple[str, ...]:
+def _lines(
+    pairs: tuple[Pair, ...], everything: tuple[Pair, ...], snapshot: Snapshot
+) -> tuple[str, ...]:
     wanted = {line for pair in pairs for line in _lines_of(pair)} | {"src"}
     if any(pair.listed for pair in everything):
         wanted.add("found")
@@ -88,7 +106,10 @@ def _lines_of(pair: Pair) -> set[str]:
     if pair.direction != "ntx-draft":
         lines |= {"why_block", "do_block"}
     if pair.direction == "ntx-draft":
-        lines |= {"do_start", "wait_la" if pair.component.role in LONG_ACTING | {Role.BUP_DEPOT} else "wait_sa"}
+        lines |= {
+            "do_start",
+            "wait_la" if pair.component.role in LONG_ACTING | {Role.BUP_DEPOT} else "wait_sa",
+        }
     if pair.listed and pair.listed.state is State.STALE:
         lines.add("stale")
     if pair.listed and pair.listed.state is State.HELD:
@@ -132,7 +153,11 @@ def _found(pairs: tuple[Pair, ...]) -> tuple[Exposure, ...]:
     found: dict[str, Exposure] = {}
     for pair in pairs:
         if pair.listed:
-            name = pair.component.ingredient if pair.direction == "ntx-draft" else _product_name(pair.naltrexone)
+            name = (
+                pair.component.ingredient
+                if pair.direction == "ntx-draft"
+                else _product_name(pair.naltrexone)
+            )
             found.setdefault(name, pair.listed)
     return tuple(found.values())
 
@@ -154,7 +179,11 @@ def _several_drafts(snapshot: Snapshot) -> bool:
 
 def _explain(pair: Pair) -> str:
     table = "A" if pair.direction != "opioid-draft" else "B"
-    state = "drafted together" if pair.listed is None else f"{pair.listed.state} ({pair.listed.because})"
+    state = (
+        "drafted together"
+        if pair.listed is None
+        else f"{pair.listed.state} ({pair.listed.because})"
+    )
     band = f", band {pair.naltrexone.band}" if pair.naltrexone.band else ""
     return f"table {table}: {pair.component.ingredient} {pair.component.role}, {state}{band} -> {pair.severity.indicator}"
 
@@ -164,20 +193,29 @@ def _explain(pair: Pair) -> str:
 _OPIOID = names("opioid")
 
 RULE = Rule(
-    id=TOPIC, title="Naltrexone meets an opioid", judge=judge, order=1, overrides=True, carries_gaps=True,
+    id=TOPIC,
+    title="Naltrexone meets an opioid",
+    judge=judge,
+    order=1,
+    overrides=True,
+    carries_gaps=True,
     facts=names("opioid ago last all"),
     suggestions=names("DEL_NTX DEL_OPI HOLD_NTX"),
-    links=names("label-oral"), links_for={"opioid-draft/XR": names("label-vivitrol")},
+    links=names("label-oral"),
+    links_for={"opioid-draft/XR": names("label-vivitrol")},
     thresholds=names("""
         short_acting_days.critical_below short_acting_days.warning_below long_acting_days brief_course_days
         depot_opioid_days.critical_below depot_opioid_days.warning_to oral_hold_days xr_blockade_days
         tolerance_notice_days.labelled_below tolerance_notice_days.xr_to dose_bands.labelled_from"""),
     situations={
-        **dict.fromkeys(names("""
+        **dict.fromkeys(
+            names("""
             ntx-draft/CURRENT ntx-draft/HELD ntx-draft/STALE ntx-draft/PERIPH ntx-draft/ANTITUSSIVE ntx-draft/MICRO
             both-draft/ both-draft/PERIPH both-draft/ANTITUSSIVE both-draft/MICRO
             opioid-draft/CURRENT opioid-draft/HELD opioid-draft/STALE opioid-draft/TOL opioid-draft/PERIPH
-            opioid-draft/ANTITUSSIVE opioid-draft/MICRO"""), _OPIOID),
+            opioid-draft/ANTITUSSIVE opioid-draft/MICRO"""),
+            _OPIOID,
+        ),
         "ntx-draft/RECENT": names("opioid ago"),
         "opioid-draft/RECENT": names("opioid ago oral_hold_hours"),
         "opioid-draft/XR": names("opioid last xr_blockade_label_days"),
@@ -191,9 +229,13 @@ RULE = Rule(
         "micro": cited("P7 P3", "dose_bands.ldn_from dose_bands.ldn_to"),
         "why_start": cited("label-oral label-vivitrol"),
         "why_block": cited("label-oral label-vivitrol"),
-        "wait_sa": cited("label-oral G1", "short_acting_days.critical_below short_acting_days.warning_below"),
+        "wait_sa": cited(
+            "label-oral G1", "short_acting_days.critical_below short_acting_days.warning_below"
+        ),
         "wait_la": cited("label-vivitrol label-sublocade J", "long_acting_days"),
-        "xr": cited("label-vivitrol G2 G3", "xr_blockade_label_days xr_elective_days.from xr_blockade_days"),
+        "xr": cited(
+            "label-vivitrol G2 G3", "xr_blockade_label_days xr_elective_days.from xr_blockade_days"
+        ),
         "stale": cited("J"),
         "held": cited("J"),
         "do_start": cited("label-oral G1"),
@@ -203,4 +245,5 @@ RULE = Rule(
         "cough": cited("label-vivitrol"),
         "periph": cited("label-vivitrol"),
         "src": cited("label-oral label-vivitrol G1 G2"),
-    })
+    },
+)

@@ -51,7 +51,7 @@ def find_pairs(snapshot: Snapshot) -> tuple[Pair, ...]:
 
 
 def _rank(pair: Pair) -> tuple[Any, ...]:
-    state = ["CURRENT", "RECENT", "HELD", "STALE"].index(pair.listed.state) if pair.listed else -1
+    state = list(State).index(pair.listed.state) if pair.listed else -1
     role = [*LONG_FIRST].index(pair.component.role)
     days = pair.listed.days if pair.listed and pair.listed.days is not None else 0
     return (-pair.severity, state, role, days, pair.component.ingredient, pair.opioid.order.ref, pair.naltrexone.order.ref,
@@ -59,7 +59,7 @@ def _rank(pair: Pair) -> tuple[Any, ...]:
 
 
 LONG_FIRST = (Role.METHADONE, Role.BUP, Role.BUP_DEPOT, Role.FULL_LA, Role.FULL_SA, Role.MIXED, Role.DUAL,
-              Role.ANTITUSSIVE, Role.PERIPH)
+              Role.ANTITUSSIVE, Role.OPIOID_LIKE, Role.PERIPH)
 
 
 def _systemic(medication: Medication) -> bool:
@@ -106,17 +106,19 @@ def _cap_micro(severity: Severity, naltrexone: Medication) -> Severity:
 
 
 def _worst_drafted(role: Role) -> Severity:
-    return {Role.PERIPH: _INFO, Role.ANTITUSSIVE: _WARNING}.get(role, _CRITICAL)
+    return {Role.PERIPH: _INFO, Role.ANTITUSSIVE: _WARNING, Role.OPIOID_LIKE: _WARNING}.get(role, _CRITICAL)
 
 
 def table_a(role: Role, exposure: Exposure, limits: Mapping[str, Any]) -> Severity:
     """A draft of systemic naltrexone meets a listed opioid."""
-    if role in {Role.PERIPH, Role.ANTITUSSIVE}:
+    if role in {Role.PERIPH, Role.ANTITUSSIVE, Role.OPIOID_LIKE}:
         return _worst_drafted(role) if exposure.state is State.CURRENT else _NONE
     if exposure.state is State.CURRENT:
         return _CRITICAL
-    if exposure.state is State.STALE:
+    if exposure.state in {State.STALE, State.PLANNED}:
         return _WARNING
+    if exposure.state is State.OLD:
+        return _INFO
     if role is Role.BUP_DEPOT:
         return _depot_opioid(exposure, limits)
     if exposure.state is State.HELD:
@@ -150,7 +152,7 @@ def table_b(role: Role, exposure: Exposure, limits: Mapping[str, Any]) -> tuple[
     assert naltrexone is not None  # noqa: S101 - callers pass systemic naltrexone only
     if role is Role.PERIPH:
         return (_INFO if exposure.state is State.CURRENT else _NONE), False
-    cell = _depot_naltrexone if naltrexone.role is Role.NTX_XR else \
+    cell = _depot_naltrexone if naltrexone.role in {Role.NTX_XR, Role.NTX_IMPLANT} else \
         _micro_naltrexone if exposure.medication.band is Band.MICRO else _oral_naltrexone
     severity, tolerance = cell(exposure, limits)
     if role is Role.ANTITUSSIVE:
@@ -163,6 +165,8 @@ def _micro_naltrexone(exposure: Exposure, _limits: Mapping[str, Any]) -> tuple[S
 
 
 def _oral_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Severity, bool]:
+    if exposure.state is State.OLD:
+        return _INFO, False
     if exposure.state is not State.RECENT:
         return (_CRITICAL if exposure.state is State.CURRENT else _WARNING), False
     days = exposure.days if exposure.days is not None else 0
@@ -185,8 +189,10 @@ def _is_labelled(naltrexone: Medication, limits: Mapping[str, Any]) -> bool:
 def _depot_naltrexone(exposure: Exposure, limits: Mapping[str, Any]) -> tuple[Severity, bool]:
     if exposure.state is State.CURRENT:
         return _CRITICAL, False
-    if exposure.state is State.STALE:
+    if exposure.state in {State.STALE, State.PLANNED}:
         return _WARNING, False
+    if exposure.state is State.OLD:
+        return _INFO, False
     since, blockade = exposure.last_dose_days, limits["xr_blockade_days"]
     if since is not None and since <= blockade:
         return _CRITICAL, False

@@ -18,6 +18,7 @@ from cds_service.model import (
     Draft,
     Drug,
     Exposure,
+    Identity,
     Medication,
     Order,
     Recognition,
@@ -52,7 +53,7 @@ def medication(role: Role, *, band: Band | None = None, dose: Dose | None = None
                "standing": Standing.ACTIVE, "status": "active", "drug": Drug(Concept(text=ingredient)),
                "label": ingredient, **order}
     written.setdefault("target", written["ref"])
-    recognition = Recognition(True, (Component(ingredient, "1", role, strength), *also), product_key=ingredient)
+    recognition = Recognition(Identity.RELEVANT, (Component(ingredient, "1", role, strength), *also), product_key=ingredient)
     return Medication(Order(**written), recognition, dose or Dose(), band)
 
 
