@@ -116,6 +116,32 @@ class ConditionKind(StrEnum):
     CKD_4_5 = "ckd-4-5"                                    # stages 4, 5 and end-stage renal disease
     HOSPICE = "hospice"
     LDN_TYPE = "ldn-type"                                  # what low-dose naltrexone is tried for
+    OPIOID_USE = "opioid-use"                              # F11.1x, F11.9x, not in remission
+    OPIOID_TREATMENT = "opioid-treatment"                  # Z79.891, maintenance programmes
+    OPIOID_POISONING = "opioid-poisoning"
+    LACTATION = "lactation"
+    SUICIDAL = "suicidal"                                  # ideation or attempt
+    DEPRESSION = "depression"
+    CIRRHOSIS = "cirrhosis"                                # compensated
+    HEPATITIS_CHRONIC = "hepatitis-chronic"
+
+
+class LabGroup(StrEnum):
+    """What a laboratory result is evidence of (specification 2.11)."""
+
+    OPIATES = "opiates"
+    OXYCODONE = "oxycodone"
+    FENTANYL = "fentanyl"
+    HEROIN = "heroin"
+    OTHER_OPIOID = "other-opioid"
+    METHADONE = "methadone"
+    BUPRENORPHINE = "buprenorphine"
+    ALT = "alt"
+    AST = "ast"
+
+    @property
+    def is_transaminase(self) -> bool:
+        return self in {LabGroup.ALT, LabGroup.AST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,10 +372,31 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A problem on the list that is neither inactive, resolved, refuted nor entered in error."""
+    """A problem or procedure that is neither inactive, resolved, refuted, not done nor entered in error.
+
+    ``day`` is the newest day on which it is known to have been there (recorded or begun); None = undated.
+    ``of_encounter`` marks a diagnosis of the encounter in which this call is made.
+    """
 
     concept: Concept
     kinds: frozenset[ConditionKind]
+    day: date | None = None
+    of_encounter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabResult:
+    """The newest final result of one analyte. A screen is positive or negative; a transaminase has a multiple.
+
+    ``times_limit`` is the measured value over the upper limit stated with it. ``confirmed`` = by a confirmatory method.
+    """
+
+    group: LabGroup
+    analyte: str
+    day: date
+    positive: bool = False
+    confirmed: bool = False
+    times_limit: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,6 +437,7 @@ class Snapshot:
     gaps: tuple[Gap, ...]
     thresholds: Mapping[str, Any]
     orders_in_call: int = 0                    # entries of the context, of any type
+    labs: tuple[LabResult, ...] = ()
 
     def has(self, kind: ConditionKind) -> bool:
         return any(kind in c.kinds for c in self.conditions)

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, tzinfo
+from datetime import date, datetime, tzinfo
 from typing import Any
 
 from cds_service.dosing import structured as dosing
 from cds_service.dosing.structured import BandEdges
 from cds_service.exposure import timeline
-from cds_service.fhir import read
+from cds_service.fhir import observations, read
 from cds_service.fhir.bundle import Entry, Resolver, might_be_order
 from cds_service.fhir.status import order_kind, release_of, standing_of
 from cds_service.fhir.values import as_code, resource_ref
@@ -29,6 +29,7 @@ from cds_service.model import (
     Exposure,
     Gap,
     Json,
+    LabResult,
     Medication,
     Order,
     Recognition,
@@ -39,6 +40,7 @@ from cds_service.model import (
     State,
 )
 from cds_service.terminology import Terminology, says_ldn
+from cds_service.terminology.labs import LabTest
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
@@ -82,7 +84,7 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
     context = _read_context(request, reader)
     medications, gaps = _read_listed(listed, request.patient_id, context.masked, reader)
     exposures = _expose([*medications, *context.stopped], context.stopped, clock, aids)
-    conditions = _read_conditions(entries, request.patient_id, aids)
+    conditions = _read_conditions(entries, request, aids)
     gaps.update(context.gaps)
     return Snapshot(
         hook=request.hook, as_of=now, today=clock.today, release=reader.release,
@@ -98,6 +100,7 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
         gaps=(*missing(record, reader.release, bool(request.encounter_id)),
               *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
         thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
+        labs=_read_labs(entries, request.patient_id, aids),
     )
 
 
@@ -304,13 +307,47 @@ def _expose(medications: list[Medication], stopped: list[Medication], clock: tim
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
 
-def _read_conditions(entries: Sequence[Entry], patient_id: str, aids: ReadingAids) -> tuple[Condition, ...]:
+def _read_conditions(entries: Sequence[Entry], request: HookRequest, aids: ReadingAids) -> tuple[Condition, ...]:
+    """The problems that count, and the procedures that mean something to a rule (a maintenance programme)."""
     found = []
-    for resource in _of_type(entries, "Condition", patient_id):
+    for resource in _of_type(entries, "Condition", request.patient_id):
         if read.condition_counts(resource):
             concept = read.read_condition(resource)
-            found.append(Condition(concept, aids.terminology.classify(concept)))
+            found.append(Condition(concept, aids.terminology.classify(concept), read.condition_day(resource, aids.zone),
+                                   read.is_diagnosis_of(resource, request.encounter_id)))
+    for resource in _of_type(entries, "Procedure", request.patient_id):
+        concept = read.read_condition(resource)
+        kinds = aids.terminology.classify(concept) & {ConditionKind.OPIOID_TREATMENT}
+        if kinds and read.procedure_counts(resource):
+            found.append(Condition(concept, kinds, read.procedure_day(resource, aids.zone)))
     return tuple(found)
+
+
+def _read_labs(entries: Sequence[Entry], patient_id: str, aids: ReadingAids) -> tuple[LabResult, ...]:
+    """The newest final result of each analyte that says something; on one day a positive one counts before a negative."""
+    newest: dict[str, LabResult] = {}
+    for resource in _of_type(entries, "Observation", patient_id):
+        day = observations.taken_on(resource, aids.zone) if observations.is_final(resource) else None
+        if day is None:
+            continue
+        for concept, value in observations.results_in(resource):
+            test = aids.terminology.lab_test(concept)
+            result = _lab_result(test, value, day) if test else None
+            if result and ((known := newest.get(result.analyte)) is None or _later(result, known)):
+                newest[result.analyte] = result
+    return tuple(newest[analyte] for analyte in sorted(newest))
+
+
+def _lab_result(test: LabTest, value: Json, day: date) -> LabResult | None:
+    if test.group.is_transaminase:
+        times = observations.times_upper_limit(value)
+        return LabResult(test.group, test.analyte, day, times_limit=times) if times is not None else None
+    positive = observations.is_positive(value)
+    return None if positive is None else LabResult(test.group, test.analyte, day, positive, test.confirmed)
+
+
+def _later(one: LabResult, other: LabResult) -> bool:
+    return (one.day, one.positive, one.times_limit or 0) > (other.day, other.positive, other.times_limit or 0)
 
 
 def _read_age(entries: Sequence[Entry], patient_id: str, clock: timeline.Clock, aids: ReadingAids) -> int | None:

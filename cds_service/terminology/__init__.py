@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cds_service.model import Concept, ConditionKind, Drug, Recognition
 from cds_service.terminology.conditions import ConditionTable, classify, read_conditions
+from cds_service.terminology.labs import LabTest, find_test, read_labs
 from cds_service.terminology.recognition import recognise
 from cds_service.terminology.tables import Tables, read_tables
 from cds_service.terminology.tally import count
@@ -26,6 +27,7 @@ class Terminology:
 
     tables: Tables
     conditions: ConditionTable
+    labs: Mapping[str, LabTest]
     _recognised: Callable[[Drug], Recognition]
     _classified: Callable[[Concept], frozenset[ConditionKind]]
 
@@ -40,6 +42,10 @@ class Terminology:
         if _length(concept) > _LONG:
             return classify(concept, self.conditions)
         return self._classified(concept)
+
+    def lab_test(self, concept: Concept) -> LabTest | None:
+        """The opioid screen or liver test that a coded observation is, if it is one."""
+        return find_test(concept, self.labs)
 
     @property
     def version(self) -> str:
@@ -68,6 +74,6 @@ def load(directory: Path | str | None = None) -> Terminology:
     directory = Path(directory) if directory else None
     tables, conditions = read_tables(directory), read_conditions(directory)
     return Terminology(
-        tables, conditions,
+        tables, conditions, read_labs(directory),
         lru_cache(maxsize=_REMEMBERED)(lambda drug: recognise(drug, tables)),
         lru_cache(maxsize=_REMEMBERED)(lambda concept: classify(concept, conditions)))
