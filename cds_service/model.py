@@ -116,6 +116,7 @@ class ConditionKind(StrEnum):
     CKD_4_5 = "ckd-4-5"                                    # stages 4, 5 and end-stage renal disease
     HOSPICE = "hospice"
     LDN_TYPE = "ldn-type"                                  # what low-dose naltrexone is tried for
+    DIABETIC_NEUROPATHY = "diabetic-neuropathy"            # schedule D starts at 2 mg there
     OPIOID_USE = "opioid-use"                              # F11.1x, F11.9x, not in remission
     OPIOID_TREATMENT = "opioid-treatment"                  # Z79.891, maintenance programmes
     OPIOID_POISONING = "opioid-poisoning"

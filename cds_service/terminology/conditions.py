@@ -60,6 +60,8 @@ _POISONING = (r"(?:opi(?:oid|ate)|heroin|fentanyl|methadone|morphine|oxycodone) 
               r"|(?:over-?dose|poisoning) (?:of|by|due to|from|caused by) (?:opi(?:oid|ate)s?|heroin|fentanyl|methadone)")
 _WORDS = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in (
     ("|".join(_LDN_TYPE), ConditionKind.LDN_TYPE),
+    (r"diabetic (?:\w{1,20} ){0,2}(?:poly)?neuropath|neuropathy (?:in|due to|of) diabetes",
+     ConditionKind.DIABETIC_NEUROPATHY),
     (_WITHDRAWAL, ConditionKind.OPIOID_WITHDRAWAL),
     (_DEPENDENCE, ConditionKind.OPIOID_USE_DISORDER),
     (r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b", ConditionKind.ALCOHOL_USE_DISORDER),
