@@ -154,6 +154,33 @@ class ConditionKind(StrEnum):
     CKD_4_5 = "ckd-4-5"  # stages 4, 5 and end-stage renal disease
     HOSPICE = "hospice"
     LDN_TYPE = "ldn-type"  # what low-dose naltrexone is tried for
+    DIABETIC_NEUROPATHY = "diabetic-neuropathy"  # schedule D starts at 2 mg there
+    OPIOID_USE = "opioid-use"  # F11.1x, F11.9x, not in remission
+    OPIOID_TREATMENT = "opioid-treatment"  # Z79.891, maintenance programmes
+    OPIOID_POISONING = "opioid-poisoning"
+    LACTATION = "lactation"
+    SUICIDAL = "suicidal"  # ideation or attempt
+    DEPRESSION = "depression"
+    CIRRHOSIS = "cirrhosis"  # compensated
+    HEPATITIS_CHRONIC = "hepatitis-chronic"
+
+
+class LabGroup(StrEnum):
+    """What a laboratory result is evidence of (specification 2.11)."""
+
+    OPIATES = "opiates"
+    OXYCODONE = "oxycodone"
+    FENTANYL = "fentanyl"
+    HEROIN = "heroin"
+    OTHER_OPIOID = "other-opioid"
+    METHADONE = "methadone"
+    BUPRENORPHINE = "buprenorphine"
+    ALT = "alt"
+    AST = "ast"
+
+    @property
+    def is_transaminase(self) -> bool:
+        return self in {LabGroup.ALT, LabGroup.AST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -507,10 +534,31 @@ class Exposure:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A problem on the list that is neither inactive, resolved, refuted nor entered in error."""
+    """A problem or procedure that is neither inactive, resolved, refuted, not done nor entered in error.
+
+    ``day`` is the newest day on which it is known to have been there (recorded or begun); None = undated.
+    ``of_encounter`` marks a diagnosis of the encounter in which this call is made.
+    """
 
     concept: Concept
     kinds: frozenset[ConditionKind]
+    day: date | None = None
+    of_encounter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabResult:
+    """The newest final result of one analyte. A screen is positive or negative; a transaminase has a multiple.
+
+    ``times_limit`` is the measured value over the upper limit stated with it. ``confirmed`` = by a confirmatory method.
+    """
+
+    group: LabGroup
+    analyte: str
+    day: date
+    positive: bool = False
+    confirmed: bool = False
+    times_limit: Decimal | None = None
 
 
 GAP_ABOUT = (
@@ -611,6 +659,8 @@ class Snapshot:
     unreadable: int = 0  # ... that may be current and that nothing readable names
     unknown_names: tuple[str, ...] = ()  # ... that may be current and whose name no table holds
     unknown_drafts: tuple[UnknownDraft, ...] = ()
+    labs: tuple[LabResult, ...] = ()
+    supportive: frozenset[str] = frozenset()  # current medicines that tell of withdrawal
 
     def has(self, kind: ConditionKind) -> bool:
         return any(kind in c.kinds for c in self.conditions)

@@ -51,14 +51,37 @@ _NEVER = frozenset({"cancelled", "entered-in-error"})
 _SUPPORTIVE = frozenset({"lofexidine"})
 # The thresholds that the reading of a call rests on, whatever rule speaks afterwards.
 THRESHOLDS = (
-    "brief_course_days", "grace_days.at_least", "grace_days.at_most", "stale_authored_days",
-    "dispense_without_supply_days.current", "dispense_without_supply_days.held", "as_needed_days", "expired_fill_days",
-    "housekeeping_days", "completed_after_update_days", "order_life_days", "old_days.stale", "old_days.held",
-    "bulk_update.entries", "bulk_update.share", "administration_hours", "depot_interval_days.weekly",
-    "depot_interval_days.monthly", "depot_interval_days.implant", "dose_bands.micro_below", "dose_bands.ldn_from",
-    "dose_bands.ldn_to", "dose_bands.labelled_from", "dose_bands.labelled_to")
-_PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_IMPLANT: Band.XR, Role.NTX_BUP: Band.BUPROPION,
-                  Role.NTX_TOPICAL: Band.TOPICAL}
+    "brief_course_days",
+    "grace_days.at_least",
+    "grace_days.at_most",
+    "stale_authored_days",
+    "dispense_without_supply_days.current",
+    "dispense_without_supply_days.held",
+    "as_needed_days",
+    "expired_fill_days",
+    "housekeeping_days",
+    "completed_after_update_days",
+    "order_life_days",
+    "old_days.stale",
+    "old_days.held",
+    "bulk_update.entries",
+    "bulk_update.share",
+    "administration_hours",
+    "depot_interval_days.weekly",
+    "depot_interval_days.monthly",
+    "depot_interval_days.implant",
+    "dose_bands.micro_below",
+    "dose_bands.ldn_from",
+    "dose_bands.ldn_to",
+    "dose_bands.labelled_from",
+    "dose_bands.labelled_to",
+)
+_PRODUCT_BANDS = {
+    Role.NTX_XR: Band.XR,
+    Role.NTX_IMPLANT: Band.XR,
+    Role.NTX_BUP: Band.BUPROPION,
+    Role.NTX_TOPICAL: Band.TOPICAL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,7 @@ class _Context:
     masked: dict[str, frozenset[str] | None] = field(default_factory=dict)
     seen: int = 0
     unidentified: int = 0
-    unsent: int = 0                            # ... because the drug is a reference to something that was not sent
+    unsent: int = 0  # ... because the drug is a reference to something that was not sent
     unknown: list[UnknownDraft] = field(default_factory=list)
     foreign_naltrexone: bool = False
     gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -104,29 +127,47 @@ def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapsho
     conditions = _read_conditions(entries, request, reader)
     gaps = found.gaps + context.gaps
     return Snapshot(
-        hook=request.hook, as_of=now, today=clock.today, release=reading.release,
-        drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
+        hook=request.hook,
+        as_of=now,
+        today=clock.today,
+        release=reading.release,
+        drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)),
+        exposures=exposures,
         conditions=conditions,
         conditions_read=_is_answered(record, "conditions", _is_condition, request.patient_id),
         list_available=not gaps["medicine", "not-known"]
-        and _is_answered(record, profile_of(reading.release).order_key, order_kind, request.patient_id),
+        and _is_answered(
+            record, profile_of(reading.release).order_key, order_kind, request.patient_id
+        ),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unsent,
         age=_read_age(entries, request.patient_id, clock, aids),
-        setting=read.read_setting(_of_type(entries, "Encounter", request.patient_id), request.encounter_id),
-        gaps=(*missing(record, reading.release, bool(request.encounter_id)),
-              *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
-        thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
-        listed_count=found.count, unreadable=sum(not m.recognition.readable for m in asked),
-        unknown_names=tuple(dict.fromkeys(
-            _name(m.order.drug, m.recognition) for m in asked if m.recognition.readable)),
-        unknown_drafts=tuple(context.unknown), labs=_read_labs(entries, request.patient_id, reader),
+        setting=read.read_setting(
+            _of_type(entries, "Encounter", request.patient_id), request.encounter_id
+        ),
+        gaps=(
+            *missing(record, reading.release, bool(request.encounter_id)),
+            *(Gap(about, why, n) for (about, why), n in sorted(gaps.items())),
+        ),
+        thresholds=aids.thresholds,
+        orders_in_call=len(request.orders.entries),
+        listed_count=found.count,
+        unreadable=sum(not m.recognition.readable for m in asked),
+        unknown_names=tuple(
+            dict.fromkeys(
+                _name(m.order.drug, m.recognition) for m in asked if m.recognition.readable
+            )
+        ),
+        unknown_drafts=tuple(context.unknown),
+        labs=_read_labs(entries, request.patient_id, reader),
         supportive=frozenset(found.supportive),
     )
 
 
-def _is_answered(record: Record, key: str, sought: Callable[[Json], object], patient_id: str) -> bool:
+def _is_answered(
+    record: Record, key: str, sought: Callable[[Json], object], patient_id: str
+) -> bool:
     """True where this search was answered for this patient; an answer that is all another patient's was not."""
     if not record.answered(key):
         return False
@@ -140,6 +181,7 @@ def _is_condition(resource: Json) -> bool:
 
 # --- one order, understood --------------------------------------------------------------------------------------------
 
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads single resources of this call."""
@@ -147,18 +189,32 @@ class _Reader:
     reading: Reading
     aids: ReadingAids
 
-    def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str,
-                   kind: str = "") -> Medication:
+    def understand(
+        self, resource: Json, drug: Drug, recognition: Recognition, source: str, kind: str = ""
+    ) -> Medication:
         release = release_of(resource) or self.reading.release
-        order = read.read_order(resource, drug, source, release, self.aids.zone, self.reading.resolver, kind)
+        order = read.read_order(
+            resource, drug, source, release, self.aids.zone, self.reading.resolver, kind
+        )
         return understand(order, recognition, self.aids)
 
     def draft(self, medication: Medication, selected: bool) -> Draft:
         order = medication.order
-        kinds = frozenset[ConditionKind]().union(*map(self.reading.terminology.classify, order.reasons))
-        words = (*(d.text for d in order.dosages), *(r.label for r in order.reasons), *read.notes(order.resource))
-        return Draft(medication, selected, has_reason=any(r.codings or r.text for r in order.reasons),
-                     reason_kinds=kinds, says_ldn=medication.recognition.ldn_text or any(map(says_ldn, words)))
+        kinds = frozenset[ConditionKind]().union(
+            *map(self.reading.terminology.classify, order.reasons)
+        )
+        words = (
+            *(d.text for d in order.dosages),
+            *(r.label for r in order.reasons),
+            *read.notes(order.resource),
+        )
+        return Draft(
+            medication,
+            selected,
+            has_reason=any(r.codings or r.text for r in order.reasons),
+            reason_kinds=kinds,
+            says_ldn=medication.recognition.ldn_text or any(map(says_ldn, words)),
+        )
 
 
 def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Medication:
@@ -170,11 +226,14 @@ def understand(order: Order, recognition: Recognition, aids: ReadingAids) -> Med
     dose = dosing.compute(order.dosages, dosed, "" if recognition.conflict else order.label)
     if naltrexone is None:
         return Medication(order, recognition, dose)
-    band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"]))
+    band = _PRODUCT_BANDS.get(naltrexone.role) or dosing.band(
+        dose.daily_mg, BandEdges.of(aids.thresholds["dose_bands"])
+    )
     return Medication(order, recognition, dose, band)
 
 
 # --- the orders of the call -------------------------------------------------------------------------------------------
+
 
 def _read_context(request: HookRequest, reader: _Reader) -> _Context:
     context = _Context()
@@ -186,7 +245,9 @@ def _read_context(request: HookRequest, reader: _Reader) -> _Context:
     return context
 
 
-def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Reader, context: _Context) -> None:
+def _sort_order(
+    entry: Entry, selected: bool, request: HookRequest, reader: _Reader, context: _Context
+) -> None:
     resource = entry.resource
     if not order_kind(resource):
         if might_be_order(resource):
@@ -246,17 +307,23 @@ def _handles(entry: Entry) -> set[str]:
     return {handle for handle in (ref, bare, bare and f"urn:uuid:{bare}", entry.full_url) if handle}
 
 
-def _mark_renewals(drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hook: str) -> Iterable[Draft]:
+def _mark_renewals(
+    drafts: Iterable[Draft], exposures: tuple[Exposure, ...], hook: str
+) -> Iterable[Draft]:
     """A renewal is a refill, an order with a prior prescription, or the same product that is current (2.12)."""
     current = {e.medication.recognition.product_key for e in exposures if e.state is State.CURRENT}
     for draft in drafts:
         medication = draft.medication
-        renewal = hook == "medication-refill" or medication.order.prior_prescription \
+        renewal = (
+            hook == "medication-refill"
+            or medication.order.prior_prescription
             or medication.recognition.product_key in current
+        )
         yield replace(draft, renewal=renewal)
 
 
 # --- the medication list ----------------------------------------------------------------------------------------------
+
 
 @dataclass(slots=True)
 class _List:
@@ -270,12 +337,18 @@ class _List:
     count: int = 0
 
 
-def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: Mapping[str, frozenset[str] | None],
-                 reader: _Reader) -> _List:
+def _read_listed(
+    listed: Sequence[tuple[str, Entry]],
+    patient_id: str,
+    masked: Mapping[str, frozenset[str] | None],
+    reader: _Reader,
+) -> _List:
     """Naltrexone, opioids and the unknown on the list, in the order sent, and everything that could not be judged."""
     found = _List()
     for source, entry in listed:
-        kind = order_kind(entry.resource) or ("administration" if billed_procedure(entry.resource) else "")
+        kind = order_kind(entry.resource) or (
+            "administration" if billed_procedure(entry.resource) else ""
+        )
         if kind:
             _read_medicine(entry.resource, kind, source, patient_id, masked, reader, found)
         elif might_be_order(entry.resource):
@@ -283,8 +356,15 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: M
     return found
 
 
-def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
-                   masked: Mapping[str, frozenset[str] | None], reader: _Reader, found: _List) -> None:
+def _read_medicine(
+    resource: Json,
+    kind: str,
+    source: str,
+    patient_id: str,
+    masked: Mapping[str, frozenset[str] | None],
+    reader: _Reader,
+    found: _List,
+) -> None:
     if (updated := course.read_updated(resource, reader.aids.zone)) is not None:
         found.updates.append(updated.last)
     if standing_of(resource, kind) is Standing.EXCLUDED:
@@ -293,7 +373,10 @@ def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
         found.gaps["medicine", "other-patient"] += 1
         return
     drug, recognition = reader.reading.name(resource)
-    if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
+    if (ref := resource_ref(resource)) in masked and masked[ref] in {
+        None,
+        _ingredients(recognition),
+    }:
         return
     if recognition.kind is not Identity.RELEVANT and (said := absence(drug)):
         found.gaps["medicine", "not-known"] += said == "unknown"
@@ -314,7 +397,11 @@ def _read_medicine(resource: Json, kind: str, source: str, patient_id: str,
 def _named_helpers(drug: Drug, resource: Json) -> set[str]:
     """Current medicines that are no opioid but tell of one: lofexidine treats withdrawal (specification 2.11)."""
     words = " ".join((drug.concept.text, *(c.display for c in drug.concept.codings))).lower()
-    return {name for name in _SUPPORTIVE if name in words and as_code(resource.get("status")) in {"", "active"}}
+    return {
+        name
+        for name in _SUPPORTIVE
+        if name in words and as_code(resource.get("status")) in {"", "active"}
+    }
 
 
 def _name(drug: Drug, recognition: Recognition) -> str:
@@ -326,28 +413,47 @@ def _ingredients(recognition: Recognition) -> frozenset[str]:
     return frozenset(c.ingredient for c in recognition.components)
 
 
-def _expose(medications: list[Medication], stopped: list[Medication], known: ending.Listed, clock: Clock,
-            aids: ReadingAids) -> tuple[Exposure, ...]:
+def _expose(
+    medications: list[Medication],
+    stopped: list[Medication],
+    known: ending.Listed,
+    clock: Clock,
+    aids: ReadingAids,
+) -> tuple[Exposure, ...]:
     exposures = [
-        timeline.stopped_today(m, clock, known, aids.thresholds) if m in stopped
-        else timeline.expose(m, clock, known, aids.thresholds) for m in medications]
+        timeline.stopped_today(m, clock, known, aids.thresholds)
+        if m in stopped
+        else timeline.expose(m, clock, known, aids.thresholds)
+        for m in medications
+    ]
     return timeline.settle_brief(exposures)
 
 
-def _may_be_current(medication: Medication, known: ending.Listed, clock: Clock, aids: ReadingAids) -> bool:
+def _may_be_current(
+    medication: Medication, known: ending.Listed, clock: Clock, aids: ReadingAids
+) -> bool:
     return timeline.may_be_current(timeline.expose(medication, clock, known, aids.thresholds))
 
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
 
-def _read_conditions(entries: Sequence[Entry], request: HookRequest, reader: _Reader) -> tuple[Condition, ...]:
+
+def _read_conditions(
+    entries: Sequence[Entry], request: HookRequest, reader: _Reader
+) -> tuple[Condition, ...]:
     """The problems that count, and the procedures that mean something to a rule (a maintenance programme)."""
     found = []
     for resource in _of_type(entries, "Condition", request.patient_id):
         if read.condition_counts(resource):
             concept = read.read_condition(resource)
-            found.append(Condition(concept, reader.reading.terminology.classify(concept), read.condition_day(resource, reader.aids.zone),
-                                   read.is_diagnosis_of(resource, request.encounter_id)))
+            found.append(
+                Condition(
+                    concept,
+                    reader.reading.terminology.classify(concept),
+                    read.condition_day(resource, reader.aids.zone),
+                    read.is_diagnosis_of(resource, request.encounter_id),
+                )
+            )
     for resource in _of_type(entries, "Procedure", request.patient_id):
         concept = read.read_condition(resource)
         kinds = reader.reading.terminology.classify(concept) & {ConditionKind.OPIOID_TREATMENT}
@@ -360,7 +466,11 @@ def _read_labs(entries: Sequence[Entry], patient_id: str, reader: _Reader) -> tu
     """The newest final result of each analyte that says something; on one day a positive one counts before a negative."""
     newest: dict[str, LabResult] = {}
     for resource in _of_type(entries, "Observation", patient_id):
-        day = observations.taken_on(resource, reader.aids.zone) if observations.is_final(resource) else None
+        day = (
+            observations.taken_on(resource, reader.aids.zone)
+            if observations.is_final(resource)
+            else None
+        )
         if day is None:
             continue
         for concept, value in observations.results_in(resource):
@@ -374,21 +484,42 @@ def _read_labs(entries: Sequence[Entry], patient_id: str, reader: _Reader) -> tu
 def _lab_result(test: LabTest, value: Json, day: date) -> LabResult | None:
     if test.group.is_transaminase:
         times = observations.times_upper_limit(value)
-        return LabResult(test.group, test.analyte, day, times_limit=times) if times is not None else None
+        return (
+            LabResult(test.group, test.analyte, day, times_limit=times)
+            if times is not None
+            else None
+        )
     positive = observations.is_positive(value)
-    return None if positive is None else LabResult(test.group, test.analyte, day, positive, test.confirmed)
+    return (
+        None
+        if positive is None
+        else LabResult(test.group, test.analyte, day, positive, test.confirmed)
+    )
 
 
 def _later(one: LabResult, other: LabResult) -> bool:
-    return (one.day, one.positive, one.times_limit or 0) > (other.day, other.positive, other.times_limit or 0)
+    return (one.day, one.positive, one.times_limit or 0) > (
+        other.day,
+        other.positive,
+        other.times_limit or 0,
+    )
 
 
-def _read_age(entries: Sequence[Entry], patient_id: str, clock: Clock, aids: ReadingAids) -> int | None:
-    ages = [read.read_age(p, clock.today, aids.zone) for p in _of_type(entries, "Patient", patient_id)
-            if not patient_id or str(p.get("id", patient_id)) == patient_id]
+def _read_age(
+    entries: Sequence[Entry], patient_id: str, clock: Clock, aids: ReadingAids
+) -> int | None:
+    ages = [
+        read.read_age(p, clock.today, aids.zone)
+        for p in _of_type(entries, "Patient", patient_id)
+        if not patient_id or str(p.get("id", patient_id)) == patient_id
+    ]
     return min((age for age in ages if age is not None), default=None)
 
 
 def _of_type(entries: Sequence[Entry], kind: str, patient_id: str) -> list[Json]:
-    return [e.resource for e in entries if e.resource.get("resourceType") == kind
-            and not read.belongs_to_other(e.resource, patient_id)]
+    return [
+        e.resource
+        for e in entries
+        if e.resource.get("resourceType") == kind
+        and not read.belongs_to_other(e.resource, patient_id)
+    ]

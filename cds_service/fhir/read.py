@@ -42,6 +42,8 @@ _UNTRUE = frozenset({"refuted", "entered-in-error"})
 _MEDICATIONS = frozenset({"Medication"})
 _ORDERS = frozenset({"MedicationRequest", "MedicationOrder"})
 _INGREDIENTS = frozenset({"Medication", "Substance"})
+_OF_ENCOUNTER = frozenset({"encounter-diagnosis", "diagnosis"})
+_NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation", "aborted"})
 _NOTHING = Drug()
 _NO_ROUTE = Concept()
 
@@ -297,6 +299,46 @@ def condition_counts(resource: Json) -> bool:
 
 def read_condition(resource: Json) -> Concept:
     return read_concept(resource.get("code"))
+
+
+def condition_day(resource: Json, zone: tzinfo) -> date | None:
+    """The newest day on which a problem is known to have been there: recorded or begun; None = undated."""
+    begun = first_present(resource, "onsetDateTime", "onsetDate") or as_dict(
+        resource.get("onsetPeriod")
+    ).get("start")
+    recorded = first_present(
+        resource, "recordedDate", "assertedDate", "dateRecorded", "dateAsserted"
+    )
+    return max(
+        (day for stated in (begun, recorded) if (day := read_date(stated, zone))), default=None
+    )
+
+
+def is_diagnosis_of(resource: Json, encounter_id: str) -> bool:
+    """Whether a problem is a diagnosis of this encounter; one that names no encounter counts by its category."""
+    reference, _ = read_reference(first_present(resource, "encounter", "context"))
+    if reference:
+        return bool(encounter_id) and local_reference(reference) == f"Encounter/{encounter_id}"
+    categories = as_list(resource.get("category"))
+    return bool(encounter_id) and any(as_code(c) in _OF_ENCOUNTER for c in categories)
+
+
+def procedure_counts(resource: Json) -> bool:
+    """False for what was not done, aborted before it began or entered in error; a missing status counts."""
+    return (
+        as_code(resource.get("status")) not in _NOT_DONE
+        and resource.get("notPerformed") is not True
+        and resource.get("notDone") is not True
+    )
+
+
+def procedure_day(resource: Json, zone: tzinfo) -> date | None:
+    """The last day of a procedure; None = undated."""
+    period = as_dict(first_present(resource, "performedPeriod", "occurrencePeriod"))
+    stated = first_present(resource, "performedDateTime", "occurrenceDateTime") or first_present(
+        period, "end", "start"
+    )
+    return read_date(stated or resource.get("recorded"), zone)
 
 
 def read_age(patient: Json, today: date, zone: tzinfo) -> int | None:

@@ -6,10 +6,11 @@ never "none": it is asked, and blocks until a clinician confirms it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
+from typing import Any
 
 from cds_service.content.planner_words import Words
 from cds_service.exposure.washout import Earliest, earliest_start, stated_wait

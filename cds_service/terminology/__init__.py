@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from cds_service.model import Coding, Concept, ConditionKind, Drug, Recognition
 from cds_service.terminology.absence import absence
 from cds_service.terminology.conditions import ConditionTable, classify, read_conditions
+from cds_service.terminology.labs import LabTest, find_test, read_labs
 from cds_service.terminology.recognition import recognise
 from cds_service.terminology.tables import Tables, read_tables
 from cds_service.terminology.tally import count
@@ -19,8 +20,8 @@ from cds_service.terminology.words import says_ldn, split_words
 __all__ = ["Terminology", "absence", "load", "says_ldn"]
 
 _REMEMBERED = 20_000
-_LONG = 500                # characters; a problem with longer texts is read anew each time, so that it cannot fill memory
-_CODINGS, _LINES = 50, 60   # of one order that are looked at
+_LONG = 500  # characters; a problem with longer texts is read anew each time, so that it cannot fill memory
+_CODINGS, _LINES = 50, 60  # of one order that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,7 @@ class Terminology:
 
     tables: Tables
     conditions: ConditionTable
+    labs: Mapping[str, LabTest]
     _recognised: Callable[[Drug], Recognition]
     _classified: Callable[[Concept], frozenset[ConditionKind]]
 
@@ -53,12 +55,18 @@ class Terminology:
             return classify(concept, self.conditions)
         return self._classified(concept)
 
+    def lab_test(self, concept: Concept) -> LabTest | None:
+        """The opioid screen or liver test that a coded observation is, if it is one."""
+        return find_test(concept, self.labs)
+
     @property
     def version(self) -> str:
         """The release of the drug tables and how much they hold."""
         tables = self.tables
-        return (f"{tables.release}; {len(tables.products)} concepts, {len(tables.ndc)} NDC, "
-                f"{sum(len(names) for names in tables.names.values())} names")
+        return (
+            f"{tables.release}; {len(tables.products)} concepts, {len(tables.ndc)} NDC, "
+            f"{sum(len(names) for names in tables.names.values())} names"
+        )
 
     def counts(self) -> dict[str, int]:
         """How many opioid products and guards there are, and how many are recognised by code and by name."""
@@ -69,14 +77,23 @@ def _bounded(drug: Drug) -> Drug:
     """The drug with only so much of each text as is looked at, so that long texts cannot fill memory."""
     lines = drug.ingredients[:_LINES]
     concepts = (drug.concept, drug.form, drug.route, *(line.item for line in lines))
-    if len(lines) == len(drug.ingredients) and all(_length(concept) <= _LONG for concept in concepts):
+    if len(lines) == len(drug.ingredients) and all(
+        _length(concept) <= _LONG for concept in concepts
+    ):
         return drug
-    return Drug(_short(drug.concept), tuple(replace(line, item=_short(line.item)) for line in lines),
-                _short(drug.form), _short(drug.route))
+    return Drug(
+        _short(drug.concept),
+        tuple(replace(line, item=_short(line.item)) for line in lines),
+        _short(drug.form),
+        _short(drug.route),
+    )
 
 
 def _short(concept: Concept) -> Concept:
-    codings = tuple(Coding(c.system[:_LONG], c.code[:_LONG], bounded(c.display)) for c in concept.codings[:_CODINGS])
+    codings = tuple(
+        Coding(c.system[:_LONG], c.code[:_LONG], bounded(c.display))
+        for c in concept.codings[:_CODINGS]
+    )
     return Concept(codings, bounded(concept.text))
 
 
@@ -93,8 +110,14 @@ def load(directory: Path | str | None = None, packs: Path | str | None = None) -
     Raises OSError, ValueError or KeyError where a table cannot be read.
     """
     directory = Path(directory) if directory else None
-    tables, conditions = read_tables(directory, Path(packs) if packs else None), read_conditions(directory)
+    tables, conditions = (
+        read_tables(directory, Path(packs) if packs else None),
+        read_conditions(directory),
+    )
     return Terminology(
-        tables, conditions,
+        tables,
+        conditions,
+        read_labs(directory),
         lru_cache(maxsize=_REMEMBERED)(lambda drug: recognise(drug, tables)),
-        lru_cache(maxsize=_REMEMBERED)(lambda concept: classify(concept, conditions)))
+        lru_cache(maxsize=_REMEMBERED)(lambda concept: classify(concept, conditions)),
+    )
