@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from cds_service.model import ConditionKind, Draft, Finding, Role, Severity, Snapshot, Verdict
 from cds_service.rules import interaction
+from cds_service.rules.pairs import blocks
 
 LABELLED_INDICATIONS = frozenset({ConditionKind.ALCOHOL_USE_DISORDER, ConditionKind.OPIOID_USE_DISORDER})
 
@@ -16,6 +17,11 @@ def naltrexone_drafts(snapshot: Snapshot, *, topical: bool = False) -> Iterator[
         component = draft.medication.naltrexone
         if draft.selected and component is not None and (topical or component.role is not Role.NTX_TOPICAL):
             yield draft
+
+
+def antagonist_drafts(snapshot: Snapshot) -> Iterator[Draft]:
+    """Selected drafts that hold naltrexone or another antagonist that reaches the blood."""
+    return (draft for draft in snapshot.drafts if draft.selected and blocks(draft.medication))
 
 
 def interaction_findings(said: tuple[Verdict, ...]) -> tuple[Finding, ...]:

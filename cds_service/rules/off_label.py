@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cds_service.model import Band, ConditionKind, Draft, Finding, Severity, Snapshot, State, Suggestion, Verdict
-from cds_service.rules.naltrexone import LABELLED_INDICATIONS, conflicts, naltrexone_drafts
+from cds_service.rules.naltrexone import LABELLED_INDICATIONS, conflicts, interaction_findings, naltrexone_drafts
 from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-off-label"
 _BY_DOSE = frozenset({Band.VLDN, Band.LDN})
-_NO_SCHEDULE = frozenset({"MICRO", "TOPICAL", "COMBO", "BUPROPION"})
+_NO_SCHEDULE = frozenset({"MICRO", "TOPICAL", "COMBO"})
+_COMPOUNDED = frozenset({"VLDN", "LDN", "UNKNOWN", "MICRO", "TOPICAL", "COMBO"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,10 @@ def judge(snapshot: Snapshot, said: tuple[Verdict, ...] = ()) -> Iterator[Findin
         return
     first = min(notes, key=lambda note: (not note.link, note.situation, note.draft.medication.order.ref))
     conflict = conflicts(first.draft, said)
-    usual_maximum = Decimal(str(snapshot.thresholds["ldn_usual_max_mg"]))
+    wanted = {"sources", *_lines(first, conflict, snapshot), *(("which_draft",) if len(notes) > 1 else ())}
     yield Finding(
-        TOPIC, Severity.INFO, first.situation, lines=tuple(_lines(first, conflict, usual_maximum, several=len(notes) > 1)),
-        facts={"mg": _mg(first.draft)}, suggestions=tuple(_start_low(first, conflict, snapshot)),
+        TOPIC, Severity.INFO, first.situation, lines=tuple(line for line in RULE.lines if line in wanted),
+        facts={"mg": _mg(first.draft)}, suggestions=tuple(_start_low(first, said, snapshot)),
         link=_app_context(first.draft, conflict) if first.link else None, about=tuple(n.draft for n in notes),
         trace=tuple(f"{n.situation}: {n.because}" for n in notes))
 
@@ -84,7 +85,7 @@ def _labelled_dose(draft: Draft, snapshot: Snapshot) -> Note | None:
     problems = _problems(snapshot)
     if problems & LABELLED_INDICATIONS or ConditionKind.LDN_TYPE not in problems:
         return None
-    return Note(draft, band, False, "no reason given; only an LDN-type condition on the problem list")
+    return Note(draft, "NO-INDICATION", True, "no reason given; only an LDN-type condition on the problem list")
 
 
 def _looks_low(draft: Draft, snapshot: Snapshot) -> bool:
@@ -106,20 +107,64 @@ def _problems(snapshot: Snapshot) -> frozenset[ConditionKind]:
 
 # --- what is said and offered -----------------------------------------------------------------------------------------
 
-def _lines(note: Note, conflict: bool, usual_maximum: Decimal, *, several: bool) -> Iterator[str]:
-    low = note.situation in {"VLDN", "LDN", "UNKNOWN"}
-    if several:
-        yield "which_draft"
-    yield "approved"
-    yield "no_schedule" if note.situation in _NO_SCHEDULE else "evidence"
-    dose = note.draft.medication.dose.daily_mg
-    if note.situation == "LDN" and dose is not None and dose > usual_maximum:
-        yield "above_max"
+def _lines(note: Note, conflict: bool, snapshot: Snapshot) -> Iterator[str]:
+    """The evidence for this dose, what comes next, and what the record asks to watch; never more than fits."""
+    if note.situation in _NO_SCHEDULE:
+        yield "no_schedule"
+    elif _is_about_low_dose(note):
+        yield "evidence"
+    else:
+        yield "approved"
     if conflict:
         yield "conflict" if note.link else "conflict_no_planner"
-    elif note.situation not in _NO_SCHEDULE and note.link:
-        yield "if_used"
-    yield "practical" if low or note.situation in _NO_SCHEDULE - {"BUPROPION"} else "labelled_dose_practical"
+    elif note.link and _is_about_low_dose(note):
+        yield _next_step(note, snapshot)
+    watch = tuple(_watch(snapshot)) if note.situation not in {"TOPICAL", "MICRO", "COMBO"} else ()
+    yield from watch
+    if not watch and note.situation in _COMPOUNDED:
+        yield "practical"
+
+
+def _is_about_low_dose(note: Note) -> bool:
+    """A low dose, or a higher one that is meant for what low doses are tried for."""
+    return note.situation in {"VLDN", "LDN", "UNKNOWN"} or (note.link and note.draft.means_low_dose)
+
+
+def _next_step(note: Note, snapshot: Snapshot) -> str:
+    """What follows the ordered dose: it is never told to triple a careful one."""
+    dose, first = note.draft.medication.dose.daily_mg, note.draft.medication.dose.first_phase_mg
+    start = _number(snapshot, "ldn_start", "dose_mg")
+    if note.situation not in {"VLDN", "LDN"} or dose is None or first is None:
+        return "usual_course"
+    if dose > _number(snapshot, "ldn_usual_max_mg"):
+        return "above_max"
+    if ConditionKind.DIABETIC_NEUROPATHY in _indications(note.draft, snapshot) and dose <= _number(
+            snapshot, "neuropathy_course", "top_mg"):
+        return "next_neuropathy"
+    if dose == _number(snapshot, "ldn_usual_max_mg"):
+        return "usual_course" if first > start else "stop_rule"
+    return "next_below" if dose < start else "next" if dose == start else "usual_course"
+
+
+def _number(snapshot: Snapshot, name: str, part: str = "") -> Decimal:
+    value = snapshot.thresholds[name]
+    return Decimal(str(value[part] if part else value))
+
+
+def _watch(snapshot: Snapshot) -> Iterator[str]:
+    """What opens no card of its own but belongs on a note that is shown anyway (specification 2.11)."""
+    undated = any(ConditionKind.SUICIDAL in c.kinds and c.day is None for c in snapshot.conditions)
+    if snapshot.has(ConditionKind.DEPRESSION) or undated:
+        yield "watch_mood"
+    if snapshot.has(ConditionKind.CIRRHOSIS) or snapshot.has(ConditionKind.HEPATITIS_CHRONIC) \
+            or _raised_transaminases(snapshot):
+        yield "watch_liver"
+
+
+def _raised_transaminases(snapshot: Snapshot) -> bool:
+    limit = snapshot.thresholds["transaminases"]
+    return any(lab.times_limit is not None and limit["raised_times"] <= lab.times_limit <= limit["high_times"]
+               and 0 <= (snapshot.today - lab.day).days <= limit["days"] for lab in snapshot.labs)
 
 
 def _mg(draft: Draft) -> str:
@@ -127,18 +172,36 @@ def _mg(draft: Draft) -> str:
     return f"{dose:f}" if dose is not None else ""
 
 
-def _start_low(note: Note, conflict: bool, snapshot: Snapshot) -> Iterator[Suggestion]:
-    """START_1_5: a low dose that starts above the first step, in somebody who is known to be off naltrexone (2.7)."""
+def _start_low(note: Note, said: tuple[Verdict, ...], snapshot: Snapshot) -> Iterator[Suggestion]:
+    """START_1_5: a low dose that starts above the first step, where nothing in the call speaks against it (2.7)."""
     first = note.draft.medication.dose.first_phase_mg
-    highest = Decimal(str(snapshot.thresholds["start_low"]["first_phase_above_mg"]))
-    if note.situation == "LDN" and first is not None and first > highest and not conflict \
-            and not note.draft.renewal and snapshot.list_available and not _recent_naltrexone(snapshot):
-        yield Suggestion("START_1_5", (note.draft.medication,))
+    if note.situation != "LDN" or first is None or first <= _number(snapshot, "start_low", "first_phase_above_mg"):
+        return
+    if note.draft.renewal or _follows_neuropathy_trial(note.draft, snapshot) or _is_spoken_against(said, snapshot):
+        return
+    yield Suggestion("START_1_5", (note.draft.medication,))
+
+
+def _follows_neuropathy_trial(draft: Draft, snapshot: Snapshot) -> bool:
+    dose = draft.medication.dose.daily_mg
+    return ConditionKind.DIABETIC_NEUROPATHY in draft.reason_kinds and dose is not None \
+        and dose <= _number(snapshot, "neuropathy_course", "top_mg")
+
+
+def _is_spoken_against(said: tuple[Verdict, ...], snapshot: Snapshot) -> bool:
+    """Anything found or not known in this call that a fresh start should wait for."""
+    unknown = not snapshot.list_available or not snapshot.conditions_read or snapshot.unreadable \
+        or snapshot.unknown_names or snapshot.unknown_drafts or snapshot.foreign_naltrexone
+    care = snapshot.has(ConditionKind.PREGNANCY) or snapshot.has(ConditionKind.LACTATION)
+    young = snapshot.age is not None and snapshot.age < snapshot.thresholds["adult_age"]
+    found = bool(interaction_findings(said)) or any(v.error for v in said) or any(
+        f.severity >= Severity.WARNING for v in said for f in v.findings)
+    return bool(unknown or care or young or found or _recent_naltrexone(snapshot))
 
 
 def _recent_naltrexone(snapshot: Snapshot) -> bool:
     limit = snapshot.thresholds["start_low"]["naltrexone_free_days"]
-    return any(e.medication.naltrexone is not None
+    return any(e.medication.antagonist is not None
                and (e.state is not State.RECENT or (e.days or 0) <= limit) for e in snapshot.exposures)
 
 
@@ -153,6 +216,7 @@ def _app_context(draft: Draft, conflict: bool) -> dict[str, str]:
 
 _MG = names("mg")
 _LABEL = names("label-oral")
+_STEP = "ldn_start.days ldn_usual_max_mg"
 
 RULE = Rule(
     id=TOPIC, title="A dose or use that is off-label", judge=judge, order=5, carries_gaps=True, offers_planner=True,
@@ -162,22 +226,28 @@ RULE = Rule(
                **dict.fromkeys(("MICRO", "COMBO"), names("P7 label-oral"))},
     thresholds=names("""
         dose_bands.ldn_to labelled_start_mg ldn_usual_max_mg start_low.first_phase_above_mg
-        start_low.naltrexone_free_days"""),
+        start_low.naltrexone_free_days adult_age ldn_start.dose_mg neuropathy_course.top_mg transaminases.days
+        transaminases.raised_times transaminases.high_times"""),
     situations={
         **dict.fromkeys(names("LDN VLDN LABELLED SUPRA"), _MG),
-        **dict.fromkeys(names("MICRO UNKNOWN XR BUPROPION TOPICAL COMBO"), ()),
+        **dict.fromkeys(names("MICRO UNKNOWN XR BUPROPION TOPICAL COMBO NO-INDICATION"), ()),
         "INTERMEDIATE": names("mg dose_bands.labelled_from"),
     },
     lines={
         "which_draft": SHARED,
-        "approved": cited("label-oral label-vivitrol", "dose_bands.labelled_from depot_dose_mg"),
         "evidence": cited("P1 P5 P6 P4"),
+        "approved": cited("label-oral label-vivitrol"),
         "no_schedule": cited("P3 P7"),
-        "above_max": cited("S P9", "ldn_usual_max_mg"),
-        "conflict": cited("label-oral J", "ldn_usual_max_mg"),
+        "conflict": cited("label-oral J"),
         "conflict_no_planner": cited("label-oral J"),
-        "if_used": cited("S P1 P12", """
-            ldn_start.dose_mg ldn_start.step_mg ldn_start.days ldn_usual_max_mg review_weeks.from review_weeks.to"""),
-        "practical": cited("S label-oral"),
-        "labelled_dose_practical": cited("label-oral"),
+        "above_max": cited("S P9", "ldn_usual_max_mg"),
+        "next": cited("S P1", f"ldn_start.step_mg {_STEP}"),
+        "next_below": cited("P9 J", f"slow_step_mg {_STEP}"),
+        "next_neuropathy": cited("P5", "neuropathy_course.first_mg neuropathy_course.top_mg ldn_start.days"),
+        "usual_course": cited("S P1", f"ldn_start.dose_mg ldn_start.step_mg {_STEP}"),
+        "stop_rule": cited("S", "review_weeks.to"),
+        "watch_mood": cited("label-vivitrol"),
+        "watch_liver": cited("label-vivitrol"),
+        "practical": cited("S"),
+        "sources": SHARED,
     })
