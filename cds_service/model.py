@@ -15,7 +15,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 ORDER_KINDS = ("request", "statement", "dispense", "administration")
-DATED = ("written", "recorded", "ended", "dose", "dispensed")  # what a printed date is
+DATED = ("written", "recorded", "ended", "dose", "dispensed", "starts")  # what a printed date is
 
 
 class Release(StrEnum):
@@ -425,6 +425,7 @@ class Order:
     unread_dates: tuple[str, ...] = ()
     based_on: tuple[str, ...] = ()  # refs of the order that a dispense or administration belongs to
     prior_prescription: bool = False
+    reported: bool = False  # told by the patient or another source: nobody's order
     target: str = ""
     resource: Json = field(default_factory=dict, compare=False, repr=False, hash=False)
 
@@ -442,6 +443,11 @@ class Medication:
     def naltrexone(self) -> Component | None:
         """The naltrexone that this product gives to the body; None for an opioid, sequestered products included."""
         return next((c for c in self.recognition.components if c.role.is_naltrexone), None)
+
+    @property
+    def antagonist(self) -> Component | None:
+        """The naltrexone or other opioid antagonist that this product gives to the body."""
+        return next((c for c in self.recognition.components if c.role.is_antagonist), None)
 
     @property
     def opioids(self) -> tuple[Component, ...]:
@@ -605,6 +611,8 @@ GAP_WHY = (
     "resource-type",
     "other-patient",
     "code-and-text-disagree",
+    "date-unreadable",
+    "not-known",
     "failed",
 )
 
@@ -688,8 +696,10 @@ class Finding:
     situation: str
     lines: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    quotes: Mapping[str, str] = field(default_factory=dict)  # facts in the sender's own words
     suggestions: tuple[Suggestion, ...] = ()
-    overrides: bool = False
+    overrides: str = ""  # the group of override reasons that may be true of it; "" = none is asked for
+    links: tuple[str, ...] = ()  # sources to link to; () = those of the card
     found: tuple[Exposure, ...] = ()
     link: Mapping[str, str] | None = None  # appContext of the titration app, where it is offered
     about: tuple[Draft, ...] = ()

@@ -15,6 +15,7 @@ from cds_service.fhir.dosage import read_dosages
 from cds_service.fhir.status import (
     category_codes,
     encounter_classes,
+    is_reported,
     order_kind,
     standing_of,
     status_word,
@@ -205,6 +206,7 @@ def read_order(
         unread_dates=course.unread_dates(resource, zone),
         based_on=tuple(_based_on(resource, resolver)),
         prior_prescription=bool(first_present(resource, "priorPrescription")),
+        reported=is_reported(resource),
         target=target_ref(resource),
         resource=resource,
     )

@@ -87,12 +87,12 @@ def _as_ordered(resource: Json, standing: Standing) -> Standing:
     intent = as_code(resource.get("intent"))
     if intent in _NOT_ORDERED:
         return Standing.EXCLUDED
-    if intent == "plan" and standing is Standing.ACTIVE and not _is_reported(resource):
+    if intent == "plan" and standing is Standing.ACTIVE and not is_reported(resource):
         return Standing.HELD
     return standing
 
 
-def _is_reported(resource: Json) -> bool:
+def is_reported(resource: Json) -> bool:
     """``reportedBoolean``, ``reportedReference`` (R4), ``reported`` (R5)."""
     return resource.get("reportedBoolean") is True or resource.get("reported") is True \
         or bool(as_dict(resource.get("reportedReference")))
