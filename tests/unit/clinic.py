@@ -53,7 +53,8 @@ def medication(role: Role, *, band: Band | None = None, dose: Dose | None = None
                "standing": Standing.ACTIVE, "status": "active", "drug": Drug(Concept(text=ingredient)),
                "label": ingredient, **order}
     written.setdefault("target", written["ref"])
-    recognition = Recognition(Identity.RELEVANT, (Component(ingredient, "1", role, strength), *also), product_key=ingredient)
+    recognition = Recognition(Identity.RELEVANT, (Component(ingredient, "1", role, strength), *also),
+                              product_key=ingredient)
     return Medication(Order(**written), recognition, dose or Dose(), band)
 
 

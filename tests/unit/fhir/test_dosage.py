@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cds_service.dosing.structured import compute, format_mg
-from cds_service.fhir.dosage import read_dosages
 from cds_service.fhir.dates import read_days
+from cds_service.fhir.dosage import read_dosages
 from cds_service.fhir.values import as_decimal
 from cds_service.model import Component, Role, Strength
 
