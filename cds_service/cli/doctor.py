@@ -12,7 +12,7 @@ from cds_service.auth.client_auth import Rule, explain_token
 from cds_service.auth.jwks import JwksCache
 from cds_service.ehr.missing_data import DEMO_BASES
 from cds_service.hooks.services import SERVICES
-from cds_service.outbound.addresses import Place, Resolver, find_listed, pin, read_place
+from cds_service.outbound.addresses import Place, Resolver, find_base, pin, read_place
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
 from cds_service.settings import Settings
 
@@ -60,15 +60,15 @@ def _own_urls(settings: Settings) -> tuple[str, ...]:
 def _listed(place: Place, settings: Settings) -> Rule:
     found = list(_who_lists(place, settings))
     if not found:
-        return Rule("listed", "fail", "no client's fhir_bases covers it: scheme, host, port and path segments must match")
+        return Rule("listed", "fail", "no client's fhir_bases names it: scheme, host, port and whole path must be the same")
     return Rule("listed", "pass", "; ".join(found))
 
 
 def _who_lists(place: Place, settings: Settings) -> Iterator[str]:
     for client in settings.clients:
-        if entry := find_listed(place, client.fhir_bases):
+        if entry := find_base(place, client.fhir_bases):
             yield f"client {client.name or client.issuer} lists {entry}"
-    if settings.is_demo and (entry := find_listed(place, DEMO_BASES)):
+    if settings.is_demo and (entry := find_base(place, DEMO_BASES)):
         yield f"the demo profile lists {entry}"
 
 

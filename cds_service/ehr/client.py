@@ -18,10 +18,10 @@ from typing import Any
 
 from cachetools import LRUCache
 
-from cds_service.ehr.query import fill, read_query
+from cds_service.ehr.query import fill, is_id, read_query
 from cds_service.ehr.session import Fetched, FhirSession, failed, judge_last, next_link
 from cds_service.fhir.values import as_text
-from cds_service.outbound.addresses import Place, Resolver, find_listed
+from cds_service.outbound.addresses import Place, Resolver, find_base
 from cds_service.outbound.breaker import Breaker
 from cds_service.outbound.http import CallFailedError, Outbound, OutboundSession
 from cds_service.settings import Limits
@@ -87,9 +87,9 @@ def _lifetime(authorization: Mapping[str, Any]) -> int | None:
 class FhirClient:
     """Reads from the FHIR servers that are listed, and from no others. One per process; safe for threads.
 
-    ``allowed_bases`` are all that the service knows; the base of a call must be in ``access.allowed_bases``
-    too. Only what shields the service is kept between calls (a circuit breaker per base), nothing of a
-    patient. ``monotonic`` is the breaker's clock.
+    ``allowed_bases`` are all that the service knows; the base of a call must be one of them (not lie below
+    one: that is another tenant), and one of ``access.allowed_bases`` too. Only what shields the service is
+    kept between calls (a circuit breaker per base), nothing of a patient. ``monotonic`` is the breaker's clock.
     """
 
     def __init__(
@@ -148,7 +148,9 @@ class FhirClient:
 
     def _admit(self, access: FhirAccess) -> Place:
         base = self._outbound.admit(access.base)
-        if base.query or "?" in access.base or not find_listed(base, access.allowed_bases):
+        if base.query or "?" in access.base:
+            raise CallFailedError("refused-host")
+        if not (find_base(base, self._outbound.listed) and find_base(base, access.allowed_bases)):
             raise CallFailedError("refused-host")
         if access.require_https and base.scheme != "https":
             raise CallFailedError("refused-host")
@@ -186,7 +188,7 @@ class FhirClient:
     def _slots_of(self, base: Place) -> threading.Semaphore:
         """One server that hangs may use up its own threads only."""
         with self._lock:
-            listed = find_listed(base, self._outbound.listed)
+            listed = find_base(base, self._outbound.listed)
             return self._slots.setdefault(listed, threading.Semaphore(SLOTS))
 
 
@@ -218,5 +220,5 @@ def _tell_life(visit: OutboundSession, found: Mapping[str, Fetched], seconds: fl
 
 def _local(reference: str, base: str) -> str:
     """``Type/id`` of a reference on this base, without its version; "" for one on another server."""
-    local = reference.removeprefix(f"{base.rstrip('/')}/").partition("/_history/")[0]
-    return "" if "://" in local else local
+    local, _, version = reference.removeprefix(f"{base.rstrip('/')}/").partition("/_history/")
+    return "" if "://" in local else local if not version or is_id(version) else reference

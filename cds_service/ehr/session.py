@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 import orjson
 
 from cds_service.ehr.query import Query
 from cds_service.fhir.bundle import has_error
 from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text
-from cds_service.outbound.addresses import Place, read_place
+from cds_service.outbound.addresses import Place, read_link
 from cds_service.outbound.http import CallFailedError, HttpResponse, OutboundSession
 
 _NO_POST_SEARCH = frozenset({404, 405, 415, 501})
@@ -79,11 +79,7 @@ class FhirSession:
 
     def _next_place(self, page: Mapping[str, Any]) -> Place | None:
         """The next page's place if it lies on our base."""
-        try:
-            place = read_place(urljoin(f"{self.base.url}/", next_link(page)))
-        except ValueError:
-            return None
-        return place if place is not None and self.base.holds(place) else None
+        return read_link(next_link(page), self.base)
 
     def _search(self, query: Query) -> HttpResponse:
         """By POST, which keeps the patient's id out of URLs; by GET where the server knows no POST search."""
