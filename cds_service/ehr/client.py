@@ -16,24 +16,21 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cachetools import LRUCache
-
+from cds_service.ehr.circuits import NO_SIGN_OF_LIFE, Circuits, Hearing
 from cds_service.ehr.query import fill, is_id, read_query
 from cds_service.ehr.session import Fetched, FhirSession, failed, judge_last, next_link
 from cds_service.fhir.values import as_text
 from cds_service.outbound.addresses import Place, Resolver, find_base
-from cds_service.outbound.breaker import Breaker
 from cds_service.outbound.http import CallFailedError, Outbound, OutboundSession
 from cds_service.settings import Limits
 
 __all__ = ["Fetched", "FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
 
 REFERENCES = 50                 # read by one read_many; more are "too-many"
-SLOTS = 64                      # requests at the same time to one listed base
 FAIR_TRIAL = 0.2                # seconds; a server that had less is not blamed for a timeout
+SLOTS = 64                      # requests at the same time to one listed base
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
-_NO_SIGN_OF_LIFE = frozenset({"timeout", "unreachable", "broken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ class FhirClient:
 
     ``allowed_bases`` are all that the service knows; the base of a call must be one of them (not lie below
     one: that is another tenant), and one of ``access.allowed_bases`` too. Only what shields the service is
-    kept between calls (a circuit breaker per base), nothing of a patient. ``monotonic`` is the breaker's clock.
+    kept between calls (circuit breakers), nothing of a patient. ``monotonic`` is the breaker's clock.
     """
 
     def __init__(
@@ -98,9 +95,8 @@ class FhirClient:
             trust: ssl.SSLContext | None = None) -> None:
         self._limits = limits
         self._outbound = Outbound(tuple(allowed_bases), allow_http, limits.fhir_bytes, resolver, trust)
-        self._monotonic = monotonic
+        self._circuits = Circuits(monotonic)
         self._lock = threading.Lock()
-        self._breakers: LRUCache[str, Breaker] = LRUCache(1_000)
         self._slots: dict[str, threading.Semaphore] = {}
 
     def fetch(self, queries: Mapping[str, str], access: FhirAccess, *,
@@ -169,21 +165,19 @@ class FhirClient:
 
     def _visit(self, tasks: Mapping[str, Callable[[FhirSession], Iterator[Fetched]]], base: Place,
                access: FhirAccess, seconds: float) -> dict[str, Fetched]:
-        breaker = self._breaker(base)
+        breaker = self._circuits.breaker(base.url)
         if not breaker.admits():
             raise CallFailedError("circuit-open")
         answered: bool | None = None
         try:
-            with OutboundSession(self._outbound, base, seconds, slots=self._slots_of(base)) as visit:
-                found = _gather(visit, tasks, FhirSession(visit, base, access.token, self._limits.fhir_pages))
+            with OutboundSession(self._outbound, base, seconds, slots=self._slots_of(base)) as visit, \
+                    Hearing(self._circuits, base.url) as hearing:
+                pages = self._limits.fhir_pages
+                found = _gather(visit, tasks, FhirSession(visit, base, access.token, pages, hearing))
                 answered = _tell_life(visit, found, seconds)
             return found
         finally:
             breaker.record(answered)
-
-    def _breaker(self, base: Place) -> Breaker:
-        with self._lock:
-            return self._breakers.setdefault(base.url, Breaker(self._monotonic))
 
     def _slots_of(self, base: Place) -> threading.Semaphore:
         """One server that hangs may use up its own threads only."""
@@ -214,7 +208,7 @@ def _fence(task: Callable[[FhirSession], Iterator[Fetched]], chart: FhirSession)
 def _tell_life(visit: OutboundSession, found: Mapping[str, Fetched], seconds: float) -> bool | None:
     if visit.answered:
         return True
-    silent = any(each.why in _NO_SIGN_OF_LIFE for each in found.values())
+    silent = any(each.why in NO_SIGN_OF_LIFE for each in found.values())
     return False if silent and seconds >= FAIR_TRIAL else None
 
 
