@@ -131,6 +131,10 @@ class FhirClient:
         return {ref: read[ref] if ref in read else failed("refused-host" if ref in foreign else "too-many")
                 for ref in wanted}
 
+    def close(self) -> None:
+        """Close the connections that are kept for the next call."""
+        self._outbound.kept.close()
+
     def _read(self, tasks: Mapping[str, Callable[[FhirSession], Iterator[Fetched]]], access: FhirAccess,
               deadline_ms: int | None) -> dict[str, Fetched]:
         if not tasks:

@@ -98,8 +98,8 @@ class FhirSession:
     def _send(self, method: str, place: Place, what: str, headers: Mapping[str, str],
               data: bytes | None = None) -> HttpResponse:
         granted = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        with self.hearing.ask(what):
-            return self.visit.send(method, place, {**_HEADERS, **headers, **granted}, data)
+        with self.hearing.ask(what):    # reads and searches change nothing, by POST either
+            return self.visit.send(method, place, {**_HEADERS, **headers, **granted}, data, safe=True)
 
     def _at(self, *segments: str) -> Place:
         return replace(self.base, segments=self.base.segments + segments)

@@ -57,6 +57,12 @@ class Place:
         path = "".join(f"/{segment}" for segment in self.segments)
         return f"{self.scheme}://{self.authority}{path}{'?' if self.query else ''}{self.query}"
 
+    @property
+    def target(self) -> str:
+        """Path and query as the request line has them."""
+        path = "".join(f"/{segment}" for segment in self.segments) or "/"
+        return f"{path}?{self.query}" if self.query else path
+
     def holds(self, other: Place) -> bool:
         """True if ``other`` has the same scheme, host and port and its path begins with all our segments.
 

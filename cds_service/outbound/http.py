@@ -1,32 +1,39 @@
 """HTTP calls to listed servers only: pinned address, no redirect, capped answer, an end by the wall clock.
 
-Every request of a ``OutboundSession`` goes to the address that was resolved and checked once, carries only the headers
-given, and keeps nothing: no session, cookie, proxy, netrc file or environment. No call is retried: the EHR
-asks again with the next change of the order, and a second try would cost the budget of this one.
+Every request of a ``OutboundSession`` goes to an address that was resolved and checked, carries only the headers
+given, and leaves nothing behind but the connection: no cookie, proxy, netrc file or environment. No call is
+retried: the EHR asks again with the next change of the order, and a second try would cost the budget of this
+one. Only a kept connection that the server had closed meanwhile is replaced, where asking twice is safe.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
 import socket
 import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TypeVar
 
 import certifi
-import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError
+from urllib3.exceptions import TimeoutError as TimedOut
+from urllib3.util import Retry
 
-from cds_service.outbound.addresses import Place, Resolver, find_listed, pin, read_place
-from cds_service.outbound.pinning import CREW, PinnedAdapter
+from cds_service.outbound.addresses import Place, Resolver, find_listed, read_place
+from cds_service.outbound.connections import Connections
+from cds_service.outbound.pinning import PinnedConnection, using
 
+CREW = 8                        # requests at the same time within one visit
 _CHUNK = 65_536
+_ONCE = Retry(total=False, redirect=False)
 _T = TypeVar("_T")
 
 
@@ -42,6 +49,19 @@ class CallFailedError(Exception):
         self.why = why
 
 
+class _DeadConnectionError(Exception):
+    """A kept connection had been closed by the server before it said anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    data: bytes | None
+    safe: bool
+
+
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
     """What a server said: status, headers with lower-case names, and the body after inflating."""
@@ -52,10 +72,12 @@ class HttpResponse:
 
 
 @functools.cache
-def usual_trust() -> ssl.SSLContext:
-    """TLS 1.2 or later, names checked; the machine's own certificate store (hospital CAs) and certifi's."""
+def usual_trust(ca_file: str = "") -> ssl.SSLContext:
+    """TLS 1.2 or later, names checked; the machine's own certificate store, certifi's and the site's file."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
+    if ca_file:
+        context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -65,7 +87,8 @@ class Outbound:
     """Where calls may go and what an answer may weigh (bytes, after inflating).
 
     ``listed`` are absolute URLs; each covers itself and what lies below its path, or, where it has a query, itself
-    alone. ``trust`` None means ``usual_trust``.
+    alone. ``trust`` None means ``usual_trust``. ``proxy`` is asked to CONNECT to the checked address; it is
+    never taken from the environment. ``kept`` may be shared: what differs here is kept apart there.
     """
 
     listed: tuple[str, ...]
@@ -73,6 +96,8 @@ class Outbound:
     max_bytes: int = 2_000_000
     resolver: Resolver = socket.getaddrinfo
     trust: ssl.SSLContext | None = None
+    proxy: Place | None = None
+    kept: Connections = field(default_factory=Connections, compare=False, repr=False)
 
     def admit(self, url: str) -> Place:
         """The place that a listed URL names; raises CallFailedError("refused-host") for every other URL."""
@@ -120,23 +145,22 @@ class OutboundSession:
         self._until = monotonic() + max(0.0, seconds)
         self._slots = slots or threading.Semaphore(CREW)
         self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
+        self._busy: set[PinnedConnection] = set()
         self._over = False
-        self._adapters: tuple[PinnedAdapter, ...] = ()
+        self._pools: tuple[HTTPConnectionPool, ...] = ()
 
     def __enter__(self) -> OutboundSession:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wake every thread that waits for the server: threads and sockets do not outlive the visit."""
+        """Wake every thread that waits for the server: no thread works for a visit that is over."""
         with self._lock:
             self._over = True
-            for sock in self._open:
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            self._open.clear()
-        for adapter in self._adapters:
-            adapter.close()
+            busy = tuple(self._busy)
+        for connection in busy:
+            connection.cut(self)
+        if not self.answered:
+            self._outbound.kept.forget(self.place, self._outbound.resolver)
 
     @property
     def left(self) -> float:
@@ -144,16 +168,22 @@ class OutboundSession:
         return max(0.0, self._until - monotonic())
 
     def resolve(self) -> None:
-        """Look the host up, once, and pin what it says; raises CallFailedError."""
-        addresses = self.gather({"": self._look_up}).get("", CallFailedError("timeout"))
+        """Pin the addresses that the host has, looked up at most once; raises CallFailedError."""
+        addresses: tuple[str, ...] | CallFailedError | None
+        addresses = self._outbound.kept.recall(self.place, self._outbound.resolver)
+        if addresses is None:
+            addresses = self.gather({"": self._look_up}).get("", CallFailedError("timeout"))
         if isinstance(addresses, CallFailedError):
             raise addresses
+        if not addresses:
+            raise CallFailedError("refused-host")
         trust = (self._outbound.trust or usual_trust()) if self.place.scheme == "https" else None
-        self._adapters = tuple(PinnedAdapter(self.place, each, self._watch, trust) for each in addresses)
+        self._pools = tuple(self._outbound.kept.pool(self.place, each, trust, self._outbound.proxy)
+                            for each in addresses)
 
     def _look_up(self) -> Iterator[tuple[str, ...] | CallFailedError]:
         try:
-            yield pin(self.place, self._outbound.resolver) or CallFailedError("refused-host")
+            yield self._outbound.kept.look_up(self.place, self._outbound.resolver)
         except (OSError, ValueError):
             yield CallFailedError("unreachable")
 
@@ -183,7 +213,7 @@ class OutboundSession:
 
     def _hire(self, waiting: deque[tuple[str, Callable[[], Iterator[_T]]]],
               told: SimpleQueue[tuple[str, _T] | None], *, patient: bool) -> bool:
-        """Start one daemon thread that works the tasks off; False where none is to be had."""
+        """Have one thread of the crew work the tasks off; False where none is to be had."""
         if not (self._slots.acquire(timeout=self.left) if patient else self._slots.acquire(blocking=False)):
             return False
 
@@ -197,27 +227,26 @@ class OutboundSession:
                 self._slots.release()
                 told.put(None)
 
-        try:
-            threading.Thread(target=work, name="outbound", daemon=True).start()
-        except RuntimeError:             # the machine has no thread left
-            self._slots.release()
-            return False
-        return True
+        if self._outbound.kept.crew.take(work):
+            return True
+        self._slots.release()
+        return False
 
     def send(self, method: str, place: Place, headers: Mapping[str, str],
-             data: bytes | None = None) -> HttpResponse:
+             data: bytes | None = None, *, safe: bool = False) -> HttpResponse:
         """One request; ``place`` must be on this visit's server. Raises CallFailedError.
 
-        To be called inside a task of ``gather``: only the end of the visit stops a server that drips.
+        ``safe`` says that it changes nothing and may be sent again, as every GET may. To be called inside a
+        task of ``gather``: only the end of the visit stops a server that drips.
         """
         if (place.scheme, place.authority) != (self.place.scheme, self.place.authority):
             raise CallFailedError("refused-host")
         own = {"Host": place.authority, "User-Agent": "naltrexone-cds", "Accept-Encoding": "gzip"}
-        request = requests.Request(method, place.url, headers={**own, **headers}, data=data)
+        request = _Request(method, place.target, {**own, **headers}, data, safe or method == "GET")
         why = "unreachable"
-        for adapter in self._adapters:
+        for pool in self._pools:
             try:
-                answer = self._receive(adapter, request.prepare())
+                answer = self._ask(pool, request)
             except CallFailedError as failure:
                 why = failure.why
             except Exception as error:  # noqa: BLE001 - whatever a library raises: its text may hold the URL
@@ -230,20 +259,35 @@ class OutboundSession:
         self.answered = self.answered or why in {"tls", "redirect", "too-large"}
         raise CallFailedError(why)       # outside the handlers, so that no library error hangs on it
 
-    def _receive(self, adapter: PinnedAdapter, request: requests.PreparedRequest) -> HttpResponse:
+    def _ask(self, pool: HTTPConnectionPool, request: _Request) -> HttpResponse:
+        """The answer; over a new connection where a kept one had died and nothing was heard."""
+        try:
+            return self._exchange(pool, request, fresh=False)
+        except _DeadConnectionError:
+            pass
+        return self._exchange(pool, request, fresh=True)
+
+    def _exchange(self, pool: HTTPConnectionPool, request: _Request, *, fresh: bool) -> HttpResponse:
         if not self.left:
             raise CallFailedError("timeout")
-        # The adapter itself: a Session would follow a redirect, or read all of its body without a cap.
-        response = adapter.send(request, stream=True, timeout=self.left)
-        with contextlib.closing(response):
-            if 300 <= response.status_code < 400:
-                raise CallFailedError("redirect")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return HttpResponse(response.status_code, headers, self._read(response))
+        with using(self, fresh=fresh) as use:
+            try:
+                response = pool.urlopen(
+                    request.method, request.target, body=request.data, headers=request.headers,
+                    retries=_ONCE, redirect=False, preload_content=False, timeout=self.left)
+            except (HTTPError, OSError) as error:
+                if request.safe and use.reused and self.left and _heard_nothing(error):
+                    raise _DeadConnectionError from None
+                raise
+            with contextlib.closing(response):
+                if 300 <= response.status < 400:
+                    raise CallFailedError("redirect")
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpResponse(response.status, headers, self._read(response))
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: BaseHTTPResponse) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.stream(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._outbound.max_bytes:
                 raise CallFailedError("too-large")
@@ -253,12 +297,14 @@ class OutboundSession:
             raise CallFailedError("timeout")
         return bytes(body)
 
-    def _watch(self, sock: socket.socket) -> None:
+    def joined(self, connection: PinnedConnection) -> None:
+        """A thread of this visit uses this connection from now on; raises TimeoutError where it is over."""
         with self._lock:
-            if self._over:
-                sock.close()
-                raise TimeoutError
-            self._open.append(sock)
+            self._busy.add(connection)
+            if not self._over:
+                return
+        connection.cut(self)
+        raise TimeoutError
 
 
 def _take(waiting: deque[_T]) -> _T | None:
@@ -270,9 +316,17 @@ def _take(waiting: deque[_T]) -> _T | None:
 
 def _name(error: Exception, *, over: bool) -> str:
     """The stable word for a library's error."""
-    if over or isinstance(error, requests.exceptions.Timeout | TimeoutError):
+    if over:
         return "timeout"
-    if isinstance(error, requests.exceptions.SSLError | ssl.SSLError):
-        return "tls"
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    return "unreachable" if isinstance(cause, NewConnectionError) else "broken"
+    if isinstance(error, NewConnectionError):      # in urllib3 a kind of timeout
+        return "unreachable"
+    if isinstance(error, TimedOut | TimeoutError):
+        return "timeout"
+    return "tls" if isinstance(error, SSLError | ssl.SSLError) else "broken"
+
+
+def _heard_nothing(error: Exception) -> bool:
+    """Does this error say that the server had hung up before it answered?"""
+    cause = error.args[-1] if isinstance(error, ProtocolError | SSLError) and error.args else error
+    return isinstance(cause, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError
+                      | ssl.SSLEOFError | ssl.SSLZeroReturnError)
