@@ -36,9 +36,9 @@ from cds_service.journal.telemetry import open_log
 from cds_service.outbound.http import Outbound
 from cds_service.pipeline import Engine
 from cds_service.planner.blueprint import SmartServices, make_smart
+from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
-from cds_service.planner.record import SmartRecord
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
 from cds_service.settings import Client, Settings
 from cds_service.store.store import Store, open_store
@@ -144,7 +144,7 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
     if settings.auth_mode == "off":
         return None
     seen = used_tokens.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
-                             on_failure=lambda: log.error("replay-store-unavailable"))
+                             on_failure=lambda: log.error("used-tokens-unavailable"))
     return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
                                 on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
 
@@ -183,7 +183,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     return SmartServices(
         sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
-        record=SmartRecord(listed, allow_http=settings.is_demo, limits=settings.limits),
+        ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits),
         judge=HookJudge(parts.engine), now=now)
 
 

@@ -16,9 +16,10 @@ from cds_service.dosing.structured import BandEdges
 from cds_service.exposure import timeline
 from cds_service.fhir import read
 from cds_service.fhir.bundle import Entry, Resolver, might_be_order
+from cds_service.fhir.releases import ASSUMED, profile_of
 from cds_service.fhir.status import order_kind, release_of, standing_of
 from cds_service.fhir.values import as_code, resource_ref
-from cds_service.hooks.prefetch import Record, missing, order_key
+from cds_service.hooks.prefetch import Record, missing
 from cds_service.hooks.request import HookRequest
 from cds_service.model import (
     Band,
@@ -89,7 +90,7 @@ def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: 
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
         conditions=conditions,
         conditions_read=_is_answered(record, "conditions", _is_condition, request.patient_id),
-        list_available=_is_answered(record, order_key(reader.release), order_kind, request.patient_id),
+        list_available=_is_answered(record, profile_of(reader.release).order_key, order_kind, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unidentified,
@@ -107,7 +108,7 @@ def release_in_use(request: HookRequest, entries: Sequence[Entry]) -> Release:
         for entry in group:
             if release := release_of(entry.resource):
                 return release
-    return Release.R4
+    return ASSUMED
 
 
 def concerns_us(request: HookRequest, record: Record, terminology: Terminology) -> bool:

@@ -183,6 +183,11 @@ def _entry(state: FhirServer, resource: Json, mode: str) -> Json:
     return {"fullUrl": full, "resource": resource, "search": {"mode": mode}}
 
 
+def _count_matches(entries: list[Json]) -> int:
+    """``total`` as FHIR counts it: what was included beside the matches is left out."""
+    return sum(entry["search"]["mode"] == "match" for entry in entries)
+
+
 def _fits(resource: Json, parameters: dict[str, str]) -> bool:
     for name, wanted in parameters.items():
         values = wanted.split(",")
@@ -292,7 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
         entries, size = self.state.searches[key], size or self.state.page_size or 10_000
         shown = entries[(number - 1) * size:number * size]
         bundle: Json = {"resourceType": "Bundle", "type": "searchset",
-                        "total": len(entries) if self.state.total is None else self.state.total,
+                        "total": _count_matches(entries) if self.state.total is None else self.state.total,
                         "link": [{"relation": "self", "url": self.state.base_url}]}
         if shown:
             bundle["entry"] = shown

@@ -20,7 +20,7 @@ from cds_service.auth.token_rules import (
     known,
     refuse,
 )
-from cds_service.auth.used_tokens import ReplayStore
+from cds_service.auth.used_tokens import UsedTokens
 from cds_service.errors import Unauthorized
 from cds_service.settings import Client, Settings
 
@@ -55,7 +55,7 @@ class ClientAuthentication:
     """
 
     def __init__(
-        self, settings: Settings, keys: KeySource, replay: ReplayStore,
+        self, settings: Settings, keys: KeySource, used: UsedTokens,
         clock: Callable[[], float] = time.time, *,
         algorithms: Sequence[str] = ALGORITHMS, on_refusal: Callable[[str], None] | None = None,
     ) -> None:
@@ -63,14 +63,10 @@ class ClientAuthentication:
             raise ValueError(f"not a signature algorithm of this service: {', '.join(sorted(unknown))}")
         self._clients = known_clients(settings)
         self._keys = keys
-        self._replay = replay
+        self._used = used
         self._clock = clock
         self._algorithms = tuple(algorithms)
         self._on_refusal = on_refusal
-
-    def authenticate(self, authorization_headers: Sequence[str], endpoint_urls: Sequence[str]) -> Client:
-        """The client that signed this call, or Unauthorized; see ``admit``."""
-        return self.admit(authorization_headers, endpoint_urls).client
 
     def admit(self, authorization_headers: Sequence[str], endpoint_urls: Sequence[str]) -> Caller:
         """The caller, whose token is used up by this; the one same Unauthorized for every fault of a token.
@@ -94,7 +90,7 @@ class ClientAuthentication:
 
     def _remember(self, case: TokenCheck) -> Caller:
         client, jti, tenant = known(case.client), case.claim("jti"), case.claim("tenant")
-        if not self._replay.remember(client.issuer, jti, case.claim("exp") + LEEWAY):
+        if not self._used.remember(client.issuer, jti, case.claim("exp") + LEEWAY):
             refuse("replayed", "the token was used before")
         return Caller(client, tenant if isinstance(tenant, str) else "", jti)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import queue
 import threading
 import time
 from collections import deque
@@ -13,9 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import jwt
-import requests
 from cachetools import TTLCache
-from urllib3.exceptions import HTTPError
 
 MAX_BYTES = 256_000             # of one JWK Set
 MAX_KEYS = 100                  # of one JWK Set; the rest is not looked at
@@ -155,45 +152,6 @@ class _KeySet:
             self._absent[kid] = True
 
 
-def fetch_document(url: str) -> bytes:
-    """The bytes at ``url`` within a second of wall clock; no redirect, proxy or .netrc, nothing inflated."""
-    answer: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_download, args=(url, answer), name="jwks-fetch", daemon=True).start()
-    try:
-        document = answer.get(timeout=FETCH_SECONDS)
-    except queue.Empty:
-        raise KeysUnavailableError("timeout") from None
-    if not document:
-        raise KeysUnavailableError("no-document")
-    return document
-
-
-def _download(url: str, answer: queue.SimpleQueue[bytes]) -> None:
-    """Put the document, or b"" where there is none. Runs in a thread: requests times single reads only."""
-    deadline = time.monotonic() + FETCH_SECONDS
-    document = b""
-    try:
-        with requests.Session() as session:
-            session.trust_env = False
-            session.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})
-            with session.get(url, timeout=FETCH_SECONDS, allow_redirects=False, stream=True) as response:
-                if response.status_code == 200 and "Content-Encoding" not in response.headers:
-                    document = _read_capped(response, deadline)
-    except (OSError, ValueError, HTTPError):   # requests' own errors are OSErrors
-        document = b""
-    finally:
-        answer.put(document)
-
-
-def _read_capped(response: requests.Response, deadline: float) -> bytes:
-    document = bytearray()
-    while piece := response.raw.read1(8_192):
-        document += piece
-        if len(document) > MAX_BYTES or time.monotonic() > deadline:
-            return b""
-    return bytes(document)
-
-
 class JwksCache:
     """The KeySource of this service: it asks a URL at most twice a minute; the last good keys serve a day.
 
@@ -201,8 +159,7 @@ class JwksCache:
     An unknown kid leads to one more fetch, and is then known to be absent for a minute.
     """
 
-    def __init__(self, get: Callable[[str], bytes] = fetch_document,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, get: Callable[[str], bytes], clock: Callable[[], float] = time.monotonic) -> None:
         self._get = get
         self._clock = clock
         self._shelves: dict[str, _KeySet] = {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +16,8 @@ from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from cachetools import TLRUCache
-from sqlalchemy import Connection, Engine, create_engine, event, insert
+from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from cds_service.errors import Unavailable
 from cds_service.store.schema import jwt_seen
@@ -31,37 +29,11 @@ KEEP_SECONDS = 7_200            # rows outlive their token, so that a clock that
 RECENT_TOKENS = 50_000          # what one worker remembers by itself, about 10 MB
 
 
-class ReplayStore(Protocol):
+class UsedTokens(Protocol):
     """Memory of used tokens."""
 
     def remember(self, iss: str, jti: str, expires: float) -> bool:
         """True exactly once per (iss, jti) up to ``expires`` (Unix time); Unavailable if it cannot tell."""
-
-
-def open_store(url: str) -> Engine:
-    """An engine on the store database; its writers wait a second for each other at most (SQLite: WAL)."""
-    engine = create_engine(url, connect_args=_connect_arguments(url))
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _use_wal)
-    return engine
-
-
-def _connect_arguments(url: str) -> dict[str, int]:
-    if url.startswith("sqlite"):
-        return {"timeout": BUSY_SECONDS}
-    return {"connect_timeout": BUSY_SECONDS} if url.startswith("postgresql") else {}
-
-
-def _use_wal(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute("PRAGMA journal_mode=WAL").close()
-
-
-def create(engine: Engine) -> None:
-    """Make the table and its index where they are missing; in the service's own store the migrations have made them."""
-    with engine.begin() as connection:
-        connection.execute(CreateTable(jwt_seen, if_not_exists=True))
-        for index in jwt_seen.indexes:
-            connection.execute(CreateIndex(index, if_not_exists=True))
 
 
 def _expiry(_token_hash: str, expires: float, _now: float) -> float:
@@ -69,7 +41,7 @@ def _expiry(_token_hash: str, expires: float, _now: float) -> float:
 
 
 class SeenTokens:
-    """The ReplayStore of this service: the table ``jwt_seen``, and behind it what this worker saw itself.
+    """The UsedTokens of this service: the table ``jwt_seen``, and behind it what this worker saw itself.
 
     ``clock`` gives Unix seconds. ``on_failure`` is called each time the store could not be written;
     ``durable`` raises Unavailable then instead of going by this worker's own memory.

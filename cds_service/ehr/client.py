@@ -17,14 +17,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cds_service.ehr.circuits import NO_SIGN_OF_LIFE, Circuits, Hearing
+from cds_service.ehr.fetched import Fetched, failed, judge_bundle
 from cds_service.ehr.query import fill, is_id, read_query
-from cds_service.ehr.session import Fetched, FhirSession, failed, judge_last, next_link
+from cds_service.ehr.session import FhirSession
+from cds_service.fhir.bundle import next_page
 from cds_service.fhir.values import as_text
 from cds_service.outbound.addresses import Place, Resolver, find_base
 from cds_service.outbound.http import CallFailedError, Outbound, OutboundSession
 from cds_service.settings import Limits
 
-__all__ = ["Fetched", "FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
+__all__ = ["FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
 
 REFERENCES = 50                 # read by one read_many; more are "too-many"
 FAIR_TRIAL = 0.2                # seconds; a server that had less is not blamed for a timeout
@@ -115,8 +117,8 @@ class FhirClient:
                deadline_ms: int | None = None) -> Fetched:
         """A prefetched first page with all the pages that its next links lead to (R55)."""
         first = dict(bundle)
-        if not next_link(first):
-            return judge_last(first)
+        if next_page(first) is None:
+            return judge_bundle(first)
         read = self._read({"": functools.partial(FhirSession.turn_pages, bundle=first)}, access, deadline_ms)[""]
         return read if read.resource is not None else Fetched(first, False, "more-pages")
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from cds_service.ehr.client import Fetched, FhirAccess, FhirClient, fill, read_access
+from cds_service.ehr.client import FhirAccess, FhirClient, fill, read_access
+from cds_service.ehr.fetched import to_answer
 from cds_service.fhir.bundle import unpack
-from cds_service.hooks.prefetch import Record, SearchAnswer, order_key, read_answer
+from cds_service.hooks.prefetch import Record, SearchAnswer
 from cds_service.hooks.request import HookRequest
 from cds_service.model import Release
 from cds_service.settings import Client, Settings
@@ -56,11 +57,11 @@ class MissingData:
         deadline = self.monotonic() + self.settings.limits.fhir_budget_ms / 1_000
         answers = dict(record.answers)
         for key, fetched in self.fhir.fetch(wanted, access, deadline_ms=self._left(deadline)).items():
-            answers[key] = _answer(key, fetched)
+            answers[key] = to_answer(key, fetched)
         for key in partial:
             bundle = request.prefetch.get(key)
             if isinstance(bundle, dict):
-                answers[key] = _answer(key, self.fhir.follow(bundle, access, deadline_ms=self._left(deadline)))
+                answers[key] = to_answer(key, self.fhir.follow(bundle, access, deadline_ms=self._left(deadline)))
         return self._with_medications(request, Record(answers), access, deadline)
 
     def _with_medications(self, request: HookRequest, record: Record, access: FhirAccess, deadline: float) -> Record:
@@ -79,21 +80,9 @@ class MissingData:
 def _wanted(request: HookRequest, record: Record, release: Release) -> dict[str, str]:
     """Filled queries for the keys of this service that were not sent, but for what this release does not have."""
     tokens = {"context.patientId": request.patient_id, "context.encounterId": request.encounter_id}
-    other_orders = {"medicationOrders", "medicationRequests"} - {order_key(release)}
-    templates = {"medicationOrders": "MedicationOrder?patient={{context.patientId}}"} \
-        if release is Release.DSTU2 else {}
-    filled = {key: fill(template, tokens) for key, template in {**request.service.prefetch, **templates}.items()
-              if key not in record.answers and key not in other_orders}
+    filled = {key: fill(template, tokens) for key, template in request.service.queries(release).items()
+              if key not in record.answers}
     return {key: query for key, query in filled.items() if query}
-
-
-def _answer(key: str, fetched: Fetched) -> SearchAnswer:
-    if fetched.resource is None:
-        return SearchAnswer(key, "failed", why=fetched.why, fetched=True)
-    read = read_answer(key, fetched.resource)
-    if not fetched.complete:
-        return replace(read, state="partial", why=fetched.why, fetched=True)
-    return replace(read, fetched=True)
 
 
 def _with_reason(record: Record, wanted: Mapping[str, str], why: str) -> Record:

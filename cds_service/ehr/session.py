@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 import orjson
 
 from cds_service.ehr.circuits import Hearing
+from cds_service.ehr.fetched import Fetched, failed, judge_bundle
 from cds_service.ehr.query import Query
-from cds_service.fhir.bundle import has_error
-from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text
+from cds_service.fhir.bundle import next_page, unpack
+from cds_service.fhir.values import as_dict, as_list
 from cds_service.outbound.addresses import Place, read_link
 from cds_service.outbound.http import CallFailedError, HttpResponse, OutboundSession
 
@@ -21,21 +22,6 @@ _HEADERS = {
     "Accept": "application/fhir+json, application/json+fhir;q=0.9, application/json;q=0.8",
     "Cache-Control": "no-cache",     # HAPI reuses the result of an equal search for a minute
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """What one query came to. ``complete`` only where all of it was read: then ``why`` is "ok".
-
-    A resource that is not complete (``why`` more-pages or operation-outcome) holds what was read and proves
-    no absence. Other words: bad-id, refused-host, bad-token, expired, wrong-patient, circuit-open, busy,
-    timeout, unreachable, tls, redirect, too-large, broken, unauthorized, http-404, http-4xx, http-5xx,
-    not-json, unexpected-type, operation-outcome, too-many, failed.
-    """
-
-    resource: dict[str, Any] | None
-    complete: bool
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +48,7 @@ class FhirSession:
         """Ever longer Bundles; the last is complete unless a page failed, was foreign or one too many."""
         whole, page, seen = bundle, bundle, set[str]()
         for _ in range(self.pages - 1):
-            if not next_link(page) or _holds_error(page):
+            if next_page(page) is None or unpack(page).has_error:
                 break
             yield Fetched(whole, False, "more-pages")
             place = self._next_place(page)
@@ -77,11 +63,11 @@ class FhirSession:
                 return
             page = turned.resource
             whole = _join(whole, page)
-        yield judge_last(whole) if not next_link(page) else Fetched(whole, False, "more-pages")
+        yield judge_bundle(whole)
 
     def _next_place(self, page: Mapping[str, Any]) -> Place | None:
         """The next page's place if it lies on our base."""
-        return read_link(next_link(page), self.base)
+        return read_link(next_page(page) or "", self.base)
 
     def _search(self, query: Query) -> HttpResponse:
         """By POST, which keeps the patient's id out of URLs; by GET where the server knows no POST search."""
@@ -103,11 +89,6 @@ class FhirSession:
 
     def _at(self, *segments: str) -> Place:
         return replace(self.base, segments=self.base.segments + segments)
-
-
-def failed(why: str) -> Fetched:
-    """Nothing was read, for this reason."""
-    return Fetched(None, False, why)
 
 
 def _understand(answer: HttpResponse, query: Query) -> Fetched:
@@ -134,27 +115,6 @@ def _name_status(status: int) -> str:
     if status in (404, 410):
         return "http-404"
     return "http-5xx" if status >= 500 else "http-4xx"
-
-
-def judge_last(bundle: dict[str, Any]) -> Fetched:
-    """A Bundle without further pages: complete unless it says itself that something is missing."""
-    if _holds_error(bundle):
-        return Fetched(bundle, False, "operation-outcome")
-    total = as_decimal(bundle.get("total"))
-    if total is not None and total > len(as_list(bundle.get("entry"))):
-        return Fetched(bundle, False, "more-pages")
-    return Fetched(bundle, True, "ok")
-
-
-def _holds_error(bundle: Mapping[str, Any]) -> bool:
-    resources = (as_dict(as_dict(entry).get("resource")) for entry in as_list(bundle.get("entry")))
-    return any(each.get("resourceType") == "OperationOutcome" and has_error(each) for each in resources)
-
-
-def next_link(bundle: Mapping[str, Any]) -> str:
-    """The URL of the following page; "" where there is none, a backslash where it cannot be read."""
-    links = map(as_dict, as_list(bundle.get("link")))
-    return next((as_text(link.get("url")) or "\\" for link in links if link.get("relation") == "next"), "")
 
 
 def _join(whole: Mapping[str, Any], page: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cds_service.fhir.values import as_dict, as_list, as_text, local_reference, resource_id, resource_ref
+from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text, local_reference, resource_id, resource_ref
 from cds_service.model import Json
 
 MAX_DEPTH = 4  # Bundles inside Bundles; deeper ones are a gap, never a recursion
@@ -23,11 +23,20 @@ class Entry:
 
 @dataclass(slots=True)
 class Unpacked:
-    """What came out of one container. ``unreadable`` counts entries that hold no resource that can be read."""
+    """What came out of one container. ``unreadable`` counts entries that hold no resource that can be read.
+
+    ``has_more_pages`` is True where a Bundle, or one inside it, says that it does not hold all that was found.
+    """
 
     entries: list[Entry] = field(default_factory=list)
     outcomes: list[Json] = field(default_factory=list)
     unreadable: int = 0
+    has_more_pages: bool = False
+
+    @property
+    def has_error(self) -> bool:
+        """True where an OperationOutcome among what came says that the search failed, if only in part."""
+        return any(map(has_error, self.outcomes))
 
 
 def unpack(value: object) -> Unpacked:
@@ -47,6 +56,7 @@ def _unpack(value: object, full_url: str, depth: int, found: Unpacked) -> None:
         return
     kind = value.get("resourceType")
     if kind == "Bundle" or (kind is None and "entry" in value):
+        found.has_more_pages |= next_page(value) is not None or _is_short(value)
         for item in as_list(value.get("entry")):
             _unpack(item, "", depth + 1, found)
     elif kind is None and isinstance(value.get("resource"), dict):
@@ -57,6 +67,27 @@ def _unpack(value: object, full_url: str, depth: int, found: Unpacked) -> None:
         found.unreadable += bool(value)
     else:
         found.entries.append(Entry(value, full_url))
+
+
+def next_page(bundle: Mapping[str, Any]) -> str | None:
+    """The URL of the following page: "" where one is named that cannot be read, None where there is none."""
+    urls = [as_text(link.get("url")) for link in map(as_dict, as_list(bundle.get("link")))
+            if as_text(link.get("relation")) == "next"]
+    return next(filter(None, urls), "") if urls else None
+
+
+def _is_short(bundle: Mapping[str, Any]) -> bool:
+    """True where ``total`` counts more matches than came; resources sent along with matches are none (FHIR search)."""
+    total = as_decimal(bundle.get("total"))
+    if total is None:
+        return False
+    came = [as_dict(entry) for entry in as_list(bundle.get("entry"))]
+    return total > sum(map(_is_match, came))
+
+
+def _is_match(entry: Json) -> bool:
+    return as_text(as_dict(entry.get("search")).get("mode")) not in {"include", "outcome"} \
+        and as_dict(entry.get("resource")).get("resourceType") != "OperationOutcome"
 
 
 def _looks_like_order(value: Mapping[str, Any]) -> bool:

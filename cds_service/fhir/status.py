@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cds_service.fhir.releases import only_release
 from cds_service.fhir.values import as_code, as_dict, as_list, read_concept
 from cds_service.model import Json, Release, Standing
 
@@ -38,6 +39,7 @@ _WORDS: dict[str, dict[str, Standing]] = {
 }
 _ADHERENCE = {"taking": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "stopped": _ENDED, "completed": _ENDED,
               "not-taking": _EXCLUDED, "never": _EXCLUDED}
+_CLASS_SHAPES: dict[type, str] = {str: "code", dict: "coding", list: "concepts"}       # of Encounter.class
 _NOT_ORDERED = frozenset({"proposal", "plan", "option"})
 
 
@@ -88,8 +90,8 @@ def release_of(resource: Json) -> Release | None:
         status = resource.get("clinicalStatus")
         return Release.STU3 if isinstance(status, str) else Release.R4 if isinstance(status, dict) else None
     if kind == "Encounter" and "class" in resource:
-        shape = resource["class"]
-        return Release.R5 if isinstance(shape, list) else Release.DSTU2 if isinstance(shape, str) else None
+        shape = _CLASS_SHAPES.get(type(resource["class"]))
+        return only_release(lambda row: row.encounter_class == shape)
     return None
 
 

@@ -6,7 +6,7 @@ import calendar
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -130,14 +130,6 @@ def read_instant(value: object, zone: tzinfo) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=zone)
-
-
-def add_days(day: date, days: Decimal) -> date:
-    """``day`` plus whole days (rounded up), held inside the calendar."""
-    try:
-        return day + timedelta(days=math.ceil(days))
-    except OverflowError:
-        return date.max
 
 
 def read_reference(value: object) -> tuple[str, str]:

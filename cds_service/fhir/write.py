@@ -10,40 +10,47 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib import import_module
 from importlib import resources as packaged
-from typing import Any
+from typing import Any, assert_never
 
 import jsonschema_rs
 
+from cds_service.fhir.releases import ASSUMED, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, read_reference, resource_id
 from cds_service.model import Json, Release
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
 UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
-_LISTS = ("category", "reasonCode")
 _START_DAYS = 14
 
 
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     """The same request on hold; why stands in ``statusReason`` (R4, R5) or in a note (STU3, DSTU2)."""
-    held = _repaired(request, release)
+    row = profile_of(release)
+    held = _repaired(request, row)
     held["status"] = "on-hold"
-    if release in {Release.R4, Release.R5}:
-        held["statusReason"] = {"text": reason}
-    elif release is Release.STU3:
-        held["note"] = [*as_list(held.get("note")), {"text": reason}]
-    else:
-        held["note"] = f"{held['note']} {reason}" if isinstance(held.get("note"), str) else reason
+    match row.on_hold_why:
+        case "statusReason":
+            held["statusReason"] = {"text": reason}
+        case "annotation":
+            held["note"] = [*as_list(held.get("note")), {"text": reason}]
+        case "text":
+            held["note"] = f"{held['note']} {reason}" if isinstance(held.get("note"), str) else reason
+        case _:
+            assert_never(row.on_hold_why)
     return held
 
 
 def start_low(draft: Json, release: Release, words: Mapping[str, str]) -> dict[str, Any]:
     """The caller's draft as naltrexone 1.5 mg at bedtime, 14 days, quantity 14 (specification 2.7 START_1_5)."""
-    order = _repaired(draft, release)
-    _replace_medication(order, release, words["medication"])
-    order["dosageInstruction"] = [_bedtime_dose(release, words["sig"])]
+    row = profile_of(release)
+    order = _repaired(draft, row)
+    _replace_medication(order, row, words["medication"])
+    order["dosageInstruction"] = [_bedtime_dose(row, words["sig"])]
     order["dispenseRequest"] = {
         **as_dict(order.get("dispenseRequest")),
         "quantity": {"value": _START_DAYS, "unit": "capsule"},
@@ -52,14 +59,11 @@ def start_low(draft: Json, release: Release, words: Mapping[str, str]) -> dict[s
     return order
 
 
-def _replace_medication(order: dict[str, Any], release: Release, text: str) -> None:
+def _replace_medication(order: dict[str, Any], row: ReleaseProfile, text: str) -> None:
     former, _ = read_reference(order.pop("medicationReference", None) or as_dict(order.get("medication")).get("reference"))
-    concept = {"coding": [{"system": RXNORM, "code": "7243", "display": "naltrexone"}], "text": text}
-    if release is Release.R5:
-        order["medication"] = {"concept": concept}
-    else:
+    if row.medication != "medication":
         order.pop("medication", None)
-        order["medicationCodeableConcept"] = concept
+    order[row.medication] = row.coded({"coding": [dict(NALTREXONE)], "text": text})
     kept = [c for c in as_list(order.get("contained")) if former.lstrip("#") != resource_id(as_dict(c))]
     if "contained" in order:
         order["contained"] = kept
@@ -67,16 +71,11 @@ def _replace_medication(order: dict[str, Any], release: Release, text: str) -> N
             del order["contained"]
 
 
-def _bedtime_dose(release: Release, sig: str) -> dict[str, Any]:
+def _bedtime_dose(row: ReleaseProfile, sig: str) -> dict[str, Any]:
     quantity = {"value": 1.5, "unit": "mg", "system": UCUM, "code": "mg"}
-    if release is Release.DSTU2:
-        return {"text": sig, "doseQuantity": quantity, "timing": {"repeat": {
-            "boundsQuantity": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnits": "d"}}}
-    timing = {"repeat": {"boundsDuration": _days(_START_DAYS), "frequency": 1, "period": 1, "periodUnit": "d",
-                         "when": ["HS"]}}
-    if release is Release.STU3:
-        return {"text": sig, "timing": timing, "doseQuantity": quantity}
-    return {"text": sig, "timing": timing, "doseAndRate": [{"doseQuantity": quantity}]}
+    repeat = {row.bounds: _days(_START_DAYS), "frequency": 1, "period": 1, row.period_unit: "d",
+              **({"when": ["HS"]} if row.has_when else {})}
+    return {"text": sig, "timing": {"repeat": repeat}, **row.dose(quantity)}
 
 
 def _days(number: int) -> dict[str, Any]:
@@ -85,15 +84,12 @@ def _days(number: int) -> dict[str, Any]:
 
 # --- the repairs ------------------------------------------------------------------------------------------------------
 
-def _repaired(resource: Json, release: Release) -> dict[str, Any]:
+def _repaired(resource: Json, row: ReleaseProfile) -> dict[str, Any]:
     order: dict[str, Any] = _pruned(resource)
-    if release in {Release.R4, Release.R5}:
-        for name in _LISTS:
-            if isinstance(order.get(name), dict):
-                order[name] = [order[name]]
-    elif release is Release.STU3 and isinstance(order.get("reasonCode"), dict):
-        order["reasonCode"] = [order["reasonCode"]]
-    if release is not Release.DSTU2 and not order.get("intent"):
+    for name in row.lists:
+        if isinstance(order.get(name), dict):
+            order[name] = [order[name]]
+    if row.has_intent and not order.get("intent"):
         order["intent"] = "order"
     _drop_bad_dates(order)
     return order
@@ -128,27 +124,26 @@ def _drop_bad_dates(value: Any) -> None:
 # --- the proof --------------------------------------------------------------------------------------------------------
 
 def is_valid(resource: Json, release: Release) -> bool:
-    """True where the resource is legal in its release: fhir.resources (R4B models for R4), our own schema for DSTU2."""
+    """True where the resource is legal in its release: by the models of fhir.resources, or by a schema of our own."""
     return not faults(resource, release)
 
 
 def faults(resource: Json, release: Release) -> list[str]:
     """What breaks the release's rules, as member paths and messages without the values; [] for a valid resource."""
-    kind = resource.get("resourceType")
-    if release is Release.DSTU2:
-        return [error.message for error in _dstu2_schema().iter_errors(dict(resource))]
+    row = profile_of(release)
+    if row.schema:
+        return [error.message for error in _schema(row.schema).iter_errors(dict(resource))]
     try:
-        model = model_for(str(kind), release)
-        model.model_validate(dict(resource))
+        _model(str(resource.get("resourceType")), row.models).model_validate(dict(resource))
     except Exception as error:  # noqa: BLE001 - fhir.resources raises KeyError and RecursionError as well
         return _describe(error)
     return []
 
 
 def warm_up() -> None:
-    """Load and build the R4 models ahead of the first suggestion, which would otherwise wait a third of a second."""
+    """Load and build the models ahead of the first suggestion, which would otherwise wait a third of a second."""
     draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
-    faults(start_low(draft, Release.R4, {"medication": "x", "sig": "x"}), Release.R4)
+    faults(start_low(draft, ASSUMED, {"medication": "x", "sig": "x"}), ASSUMED)
 
 
 def _describe(error: Exception) -> list[str]:
@@ -163,18 +158,12 @@ def _describe(error: Exception) -> list[str]:
 
 
 @lru_cache(maxsize=32)
-def model_for(kind: str, release: Release) -> Any:
-    """The fhir.resources model of a resource type; imported on first use. KeyError for a type that the release lacks."""
-    from fhir.resources import get_fhir_model_class  # noqa: PLC0415 - 250 ms, only needed where something is written
-    package = {Release.R4: "R4B", Release.R5: "R5", Release.STU3: "STU3"}[release]
-    if package == "R5":
-        return get_fhir_model_class(kind)
-    module = __import__(f"fhir.resources.{package}", fromlist=["get_fhir_model_class"])
-    return module.get_fhir_model_class(kind)
+def _model(kind: str, package: str) -> Any:
+    """The model of a resource type; its package takes 250 ms to import. KeyError for a type that the release lacks."""
+    return import_module(package).get_fhir_model_class(kind)
 
 
-@lru_cache(maxsize=1)
-def _dstu2_schema() -> Any:
-    path = packaged.files("cds_service.hooks").joinpath("schema", "medication-order-dstu2.schema.json")
+@lru_cache(maxsize=4)
+def _schema(file: str) -> Any:
+    path = packaged.files("cds_service.hooks").joinpath("schema", file)
     return jsonschema_rs.Draft202012Validator(json.loads(path.read_bytes()), mask="(value)")
-

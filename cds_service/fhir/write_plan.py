@@ -10,18 +10,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from importlib import import_module
 from typing import Any
 
+from cds_service.fhir.releases import PlanProfile, ReleaseProfile, profile_of
+from cds_service.fhir.write import NALTREXONE, UCUM, is_valid
 from cds_service.model import Release
 
-RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
 ORAL = {"system": "http://snomed.info/sct", "code": "26643006", "display": "Oral route"}
-UCUM = "http://unitsofmeasure.org"
 IDENTIFIER_SYSTEM = "urn:ietf:rfc:3986"
 HIGHEST_STRENGTH_MG = Decimal(5)
-WRITABLE = (Release.STU3, Release.R4, Release.R5)
 
 Resource = dict[str, Any]
 
@@ -109,30 +106,33 @@ class Built:
 
 def orders(plan: PlanDraft, release: Release) -> tuple[Built, ...]:
     """One draft MedicationRequest for each product. Raises DraftRefusedError."""
+    row, shape = _shapes(release)
     return _checked(release, (
-        (f"order-{n}", _order(plan, product, release, n)) for n, product in enumerate(plan.products, 1)))
+        (f"order-{n}", _order(plan, product, row, shape, n)) for n, product in enumerate(plan.products, 1)))
 
 
 def reviews(plan: PlanDraft, release: Release, order_refs: Iterable[str] = (), *, as_request: bool = False,
             ) -> tuple[Built, ...]:
     """One draft Task for each visit, or a ServiceRequest (R4, R5) where the server takes no tasks."""
+    row, shape = _shapes(release)
     focus = next(iter(order_refs), None)
-    if as_request and release is not Release.STU3:
+    if as_request and shape.has_service_request:
         return _checked(release, (
-            (f"review-{visit.week}", _request(plan, visit, release, focus)) for visit in plan.visits))
+            (f"review-{visit.week}", _request(plan, visit, row, focus)) for visit in plan.visits))
     return _checked(release, ((f"review-{visit.week}", _task(plan, visit, focus)) for visit in plan.visits))
 
 
 def care_plan(plan: PlanDraft, release: Release, refs: Iterable[str] = ()) -> Built:
     """The draft CarePlan that holds the orders and reviews named by ``refs`` ("MedicationRequest/1")."""
-    activity = [_activity(ref, release) for ref in refs]
+    _, shape = _shapes(release)
+    activity = [{shape.activity: {"reference": ref}} for ref in refs]
     resource: Resource = {
         "resourceType": "CarePlan", "identifier": [_identifier(plan, "care-plan")], "status": "draft",
         "intent": "plan", "title": plan.title, "description": plan.note, "subject": _patient(plan),
         "period": {"start": plan.starts.isoformat(), "end": plan.ends.isoformat()},
         "note": [{"text": plan.note}],
     }
-    if release is not Release.STU3:
+    if shape.care_plan_created:
         resource["created"] = plan.authored.isoformat(timespec="seconds")
     if activity:
         resource["activity"] = activity
@@ -157,59 +157,52 @@ def identifier_of(resource: Mapping[str, Any]) -> str:
     return f"{first['system']}|{first['value']}"
 
 
-def _order(plan: PlanDraft, product: CompoundedProduct, release: Release, number: int) -> Resource:
+def _shapes(release: Release) -> tuple[ReleaseProfile, PlanProfile]:
+    row = profile_of(release)
+    if row.plan is None:
+        raise DraftRefusedError(f"drafts are not written for FHIR {release}")
+    return row, row.plan
+
+
+def _order(plan: PlanDraft, product: CompoundedProduct, row: ReleaseProfile, shape: PlanProfile,
+           number: int) -> Resource:
     if not 0 < product.strength_mg <= HIGHEST_STRENGTH_MG:
         raise DraftRefusedError("a titration order is never written for a strength above 5 mg")
     concept = {"coding": [NALTREXONE], "text": product.label}
     resource: Resource = {
         "resourceType": "MedicationRequest", "identifier": [_identifier(plan, f"order-{number}")],
         "status": "draft", "intent": "order",
-        **_medication(concept, release),
+        row.medication: row.coded(concept),
         "subject": _patient(plan), "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "note": [{"text": plan.note}],
-        "dosageInstruction": [_dosage(phase, n, release) for n, phase in enumerate(product.phases, 1)],
-        "dispenseRequest": _dispense_request(plan, product, release),
+        "dosageInstruction": [_dosage(phase, n, row) for n, phase in enumerate(product.phases, 1)],
+        "dispenseRequest": _dispense_request(plan, product, shape),
     }
     if plan.reasons:
-        resource |= _reasons(plan, release)
+        resource[row.reason] = [row.coded(dict(reason)) for reason in plan.reasons]
     return resource
 
 
-def _medication(concept: Resource, release: Release) -> Resource:
-    if release is Release.R5:
-        return {"medication": {"concept": concept}}
-    return {"medicationCodeableConcept": concept}
-
-
-def _reasons(plan: PlanDraft, release: Release) -> Resource:
-    if release is Release.R5:
-        return {"reason": [{"concept": dict(reason)} for reason in plan.reasons]}
-    return {"reasonCode": [dict(reason) for reason in plan.reasons]}
-
-
-def _dispense_request(plan: PlanDraft, product: CompoundedProduct, release: Release) -> Resource:
+def _dispense_request(plan: PlanDraft, product: CompoundedProduct, shape: PlanProfile) -> Resource:
     """One fill, no repeats; STU3 says "none" by leaving the number out (there it starts at 1)."""
     unit = {"unit": "mL", "system": UCUM, "code": "mL"} if product.unit == "mL" else {"unit": "capsule"}
     return {
-        **({} if release is Release.STU3 else {"numberOfRepeatsAllowed": 0}),
+        **({"numberOfRepeatsAllowed": 0} if shape.states_no_repeats else {}),
         "quantity": {"value": _number(product.quantity), **unit},
         "expectedSupplyDuration": {"value": plan.fill_days, "unit": "days", "system": UCUM, "code": "d"},
     }
 
 
-def _dosage(phase: Phase, sequence: int, release: Release) -> Resource:
+def _dosage(phase: Phase, sequence: int, row: ReleaseProfile) -> Resource:
     repeat: Resource = {
         "boundsPeriod": {"start": phase.starts.isoformat(), "end": phase.ends.isoformat()},
-        "frequency": phase.times_per_day, "period": 1, "periodUnit": "d",
+        "frequency": phase.times_per_day, "period": 1, row.period_unit: "d",
     }
-    if phase.at_bedtime:
+    if phase.at_bedtime and row.has_when:
         repeat["when"] = ["HS"]
     dose = {"value": _number(phase.each_mg), "unit": "mg", "system": UCUM, "code": "mg"}
-    timed = {"sequence": sequence, "text": phase.text, "timing": {"repeat": repeat},
-             "route": {"coding": [ORAL]}}
-    if release is Release.STU3:
-        return {**timed, "doseQuantity": dose}
-    return {**timed, "doseAndRate": [{"doseQuantity": dose}]}
+    return {"sequence": sequence, "text": phase.text, "timing": {"repeat": repeat},
+            "route": {"coding": [ORAL]}, **row.dose(dose)}
 
 
 def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
@@ -225,20 +218,16 @@ def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
     return resource
 
 
-def _request(plan: PlanDraft, visit: ReviewVisit, release: Release, focus: str | None) -> Resource:
+def _request(plan: PlanDraft, visit: ReviewVisit, row: ReleaseProfile, focus: str | None) -> Resource:
     words = {"text": f"Low-dose naltrexone review, week {visit.week}"}
     return {
         "resourceType": "ServiceRequest", "identifier": [_identifier(plan, f"review-{visit.week}")],
-        "status": "draft", "intent": "plan", "code": {"concept": words} if release is Release.R5 else words,
+        "status": "draft", "intent": "plan", "code": row.coded(words),
         "subject": _patient(plan), "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "occurrencePeriod": {"start": visit.on.isoformat(), "end": visit.until.isoformat()},
         "note": [{"text": visit.text}],
         **({"basedOn": [{"reference": focus}]} if focus else {}),
     }
-
-
-def _activity(ref: str, release: Release) -> Resource:
-    return {("plannedActivityReference" if release is Release.R5 else "reference"): {"reference": ref}}
 
 
 def _identifier(plan: PlanDraft, name: str) -> Resource:
@@ -262,12 +251,6 @@ def _checked(release: Release, built: Iterable[tuple[str, Resource]]) -> tuple[B
 
 def validate(resource: Resource, release: Release) -> None:
     """Raise DraftRefusedError unless the strict model of this release takes the resource."""
-    package = {Release.R5: "", Release.R4: ".R4B", Release.STU3: ".STU3"}.get(release)
-    if package is None:
-        raise DraftRefusedError(f"drafts are not written for FHIR {release}")
-    kind = str(resource["resourceType"])
-    model = getattr(import_module(f"fhir.resources{package}.{kind.lower()}"), kind)
-    try:
-        model.model_validate(resource)
-    except (ValueError, KeyError, TypeError):
-        raise DraftRefusedError(f"{kind} is not valid FHIR {release}") from None
+    _shapes(release)
+    if not is_valid(resource, release):
+        raise DraftRefusedError(f"{resource['resourceType']} is not valid FHIR {release}")

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from cds_service.fhir.bundle import Entry, has_error, unpack
-from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text, resource_ref
+from cds_service.fhir.bundle import Entry, unpack
+from cds_service.fhir.releases import profile_of
+from cds_service.fhir.values import as_dict, as_text, resource_ref
 from cds_service.hooks.services import PREFETCH_KEYS
 from cds_service.model import Gap, Release
 
@@ -85,27 +86,14 @@ def read_answer(key: str, value: object, null_is_unknown: bool = False) -> Searc
 
 def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> SearchAnswer:
     unpacked = unpack(value)
-    if any(has_error(outcome) for outcome in unpacked.outcomes):
+    if unpacked.has_error:
         return SearchAnswer(key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable)
     entries = tuple(unpacked.entries)
-    if isinstance(value, dict) and _has_more(value, len(entries) + unpacked.unreadable):
+    if unpacked.has_more_pages:
         return SearchAnswer(key, "partial", entries, "more-pages", unpacked.unreadable)
     if not _fits(key, value):
         return SearchAnswer(key, "failed", entries, "unexpected-type", unpacked.unreadable)
     return SearchAnswer(key, "answered", entries, unreadable=unpacked.unreadable)
-
-
-def next_page(bundle: Mapping[str, Any]) -> str:
-    """The URL of the following page of a search, or ""."""
-    return next((as_text(link.get("url")) for link in map(as_dict, as_list(bundle.get("link")))
-                 if as_text(link.get("relation")) == "next"), "")
-
-
-def _has_more(value: Mapping[str, Any], sent: int) -> bool:
-    if value.get("resourceType") != "Bundle":
-        return False
-    total = as_decimal(value.get("total"))
-    return bool(next_page(value)) or (total is not None and total > sent)
 
 
 def _fits(key: str, value: object) -> bool:
@@ -115,14 +103,9 @@ def _fits(key: str, value: object) -> bool:
     return as_dict(value).get("resourceType") == "Bundle"
 
 
-def order_key(release: Release) -> str:
-    """The search that makes the medication list complete in this release (specification 2.11)."""
-    return "medicationOrders" if release is Release.DSTU2 else "medicationRequests"
-
-
 def missing(record: Record, release: Release, has_encounter: bool) -> Iterable[Gap]:
     """A gap per key of ours that was not answered completely, in a fixed order."""
-    wanted = ["patient", order_key(release), "medicationStatements", "medicationDispenses",
+    wanted = ["patient", profile_of(release).order_key, "medicationStatements", "medicationDispenses",
               "medicationAdministrations", "conditions", *(["encounter"] if has_encounter else [])]
     for key in wanted:
         answer = record.answers.get(key)

@@ -9,21 +9,28 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from cds_service.model import Json
+from cds_service.fhir.releases import ASSUMED, ORDER_SEARCHES, profile_of
+from cds_service.model import Json, Release
 
 CDS_HOOKS_VERSION = "2.0.1"
-PATIENT_SEARCHES = {
-    "medicationRequests": "MedicationRequest", "medicationStatements": "MedicationStatement",
-    "medicationDispenses": "MedicationDispense", "medicationAdministrations": "MedicationAdministration",
-    "conditions": "Condition",
-}
+
+
+def _search(kind: str) -> str:
+    return f"{kind}?patient={{{{context.patientId}}}}"
+
+
+_ORDERS = {key: _search(kind) for key, kind in ORDER_SEARCHES.items()}
+_USUAL_ORDERS = profile_of(ASSUMED).order_key
 _TEMPLATES = {
     "patient": "Patient/{{context.patientId}}",
-    **{key: f"{kind}?patient={{{{context.patientId}}}}" for key, kind in PATIENT_SEARCHES.items()},
+    _USUAL_ORDERS: _ORDERS[_USUAL_ORDERS],
+    "medicationStatements": _search("MedicationStatement"),
+    "medicationDispenses": _search("MedicationDispense"),
+    "medicationAdministrations": _search("MedicationAdministration"),
+    "conditions": _search("Condition"),
     "encounter": "Encounter/{{context.encounterId}}",
 }
-_DSTU2_ORDERS = {"medicationOrders": "MedicationOrder?patient={{context.patientId}}"}
-PREFETCH_KEYS = frozenset({*_TEMPLATES, *_DSTU2_ORDERS})
+PREFETCH_KEYS = frozenset({*_TEMPLATES, *_ORDERS})
 
 _USAGE = ("Needs the prefetch of this service, or FHIR access, to see the patient's medicines: without them a drafted "
           "naltrexone is answered with a could-not-check card. An answer at order-sign supersedes one at order-select.")
@@ -42,7 +49,13 @@ class Service:
     @property
     def prefetch(self) -> dict[str, str]:
         """The templates of this service, by key."""
-        return dict(_TEMPLATES) if self.hook == "medication-refill" else {**_TEMPLATES, **_DSTU2_ORDERS}
+        return dict(_TEMPLATES) if self.hook == "medication-refill" else {**_TEMPLATES, **_ORDERS}
+
+    def queries(self, release: Release) -> dict[str, str]:
+        """The templates that a server of this release can answer: of the searches for orders only its own."""
+        own = profile_of(release).order_key
+        return {key: template for key, template in {**self.prefetch, own: _ORDERS[own]}.items()
+                if key == own or key not in _ORDERS}
 
 
 _DOES = ("Warns when naltrexone and an opioid meet (precipitated withdrawal, blocked analgesia, overdose as the blockade "

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,14 +15,12 @@ from cds_service.errors import Unavailable
 from cds_service.journal import audit_chain
 from cds_service.model import Gap
 from cds_service.store.database import insert_once
+from cds_service.store.queue_writer import QueueWriter
 from cds_service.store.schema import shown_card
 from cds_service.store.store import Store, utc_now
 
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 200
-IDLE_SECONDS = 0.3
-LINGER_SECONDS = 0.05                          # events of that time share one transaction, and one wake-up
-RETRY_SECONDS = 0.5
 PRUNE_SECONDS = 3_600.0
 LONGEST_TEXT = 256
 
@@ -87,10 +83,9 @@ class AuditLog:
         self._mode = mode
         self._retention = timedelta(days=retention_days)
         self._clock = clock
-        self._waiting: queue.Queue[AuditEvent] = queue.Queue(queue_events)
+        self._writer = QueueWriter("audit", self._try_to_write, room=queue_events, batch=BATCH_EVENTS,
+                                   between=self._prune_if_due)
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._closing = threading.Event()
         self._dropped_told = 0
         self._pruned_at = float("-inf")
         self.dropped = 0
@@ -104,19 +99,16 @@ class AuditLog:
     @property
     def pending(self) -> int:
         """Events that are queued or being written."""
-        return self._waiting.unfinished_tasks
+        return self._writer.pending
 
     def append(self, event: AuditEvent) -> None:
         """Write or queue one event; Unavailable only if audit is required and the store cannot take it."""
         if self._mode == "off":
             return
-        self._start_thread()
         if self._mode == "required":
+            self._writer.start()               # it prunes
             self._write((event,))
-            return
-        try:
-            self._waiting.put_nowait(event)
-        except queue.Full:
+        elif not self._writer.put(event):
             self._drop(1)
 
     def _drop(self, events: int) -> None:
@@ -125,45 +117,11 @@ class AuditLog:
 
     def flush(self, seconds: float) -> bool:
         """Wait until nothing is pending; False if that took too long."""
-        deadline = time.monotonic() + seconds
-        while self.pending and time.monotonic() < deadline:
-            time.sleep(0.005)
-        return not self.pending
+        return self._writer.flush(seconds)
 
     def close(self, seconds: float = 2.0) -> bool:
         """Write what is pending and stop; False if some of it could not be written in time."""
-        done = self.flush(seconds)
-        self._closing.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
-        return done
-
-    def _start_thread(self) -> None:
-        if self._thread is not None:
-            return
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="audit", daemon=True)
-                self._thread.start()
-
-    def _run(self) -> None:
-        while not self._closing.is_set():
-            self._prune_if_due()
-            batch = self._next_batch()
-            while batch and not self._try_to_write(batch):
-                if self._closing.wait(RETRY_SECONDS):
-                    return
-            for _ in batch:
-                self._waiting.task_done()
-
-    def _next_batch(self) -> list[AuditEvent]:
-        batch: list[AuditEvent] = []
-        with suppress(queue.Empty):
-            batch.append(self._waiting.get(timeout=IDLE_SECONDS))
-            self._closing.wait(LINGER_SECONDS)
-            while len(batch) < BATCH_EVENTS:
-                batch.append(self._waiting.get_nowait())
-        return batch
+        return self._writer.close(seconds)
 
     def _try_to_write(self, events: Sequence[AuditEvent]) -> bool:
         """False if the store is away. Events that nothing can write are dropped: the thread must live on."""

@@ -127,19 +127,6 @@ def stream(connection: Connection) -> Iterator[Row[Any]]:
     yield from connection.execution_options(yield_per=READ_ROWS).execute(query)
 
 
-def unfinished(store: Store) -> tuple[str, ...]:
-    """Request ids of calls that were begun and never ended: the process died in the middle of them."""
-    begun: dict[str, None] = {}
-    with store.read() as connection:
-        for row in stream(connection):
-            body = json.loads(row.body)
-            if body["kind"] == "begin":
-                begun[body["request_id"]] = None
-            elif body["kind"] == "call":
-                begun.pop(body["request_id"], None)
-    return tuple(begun)
-
-
 class _ChainWalk:
     """Where the walk stands. After a fault it goes on from what is written, so one change is one fault."""
 

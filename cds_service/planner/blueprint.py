@@ -43,13 +43,9 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
         request.max_form_parts = 200
 
     @blueprint.after_request
-    def protect(response: Response) -> Response:
-        headers = response.headers
-        headers["Content-Security-Policy"] = policy
-        headers["Referrer-Policy"] = "no-referrer"
-        headers["X-Content-Type-Options"] = "nosniff"
-        if request.endpoint != "smart.static":
-            headers["Cache-Control"] = "no-store"
+    def allow_own_pages(response: Response) -> Response:
+        """The other security headers are those of every answer (``web.wire``)."""
+        response.headers["Content-Security-Policy"] = policy
         return response
 
     return blueprint

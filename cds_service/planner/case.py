@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import MultiDict
 
-from cds_service.ehr.client import Fetched
+from cds_service.ehr.fetched import Fetched
+from cds_service.fhir.releases import ASSUMED, WRITABLE, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, as_text
-from cds_service.fhir.write_plan import WRITABLE, PlanDraft, orders
+from cds_service.fhir.write_plan import PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.gate import Answers, Gate, check
@@ -59,7 +60,7 @@ class PlanCase:
 
 def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) -> PlanCase:
     """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read."""
-    release = desk.services.record.release(visit.iss)
+    release = desk.services.ehr.release(visit.iss)
     chart, medications = _read(desk, visit, release)
     person = _person(chart.get("patient"))
     today = desk.today()
@@ -72,12 +73,12 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) ->
 
 
 def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
-    record, judge, patient = desk.services.record, desk.services.judge, visit.token.patient
+    ehr, judge, patient = desk.services.ehr, desk.services.judge, visit.token.patient
     queries = {key: template.replace("{{context.patientId}}", patient)
                for key, template in judge.queries(release).items()}
-    chart = record.read(visit.iss, visit.token.access, queries)
+    chart = ehr.read(visit.iss, visit.token.access, queries)
     references = judge.references(chart, patient)
-    return chart, record.read_many(visit.iss, visit.token.access, references) if references else {}
+    return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
 
 
 def _person(fetched: Fetched | None) -> Person:
@@ -100,15 +101,16 @@ def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, rele
     wish = first_wish(today, None) if fields is None else read_wish(fields, today, None)
     if not wish.is_plan:
         wish = first_wish(today, None)
-    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else Release.R4)
+    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else ASSUMED)
     draft = {**built[0].resource, "id": "titration-draft"}
-    return _as_dstu2(draft) if release is Release.DSTU2 else draft
+    return draft if release in WRITABLE or release is None else _beside_record(draft, profile_of(release))
 
 
-def _as_dstu2(draft: Json) -> Json:
-    """Enough of a MedicationOrder to be judged beside a DSTU2 record; none is ever written."""
-    return {"resourceType": "MedicationOrder", "id": draft["id"], "status": "draft", "patient": draft["subject"],
-            "dateWritten": draft["authoredOn"], "medicationCodeableConcept": draft["medicationCodeableConcept"]}
+def _beside_record(draft: Json, row: ReleaseProfile) -> Json:
+    """Enough of an order in the release of the record to be judged beside it; none is ever written."""
+    drug = draft[profile_of(ASSUMED).medication]
+    return {"resourceType": row.order, "id": draft["id"], "status": "draft", row.patient: draft["subject"],
+            row.authored: draft["authoredOn"], row.medication: row.coded(drug)}
 
 
 def to_plan_drafts(desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers) -> PlanDraft:

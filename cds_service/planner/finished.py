@@ -10,7 +10,8 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from cds_service.fhir.write_plan import WRITABLE, PlanDraft, collection
+from cds_service.fhir.releases import ASSUMED, WRITABLE
+from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
 from cds_service.planner.drafts import paste_text, to_drafts
@@ -38,7 +39,7 @@ class FinishedPlan:
         self.state = str(outcome["state"])
         self.since = float(outcome["since"])
         self.is_known_release = outcome["release"] in set(WRITABLE)
-        self.release = Release(outcome["release"]) if self.is_known_release else Release.R4
+        self.release = Release(outcome["release"]) if self.is_known_release else ASSUMED
         self.person = Person(**outcome["person"])
         self.items = tuple(Item(**item) for item in outcome["items"])
         self.drafts = self._drafts(visit, outcome)

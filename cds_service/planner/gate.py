@@ -16,7 +16,6 @@ from cds_service.exposure.washout import Earliest, Washout, earliest_start
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
 
 INTERACTION = "naltrexone-opioid-interaction"
-SAFETY = "naltrexone-patient-safety"
 METHODS = {
     "history": "History taken", "pdmp": "Prescription monitoring (PDMP) checked",
     "urine": "Urine drug screen, with fentanyl and buprenorphine", "challenge": "Naloxone challenge negative",

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from cds_service.ehr.client import Fetched
-from cds_service.fhir.bundle import unpack
-from cds_service.hooks.prefetch import Record, SearchAnswer, read_answer
+from cds_service.ehr.fetched import Fetched, to_answer
+from cds_service.hooks.prefetch import Record, read_answer
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Json, Release
@@ -24,13 +23,12 @@ class HookJudge:
     """An order-sign call with the drafted naltrexone, made inside this process."""
 
     def __init__(self, engine: Engine) -> None:
-        self._desk = engine
+        self._engine = engine
 
     def queries(self, release: Release | None) -> Mapping[str, str]:
         """The hooks' prefetch templates that this release knows; the app has no encounter of its own."""
-        other = "medicationRequests" if release is Release.DSTU2 else "medicationOrders"
-        unknown = {"encounter", other} if release else {"encounter"}
-        return {key: query for key, query in _SERVICE.prefetch.items() if key not in unknown}
+        queries = _SERVICE.queries(release) if release else _SERVICE.prefetch
+        return {key: query for key, query in queries.items() if key != "encounter"}
 
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
@@ -40,7 +38,7 @@ class HookJudge:
                  patient_id: str, now: datetime) -> Judgement:
         """The snapshot with ``draft_order`` as the only draft, and every rule's verdict on it."""
         record = _record(chart, medications)
-        outcome = answer(_body(draft_order, patient_id), _SERVICE, self._desk, now, fetch=lambda *_: record)
+        outcome = answer(_body(draft_order, patient_id), _SERVICE, self._engine, now, fetch=lambda *_: record)
         return Judgement(outcome.snapshot, outcome.verdicts)
 
 
@@ -55,18 +53,8 @@ def _body(draft_order: Json | None, patient_id: str) -> dict[str, Any]:
 
 
 def _record(chart: Mapping[str, Fetched], medications: Mapping[str, Fetched]) -> Record:
-    answers = {key: _answer(key, fetched) for key, fetched in chart.items()}
+    answers = {key: to_answer(key, fetched) for key, fetched in chart.items()}
     read = [{"resource": f.resource} for f in medications.values() if f.resource is not None]
     if read:
         answers["medications"] = read_answer("medications", {"resourceType": "Bundle", "entry": read})
     return Record(answers)
-
-
-def _answer(key: str, fetched: Fetched) -> SearchAnswer:
-    """What was read under this key; an incomplete or failed answer never stands for "none"."""
-    if fetched.resource is None:
-        return SearchAnswer(key, "failed", why=fetched.why, fetched=True)
-    if fetched.complete:
-        return read_answer(key, fetched.resource)
-    unpacked = unpack(fetched.resource)
-    return SearchAnswer(key, "partial", tuple(unpacked.entries), fetched.why, unpacked.unreadable, fetched=True)

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, Json
 from cds_service.planner.case import PlanCase, judge_case
+from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
-from cds_service.planner.record import Created
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     LONGEST_FIELD,
@@ -141,7 +141,7 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
     token = visit.token
 
     def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
-        return desk.services.record.create(visit.iss, token.access, resource, identifier, maybe_there=maybe_there)
+        return desk.services.ehr.create(visit.iss, token.access, resource, identifier, maybe_there=maybe_there)
 
     items = write_drafts(done.drafts, done.release, token.scope, create, done.items)
     outcome = {**visit.body["outcome"], "state": "done", "items": [asdict(item) for item in items]}

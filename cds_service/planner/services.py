@@ -11,11 +11,11 @@ from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
-from cds_service.ehr.client import Fetched
+from cds_service.ehr.fetched import Fetched
 from cds_service.model import Json, Release, Snapshot, Verdict
+from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
-from cds_service.planner.record import SmartRecord
-from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions, new_secret
+from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
@@ -61,7 +61,7 @@ class SmartServices:
 
     sessions: SmartSessions
     oauth: SmartOauth
-    record: SmartRecord
+    ehr: EhrServer
     judge: Judge
     now: Callable[[], datetime]
 
@@ -149,10 +149,3 @@ class PlannerDesk:
 
 def _signer(browser: str) -> URLSafeTimedSerializer:
     return URLSafeTimedSerializer(browser, salt="titration-form")
-
-
-def new_browser() -> str:
-    """A fresh secret for the browser's cookie."""
-    return new_secret()
-
-

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from cds_service.fhir.write_plan import Built, PlanDraft, care_plan, identifier_of, orders, reviews
 from cds_service.model import Json, Release
-from cds_service.planner.record import Created
+from cds_service.planner.ehr_server import Created
 
 
 @dataclass(frozen=True, slots=True)

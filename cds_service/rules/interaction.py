@@ -43,11 +43,6 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
         found=_found(pairs), about=_drafts(serious or pairs, snapshot), trace=tuple(map(_explain, pairs)))
 
 
-def concerns(pair_finding: Finding, draft: Draft) -> bool:
-    """True where this finding warns about this draft."""
-    return pair_finding.severity >= Severity.WARNING and draft in pair_finding.about
-
-
 # --- what is said -----------------------------------------------------------------------------------------------------
 
 def situation(pair: Pair) -> str:

@@ -33,6 +33,11 @@ class Probe:
                 self._collect(self._pending)
             return self._last
 
+    def tell(self, answer: bool) -> None:
+        """What is known before anybody asked: said only while the first answer is not there yet."""
+        with self._lock:
+            self._last = answer
+
     def close(self) -> None:
         """Ask no more; waits for a question that is being asked."""
         if self._pool is not None:

@@ -69,8 +69,12 @@ def _lock(descriptor: int) -> None:
 
 
 def create_private(path: Path) -> None:
-    """Make sure of a file that only its owner may read, and of its name; side files copy its mode."""
-    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+    """Make sure of a file that only its owner may read, and of its name; side files copy its mode.
+
+    One that is there stays shut: closing it would drop the locks that this process holds on it (POSIX).
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

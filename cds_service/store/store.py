@@ -110,12 +110,17 @@ class Store:
         return self._probe.answer()
 
     def try_to_open(self) -> None:
-        """Open and upgrade now instead of at the first write; a failure is noted in ``fault``, not raised."""
+        """Open and upgrade now instead of at the first write; a failure is noted in ``fault``, not raised.
+
+        One that could be opened is tried at once: the first question for readiness may come in a busy moment.
+        """
         try:
             with self._turn:
                 self._open()
         except (SQLAlchemyError, OSError) as error:
             self._note(error)
+        else:
+            self._probe.tell(self._touch())
 
     def close(self) -> None:
         """Give all connections back."""

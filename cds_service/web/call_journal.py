@@ -92,7 +92,7 @@ class Recorder:
             "hook": outcome.request.hook,
             "hook_instance": self.pseudonyms.hook_instance(outcome.request.hook_instance),
             "patient_hash": self.pseudonyms.patient(issuer, outcome.request.patient_id),
-            "sources": _sources(outcome.record), "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
+            "sources": sources_of(outcome.record), "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
             "cards": [*shown, *silenced], "gaps": outcome.snapshot.gaps,
         }
 
@@ -124,8 +124,8 @@ def _elapsed_ms() -> int:
     return round((time.perf_counter() - started) * 1_000)
 
 
-def _sources(record: Record) -> Mapping[str, str]:
-    """Our own keys and how each was answered; keys that a caller made up are counted together."""
+def sources_of(record: Record) -> Mapping[str, str]:
+    """Our own keys: answered, fetched, failed or absent; keys that a caller made up are counted together."""
     known = {key: ("fetched" if a.fetched and a.complete else "answered" if a.complete else "failed")
              for key, a in record.answers.items() if key in PREFETCH_KEYS}
     others = sum(key not in PREFETCH_KEYS for key in record.answers)

@@ -61,7 +61,7 @@ def answer_json(body: Json, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status=status, content_type=JSON)
 
 
-def outcome(error: ServiceError) -> dict[str, Any]:
+def operation_outcome(error: ServiceError) -> dict[str, Any]:
     """The OperationOutcome of an error (R96): our own fixed words and member names, nothing of the caller's."""
     issue: dict[str, Any] = {"severity": "error", "code": error.issue_code, "diagnostics": error.message}
     if error.expression:
@@ -70,7 +70,7 @@ def outcome(error: ServiceError) -> dict[str, Any]:
 
 
 def answer_error(error: ServiceError) -> Response:
-    response = answer_json(outcome(error), error.status)
+    response = answer_json(operation_outcome(error), error.status)
     response.headers.update(error.headers)
     return response
 

@@ -435,6 +435,20 @@ def test_CR94_the_interaction_card_says_which_drug_was_found_where(
         assert part in text
 
 
+@pytest.mark.parametrize(("number", "dated", "rest"), [(1, 1, ""), (3, 3, ""), (4, 3, "+1 more: "), (6, 3, "+3 more: ")])
+def test_CR94_three_drugs_are_said_with_standing_and_date_and_the_others_by_name(
+        service: Any, number: int, dated: int, rest: str) -> None:
+    """Specification, "Wording": drug, standing, date, source; three drugs, then "+N more"."""
+    drugs = ["oxycodone 5 mg tablet", "morphine 15 mg tablet", "hydromorphone 2 mg tablet", "fentanyl 25 mcg/h patch",
+             "oxymorphone 5 mg tablet", "hydrocodone 5 mg / acetaminophen 325 mg tablet"][:number]
+    meds = tuple(listed(drug, id=f"m-{n}") for n, drug in enumerate(drugs))
+    detail = card_of(cards(service, call("order-sign", ldn(), meds=meds)), T1)["detail"]
+    (found,) = [line for line in detail.splitlines() if "Found:" in line]
+    assert (dated, bool(rest), [True] * number) == (
+        found.count("2026-11-11"), "more: " in found, [drug.split(" ")[0] in found for drug in drugs])
+    assert rest in found
+
+
 @pytest.mark.parametrize(
     ("kw", "status"),
     [

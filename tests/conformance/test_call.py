@@ -229,8 +229,17 @@ def test_CR42_a_selected_order_is_judged_against_the_unselected_ones_once(servic
     assert 2 == len(found)
 
 
-def test_CR42_unselected_orders_alone_say_nothing(service: Any) -> None:
-    assert [] == cards(service, two_drafts("levo-1"))
+@pytest.mark.parametrize("handle", [
+    "MedicationRequest/levo-1", "levo-1", "urn:uuid:levo-1", "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"])
+def test_CR42_unselected_orders_alone_say_nothing(service: Any, handle: str) -> None:
+    """However a client names the order that it means: by type and id, by id, as a URN, by full URL.
+
+    A name that nobody understood would select every order, and then there would be cards.
+    """
+    body = two_drafts()
+    body["context"]["draftOrders"]["entry"][2]["fullUrl"] = "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"
+    body["context"]["selections"] = [handle]
+    assert [] == cards(service, body)
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_CR126_every_refusal_is_the_same(tmp_path: Path) -> None:
     refusals = set()
     for values in headers:
         with pytest.raises(Unauthorized) as refused:
-            entrance.authentication.authenticate(values, [ENDPOINT])
+            entrance.authentication.admit(values, [ENDPOINT])
         error = refused.value
         refusals.add((error.status, error.message, error.expression, tuple(error.headers.items())))
     assert [(401, (("WWW-Authenticate", "Bearer"),))] == [(status, given) for status, _, _, given in refusals]
@@ -140,7 +140,7 @@ def test_CR127_refusal_and_its_reason_quote_nothing_of_the_token(tmp_path: Path)
     entrance = Entrance(tmp_path)
     canary = token(iss="CANARY", aud="CANARY", jti="CANARY", tenant="CANARY", header={"kid": "CANARY"})
     with pytest.raises(Unauthorized) as refused:
-        entrance.authentication.authenticate([f"Bearer {canary}"], [ENDPOINT])
+        entrance.authentication.admit([f"Bearer {canary}"], [ENDPOINT])
     assert (None, None) == (refused.value.__context__, refused.value.__cause__)
     assert "CANARY" not in f"{refused.value!r}{refused.value.message}{entrance.reasons}"
 

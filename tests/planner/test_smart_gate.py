@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.ehr.client import Fetched
+from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.write_plan import orders
 from cds_service.model import Finding, Release
 from cds_service.planner.drafts import to_drafts

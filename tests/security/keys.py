@@ -12,12 +12,15 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import Engine
 
 from cds_service.auth.client_auth import ALGORITHMS, ClientAuthentication
 from cds_service.auth.jwks import JwksCache, KeySource
-from cds_service.auth.used_tokens import SeenTokens, create, open_store
+from cds_service.auth.used_tokens import SeenTokens
 from cds_service.errors import Unauthorized
 from cds_service.settings import Client, Settings
+from cds_service.store.database import make_engine, parse_url
+from cds_service.store.schema import jwt_seen
 
 NOW = 1_800_000_000.0
 BASE = "https://cds.example.org"
@@ -112,6 +115,11 @@ def ehr(**members: Any) -> Client:
     return Client(**{"issuer": ISSUER, "name": "test EHR", "jwks_url": JWKS_URL, **members})
 
 
+def open_engine(url: str) -> Engine:
+    """An engine on a store, as a worker has one, without what else is in a store."""
+    return make_engine(parse_url(url))
+
+
 class Clock:
     """Seconds that pass only when told to."""
 
@@ -133,8 +141,8 @@ class Entrance:
         self.clock = Clock()
         self.web = web or PublishedAt()
         self.reasons: list[str] = []
-        engine = open_store(f"sqlite:///{store / 'store.sqlite3'}")
-        create(engine)
+        engine = open_engine(f"sqlite:///{store / 'store.sqlite3'}")
+        jwt_seen.create(engine, checkfirst=True)
         self.authentication = ClientAuthentication(
             settings(*clients, profile=profile), JwksCache(self.web, self.clock),
             SeenTokens(engine, self.clock), self.clock, algorithms=algorithms, on_refusal=self.reasons.append)
@@ -146,7 +154,7 @@ class Entrance:
     def answers(self, headers: Sequence[str], *endpoints: str) -> str:
         """"admitted" or the reason of the refusal of these Authorization headers."""
         try:
-            self.authentication.authenticate(headers, endpoints or (ENDPOINT,))
+            self.authentication.admit(headers, endpoints or (ENDPOINT,))
         except Unauthorized:
             return self.reasons[-1]
         return "admitted"

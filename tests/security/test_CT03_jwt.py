@@ -14,7 +14,7 @@ import pytest
 
 from cds_service.auth.client_auth import ALGORITHMS
 from cds_service.auth.jwks import read_keys
-from cds_service.auth.used_tokens import jwt_seen, open_store
+from cds_service.store.schema import jwt_seen
 from tests.security.keys import (
     BASE,
     ENDPOINT,
@@ -28,6 +28,7 @@ from tests.security.keys import (
     ehr,
     jwk,
     key_set,
+    open_engine,
     part,
     private_jwk,
     private_key,
@@ -420,7 +421,7 @@ def test_CT03_jti_is_remembered_as_long_as_the_token_is_accepted(tmp_path: Path,
 
 def test_CL11_worker_without_its_store_remembers_as_long_as_the_token_is_accepted(tmp_path: Path) -> None:
     entrance, once = Entrance(tmp_path), token()
-    jwt_seen.drop(open_store(f"sqlite:///{tmp_path / 'store.sqlite3'}"))
+    jwt_seen.drop(open_engine(f"sqlite:///{tmp_path / 'store.sqlite3'}"))
     entrance.says(once)
     entrance.clock.forward(359)
     assert "replayed" == entrance.says(once)

@@ -18,14 +18,12 @@ from cds_service.auth.used_tokens import (
     PURGE_SECONDS,
     RETRY_SECONDS,
     SeenTokens,
-    create,
     hash_token,
-    jwt_seen,
-    open_store,
 )
 from cds_service.errors import Unavailable
+from cds_service.store.schema import jwt_seen
 from tests.postgres import postgres_server, postgres_url
-from tests.security.keys import ISSUER, NOW, Clock
+from tests.security.keys import ISSUER, NOW, Clock, open_engine
 
 LATER = NOW + 360
 STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -38,9 +36,9 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty store."""
     address = f"sqlite:///{tmp_path / 'store.sqlite3'}" if request.param == "sqlite" \
         else request.getfixturevalue("postgres_url")
-    engine = open_store(address)
+    engine = open_engine(address)
     jwt_seen.drop(engine, checkfirst=True)
-    create(engine)
+    jwt_seen.create(engine)
     yield address
     engine.dispose()
 
@@ -51,7 +49,7 @@ def worker(url: str) -> Iterator[Callable[[], SeenTokens]]:
     engines: list[Engine] = []
 
     def start() -> SeenTokens:
-        engines.append(open_store(url))
+        engines.append(open_engine(url))
         return SeenTokens(engines[-1], Clock())
 
     yield start
@@ -61,15 +59,15 @@ def worker(url: str) -> Iterator[Callable[[], SeenTokens]]:
 
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
-    engine = open_store(url)
+    engine = open_engine(url)
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_store(f"sqlite:///{tmp_path / 'only.sqlite3'}")
-    create(engine)
+    engine = open_engine(f"sqlite:///{tmp_path / 'only.sqlite3'}")
+    jwt_seen.create(engine)
     yield engine
     engine.dispose()
 
@@ -117,9 +115,9 @@ def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[
 
 _WORKER = """
 import sys
-from cds_service.auth.used_tokens import SeenTokens, create, open_store
-engine = open_store(sys.argv[1])
-create(engine)
+from cds_service.auth.used_tokens import SeenTokens
+from tests.security.keys import open_engine
+engine = open_engine(sys.argv[1])
 seen = SeenTokens(engine, lambda: 1_800_000_000.0)
 print(*[number for number in range(60) if seen.remember("issuer", str(number), 1_800_000_360.0)])
 """
@@ -133,7 +131,7 @@ def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
 
 
 def test_CT03_token_is_remembered_over_a_restart(url: str, worker: Callable[[], SeenTokens]) -> None:
-    before = open_store(url)
+    before = open_engine(url)
     SeenTokens(before, Clock()).remember(ISSUER, "a", LATER)
     before.dispose()
     assert worker().remember(ISSUER, "a", LATER) is False
@@ -180,7 +178,7 @@ def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
     seen = SeenTokens(sqlite, Clock())
     jwt_seen.drop(sqlite)
     seen.remember(ISSUER, "a", LATER)
-    create(sqlite)
+    jwt_seen.create(sqlite)
     time.sleep(RETRY_SECONDS + 0.1)
     seen.remember(ISSUER, "b", LATER)
     assert 1 == stored(sqlite)
@@ -188,9 +186,9 @@ def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
 
 def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
     (tmp_path / "noise.sqlite3").write_bytes(b"noise" * 5_000)
-    engine = open_store(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
+    engine = open_engine(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
     with pytest.raises(SQLAlchemyError):
-        create(engine)
+        jwt_seen.create(engine)
     seen = SeenTokens(engine, Clock())
     assert [True, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
     engine.dispose()
@@ -199,8 +197,7 @@ def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
 def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Engine) -> None:
     """Another process holds the write lock: one call waits a second for it, the next ones not at all."""
     seen = SeenTokens(sqlite, Clock())
-    with sqlite.connect() as other:
-        other.exec_driver_sql("BEGIN IMMEDIATE")
+    with sqlite.execution_options(writes=True).begin():
         seen.remember(ISSUER, "a", LATER)
         start = time.monotonic()
         said = [seen.remember(ISSUER, str(number), LATER) for number in range(100)]
@@ -214,6 +211,6 @@ def test_CL12_site_may_ask_for_503_instead(sqlite: Engine) -> None:
     jwt_seen.drop(sqlite)
     with pytest.raises(Unavailable) as refusal:
         seen.remember(ISSUER, "a", LATER)
-    create(sqlite)
+    jwt_seen.create(sqlite)
     time.sleep(RETRY_SECONDS + 0.1)
     assert ({"Retry-After": "2"}, True) == (refusal.value.headers, seen.remember(ISSUER, "a", LATER))

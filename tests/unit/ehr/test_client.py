@@ -11,7 +11,8 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from cds_service.ehr.client import Fetched, FhirAccess, FhirClient, fill, read_access, read_query
+from cds_service.ehr.client import FhirAccess, FhirClient, fill, read_access, read_query
+from cds_service.ehr.fetched import Fetched
 from cds_service.settings import Limits
 from tests.fhir_server import FhirServer, serve
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from cds_service.fhir.releases import WRITABLE
 from cds_service.fhir.write_plan import (
-    WRITABLE,
     CompoundedProduct,
     DraftRefusedError,
     Phase,

@@ -276,14 +276,13 @@ def test_naltrexone_found_is_listed_once_per_product_type() -> None:
 def test_a_card_is_about_the_drafts_of_its_serious_pairs() -> None:
     loperamide = draft(medication(Role.PERIPH))
     said = finding(snapshot(OXY, loperamide, listed=(exposure(naltrexone()),)))
-    assert ((OXY,), True, False) == (said.about, interaction.concerns(said, OXY), interaction.concerns(said, loperamide))
+    assert (OXY,) == said.about
 
 
-def test_info_has_neither_overrides_nor_suggestions_and_concerns_nobody() -> None:
+def test_info_has_neither_overrides_nor_suggestions() -> None:
     loperamide = draft(medication(Role.PERIPH))
     said = finding(snapshot(loperamide, listed=(exposure(naltrexone()),)))
-    assert (INFO, False, (), (loperamide,), False) == (
-        said.severity, said.overrides, said.suggestions, said.about, interaction.concerns(said, loperamide))
+    assert (INFO, False, (), (loperamide,)) == (said.severity, said.overrides, said.suggestions, said.about)
 
 
 def test_the_trace_names_table_role_state_and_band() -> None:

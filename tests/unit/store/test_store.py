@@ -1,6 +1,5 @@
 """The store opens, upgrades and mends itself."""
 
-import os
 import sqlite3
 import stat
 import subprocess
@@ -108,11 +107,12 @@ def test_the_refusal_of_a_url_does_not_quote_its_password():
 
 
 def damage(folder):
-    """Overwrite page 2 and all after it with noise."""
+    """Overwrite page 2 and all after it with what is no page of SQLite's; noise made by chance might be one."""
     file = folder / "store.sqlite3"
+    assert not file.with_name("store.sqlite3-wal").exists(), "a log that still holds the pages would hide the damage"
     with file.open("r+b") as opened:
         opened.seek(4_096)
-        opened.write(os.urandom(file.stat().st_size - 4_096))
+        opened.write(b"\xff" * (file.stat().st_size - 4_096))
     return file.read_bytes()
 
 

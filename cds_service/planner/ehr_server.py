@@ -10,7 +10,9 @@ from urllib.parse import quote, urlencode
 
 from cachetools import TTLCache
 
-from cds_service.ehr.client import Fetched, FhirAccess, FhirClient
+from cds_service.ehr.client import FhirAccess, FhirClient
+from cds_service.ehr.fetched import Fetched
+from cds_service.fhir.releases import release_of_version
 from cds_service.model import Release
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
 from cds_service.settings import Limits
@@ -18,8 +20,6 @@ from cds_service.settings import Limits
 READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
-_RELEASES = (("5.", Release.R5), ("4.", Release.R4), ("3.", Release.STU3), ("1.0", Release.DSTU2),
-             ("0.5", Release.DSTU2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Created:
         return self.outcome in {"created", "exists"}
 
 
-class SmartRecord:
+class EhrServer:
     """Reads and drafts for one patient at a time, at the listed EHRs only. Keeps nothing of a patient."""
 
     def __init__(self, listed: Iterable[str], *, allow_http: bool, limits: Limits | None = None,
@@ -69,7 +69,7 @@ class SmartRecord:
             version = json.loads(answer.body).get("fhirVersion", "") if answer.status == 200 else ""
         except (CallFailedError, ValueError, AttributeError, RecursionError):
             return None
-        found = next((release for start, release in _RELEASES if str(version).startswith(start)), None)
+        found = release_of_version(str(version))
         if found:
             self._releases[iss] = found
         return found
