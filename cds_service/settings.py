@@ -6,6 +6,7 @@ A bad setting raises ``SettingsError`` with one line that says what to change, b
 from __future__ import annotations
 
 import os
+import ssl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -89,6 +90,8 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     content_overlay: str = ""                  # a folder of cards/ files that replace ours
     terminology_dir: str = ""                  # drug tables made by ``terminology build``; "" = the packaged ones
+    ca_file: str = ""                          # PEM: authorities of the site, beside the machine's, for every call we make
+    outbound_proxy: str = ""                   # http://host:port asked to CONNECT for every call we make; never from env
     threads: int = 256                         # started when needed; one slow body holds one of them
     workers: int = 1
     clients: tuple[Client, ...] = ()
@@ -178,6 +181,10 @@ def _value_complaints(s: Settings) -> list[str]:
         found.append("time_zone: not a time zone of the IANA database")
     found += [f"{name}: there is no such folder" for name in ("content_overlay", "terminology_dir")
               if getattr(s, name) and not Path(getattr(s, name)).is_dir()]
+    if s.ca_file and not _holds_certificates(s.ca_file):
+        found.append("ca_file: holds no certificate in PEM form, or cannot be read")
+    if s.outbound_proxy and not _is_proxy(s.outbound_proxy):
+        found.append("outbound_proxy: must be http://host:port, without user, path or query")
     if s.public_base_url and not _is_http_url(s.public_base_url):
         found.append("public_base_url: must be an absolute http(s) URL")
     found += [f"cors_origins: {origin!r} is not an origin (scheme://host[:port])" for origin in s.cors_origins
@@ -355,6 +362,22 @@ def _is_http_url(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _holds_certificates(file: str) -> bool:
+    try:
+        return bool(ssl.create_default_context(cafile=file).get_ca_certs())
+    except (OSError, ValueError):       # ssl's own errors are OSErrors
+        return False
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (parts.scheme == "http" and bool(parts.hostname) and parts.port is not None
+                and "@" not in parts.netloc and parts.path in ("", "/") and not parts.query and not parts.fragment)
+    except ValueError:
+        return False
 
 
 def _is_origin(text: str) -> bool:

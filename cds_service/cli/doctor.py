@@ -6,14 +6,15 @@ import json
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from cds_service.app import jwks_getter
+from cds_service.app import jwks_getter, make_outbound
 from cds_service.auth.client_auth import Rule, explain_token
 from cds_service.auth.jwks import JwksCache
 from cds_service.ehr.missing_data import DEMO_BASES
 from cds_service.hooks.services import SERVICES
 from cds_service.outbound.addresses import Place, Resolver, find_base, pin, read_place
-from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
+from cds_service.outbound.http import CallFailedError, HttpResponse
 from cds_service.settings import Settings
 
 _CALL_SECONDS = 5.0
@@ -92,7 +93,9 @@ def _address(place: Place, resolver: Resolver) -> Rule:
 
 
 def _answer(place: Place, settings: Settings, resolver: Resolver, trust: ssl.SSLContext | None) -> Rule:
-    outbound = Outbound((place.url,), settings.is_demo, settings.limits.fhir_bytes * 5, resolver, trust)
+    outbound = make_outbound(settings)
+    outbound = replace(outbound, listed=(place.url,), max_bytes=settings.limits.fhir_bytes * 5, resolver=resolver,
+                       trust=trust or outbound.trust)
     try:
         answer = outbound.call("GET", f"{place.url}/metadata", seconds=_CALL_SECONDS,
                                headers={"Accept": "application/fhir+json"})

@@ -89,14 +89,16 @@ class FhirClient:
     ``allowed_bases`` are all that the service knows; the base of a call must be one of them (not lie below
     one: that is another tenant), and one of ``access.allowed_bases`` too. Only what shields the service is
     kept between calls (circuit breakers), nothing of a patient. ``monotonic`` is the breaker's clock.
+    ``outbound`` says how to get out, in place of ``allow_http``, ``resolver`` and ``trust``.
     """
 
     def __init__(
             self, limits: Limits, allowed_bases: Iterable[str], *, allow_http: bool = False,
             resolver: Resolver = socket.getaddrinfo, monotonic: Callable[[], float] = time.monotonic,
-            trust: ssl.SSLContext | None = None) -> None:
+            trust: ssl.SSLContext | None = None, outbound: Outbound | None = None) -> None:
         self._limits = limits
-        self._outbound = Outbound(tuple(allowed_bases), allow_http, limits.fhir_bytes, resolver, trust)
+        like = outbound or Outbound((), allow_http, resolver=resolver, trust=trust)
+        self._outbound = replace(like, listed=tuple(allowed_bases), max_bytes=limits.fhir_bytes)
         self._circuits = Circuits(monotonic)
         self._lock = threading.Lock()
         self._slots: dict[str, threading.Semaphore] = {}

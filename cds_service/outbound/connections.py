@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
@@ -30,11 +30,11 @@ _Pools = LRUCache[tuple[object, ...], HTTPConnectionPool]
 class Connections:
     """Kept by whoever makes calls, for as long as it makes them; safe for threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._lock = threading.Lock()
         self._pools: _Pools = LRUCache(_ADDRESSES)
         self._names: TTLCache[tuple[object, ...], Sequence[tuple[Any, ...]]] = TTLCache(
-            1_000, _NAME_SECONDS, timer=monotonic)
+            1_000, _NAME_SECONDS, timer=clock)
         # The crew must not keep us alive: with us, our connections are closed.
         sweep = weakref.WeakMethod(self.sweep)
         self.crew = Crew(THREADS, tend=lambda: bool((mine := sweep()) and mine()))

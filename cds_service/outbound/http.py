@@ -116,17 +116,17 @@ class Outbound:
         """
         place = self.admit(url)
 
-        def ask() -> Iterator[HttpResponse | CallFailedError]:
+        def ask() -> Iterator[HttpResponse | str]:
             try:
                 yield visit.send(method, place, headers or {}, data)
             except CallFailedError as failure:
-                yield failure
+                yield failure.why
 
         with OutboundSession(self, place, seconds) as visit:
             visit.resolve()
-            answer = visit.gather({"": ask}).get("", CallFailedError("timeout"))
-        if isinstance(answer, CallFailedError):
-            raise answer
+            answer = visit.gather({"": ask}).get("", "timeout")
+        if isinstance(answer, str):
+            raise CallFailedError(answer)
         return answer
 
 
@@ -169,23 +169,22 @@ class OutboundSession:
 
     def resolve(self) -> None:
         """Pin the addresses that the host has, looked up at most once; raises CallFailedError."""
-        addresses: tuple[str, ...] | CallFailedError | None
+        addresses: tuple[str, ...] | str | None
         addresses = self._outbound.kept.recall(self.place, self._outbound.resolver)
         if addresses is None:
-            addresses = self.gather({"": self._look_up}).get("", CallFailedError("timeout"))
-        if isinstance(addresses, CallFailedError):
-            raise addresses
-        if not addresses:
-            raise CallFailedError("refused-host")
+            addresses = self.gather({"": self._look_up}).get("", "timeout")
+        if not addresses or isinstance(addresses, str):
+            raise CallFailedError(addresses if isinstance(addresses, str) else "refused-host")
         trust = (self._outbound.trust or usual_trust()) if self.place.scheme == "https" else None
         self._pools = tuple(self._outbound.kept.pool(self.place, each, trust, self._outbound.proxy)
                             for each in addresses)
 
-    def _look_up(self) -> Iterator[tuple[str, ...] | CallFailedError]:
+    def _look_up(self) -> Iterator[tuple[str, ...] | str]:
+        """The addresses, () where one is forbidden, or why there are none."""
         try:
             yield self._outbound.kept.look_up(self.place, self._outbound.resolver)
         except (OSError, ValueError):
-            yield CallFailedError("unreachable")
+            yield "unreachable"
 
     def gather(self, tasks: Mapping[str, Callable[[], Iterator[_T]]]) -> dict[str, _T]:
         """Run tasks side by side; the last value that each yielded before the end (a silent task is absent).
@@ -251,6 +250,7 @@ class OutboundSession:
                 why = failure.why
             except Exception as error:  # noqa: BLE001 - whatever a library raises: its text may hold the URL
                 why = _name(error, over=not self.left)
+                _let_go(error)
             else:
                 self.answered = True
                 return answer
@@ -276,9 +276,10 @@ class OutboundSession:
                     request.method, request.target, body=request.data, headers=request.headers,
                     retries=_ONCE, redirect=False, preload_content=False, timeout=self.left)
             except (HTTPError, OSError) as error:
-                if request.safe and use.reused and self.left and _heard_nothing(error):
-                    raise _DeadConnectionError from None
-                raise
+                if not (request.safe and use.reused and self.left and _heard_nothing(error)):
+                    raise
+                _let_go(error)
+                raise _DeadConnectionError from None
             with contextlib.closing(response):
                 if 300 <= response.status < 400:
                     raise CallFailedError("redirect")
@@ -330,3 +331,11 @@ def _heard_nothing(error: Exception) -> bool:
     cause = error.args[-1] if isinstance(error, ProtocolError | SSLError) and error.args else error
     return isinstance(cause, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError
                       | ssl.SSLEOFError | ssl.SSLZeroReturnError)
+
+
+def _let_go(error: BaseException) -> None:
+    """Part an error from its frames, which hold it in turn: a token would live until the garbage collector comes."""
+    known: BaseException | None = error
+    while known is not None:
+        known.__traceback__ = None
+        known = known.__context__
