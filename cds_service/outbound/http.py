@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import http.client
 import socket
 import ssl
 import threading
@@ -23,12 +22,12 @@ from typing import TypeVar
 
 import certifi
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool
-from urllib3.exceptions import HTTPError, NewConnectionError, ProtocolError, SSLError
-from urllib3.exceptions import TimeoutError as TimedOut
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from cds_service.outbound.addresses import Place, Resolver, find_listed, read_place
 from cds_service.outbound.connections import Connections
+from cds_service.outbound.failures import DeadConnectionError, heard_nothing, let_go, name_failure
 from cds_service.outbound.pinning import PinnedConnection, using
 
 CREW = 8                        # requests at the same time within one visit
@@ -47,10 +46,6 @@ class CallFailedError(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-class _DeadConnectionError(Exception):
-    """A kept connection had been closed by the server before it said anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +244,8 @@ class OutboundSession:
             except CallFailedError as failure:
                 why = failure.why
             except Exception as error:  # noqa: BLE001 - whatever a library raises: its text may hold the URL
-                why = _name(error, over=not self.left)
-                _let_go(error)
+                why = name_failure(error, over=not self.left)
+                let_go(error)
             else:
                 self.answered = True
                 return answer
@@ -263,7 +258,7 @@ class OutboundSession:
         """The answer; over a new connection where a kept one had died and nothing was heard."""
         try:
             return self._exchange(pool, request, fresh=False)
-        except _DeadConnectionError:
+        except DeadConnectionError:
             pass
         return self._exchange(pool, request, fresh=True)
 
@@ -276,10 +271,10 @@ class OutboundSession:
                     request.method, request.target, body=request.data, headers=request.headers,
                     retries=_ONCE, redirect=False, preload_content=False, timeout=self.left)
             except (HTTPError, OSError) as error:
-                if not (request.safe and use.reused and self.left and _heard_nothing(error)):
+                if not (request.safe and use.reused and self.left and heard_nothing(error)):
                     raise
-                _let_go(error)
-                raise _DeadConnectionError from None
+                let_go(error)
+                raise DeadConnectionError from None
             with contextlib.closing(response):
                 if 300 <= response.status < 400:
                     raise CallFailedError("redirect")
@@ -313,29 +308,3 @@ def _take(waiting: deque[_T]) -> _T | None:
         return waiting.popleft()
     except IndexError:
         return None
-
-
-def _name(error: Exception, *, over: bool) -> str:
-    """The stable word for a library's error."""
-    if over:
-        return "timeout"
-    if isinstance(error, NewConnectionError):      # in urllib3 a kind of timeout
-        return "unreachable"
-    if isinstance(error, TimedOut | TimeoutError):
-        return "timeout"
-    return "tls" if isinstance(error, SSLError | ssl.SSLError) else "broken"
-
-
-def _heard_nothing(error: Exception) -> bool:
-    """Does this error say that the server had hung up before it answered?"""
-    cause = error.args[-1] if isinstance(error, ProtocolError | SSLError) and error.args else error
-    return isinstance(cause, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError
-                      | ssl.SSLEOFError | ssl.SSLZeroReturnError)
-
-
-def _let_go(error: BaseException) -> None:
-    """Part an error from its frames, which hold it in turn: a token would live until the garbage collector comes."""
-    known: BaseException | None = error
-    while known is not None:
-        known.__traceback__ = None
-        known = known.__context__

@@ -73,6 +73,7 @@ class PinnedConnection(HTTPConnection):
         self.used_at = monotonic()
         self._behind = behind
         self._served = False
+        self._unsent: list[bytes] | None = None
         self._guard = threading.Lock()
         self._owner: Owner | None = None
         self._wire: socket.socket | None = None
@@ -96,9 +97,22 @@ class PinnedConnection(HTTPConnection):
         self._join()
 
     def request(self, *args: Any, **settings: Any) -> None:
+        """Head and body in one write: apart they are two TLS records, two packets and two wake-ups."""
         if self.sock is not None:
             self._join()
-        super().request(*args, **settings)
+        self._unsent = []
+        try:
+            super().request(*args, **settings)
+            whole = b"".join(self._unsent)
+        finally:
+            self._unsent = None
+        self.send(whole)
+
+    def send(self, data: Any) -> None:
+        if self._unsent is None:
+            super().send(data)
+        else:
+            self._unsent.append(data)
 
     def _join(self) -> None:
         use: Use = _here.use

@@ -205,6 +205,27 @@ def test_a_name_that_led_to_silence_is_asked_for_again() -> None:
     assert 2 == names.asked
 
 
+# --- on the wire ------------------------------------------------------------------------------------------
+
+def test_head_and_body_leave_in_one_write() -> None:
+    """Apart they are two TLS records, two packets, two wake-ups at both ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        arrived: list[bytes] = []
+
+        def answer() -> None:
+            with listener.accept()[0] as sock:
+                arrived.append(sock.recv(65_536))
+                sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/fhir/Condition/_search"
+        assert b"{}" == door().call("POST", url, seconds=2, data=b"patient=123").body
+        thread.join(2)
+    head, _, body = arrived[0].partition(b"\r\n\r\n")
+    assert (b"POST /fhir/Condition/_search HTTP/1.1", b"patient=123") == (head.partition(b"\r\n")[0], body)
+
+
 # --- dead connections -------------------------------------------------------------------------------------
 
 @dataclass
