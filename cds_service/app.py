@@ -18,12 +18,11 @@ from flask import Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from cds_service import clinical, terminology
 from cds_service import settings as configuration
-from cds_service import terminology
 from cds_service.auth import used_tokens
 from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
-from cds_service.content import loader as content
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
 from cds_service.fhir import write
@@ -41,6 +40,7 @@ from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
+from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
@@ -79,11 +79,12 @@ class Parts:
     keys: JwksCache
     authentication: ClientAuthentication | None
     log: Any
+    overlay_refused: tuple[str, ...] = ()      # why the site's own content is not used
 
 
-def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
+def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Flask:
     """The whole service for one worker process."""
-    parts = make_parts(settings, now)
+    parts = make_parts(settings, now, rules)
     app = Flask("cds_service", static_folder=None)
     app.extensions["naltrexone_cds"] = parts
 
@@ -120,9 +121,13 @@ def worker() -> Flask:
     return app
 
 
-def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
-    """Everything that a worker opens; raises ContentError or StoreError for what no waiting mends."""
+def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Parts:
+    """Everything that a worker opens; raises SettingsError, ContentError or StoreError for what no waiting mends."""
+    configuration.check_topics(settings, {rule.id for rule in rules})
     log, _ = open_log(settings.log_level)
+    content = clinical.load(settings.content_overlay, rules)
+    if content.refused:
+        log.error("content-overlay-refused", complaints=len(content.refused), first=content.refused[0])
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings.database, now)
     for alarm in store.alarms:
@@ -131,14 +136,15 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
     return Parts(
-        engine=Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
-                  settings.base_url, make_ids()),
+        engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
+                      make_ids(), rules),
         store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
                               make=not settings.audit_key_file),
         fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
                         outbound=outbound),
-        keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log)
+        keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log,
+        overlay_refused=content.refused)
 
 
 def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Clock,
@@ -190,7 +196,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     outbound = make_outbound(settings)      # an EHR that hangs in a launch takes no thread from the hooks
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock,
                          outbound=lambda urls: replace(outbound, listed=urls)),
         ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits,
@@ -212,6 +218,10 @@ def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
     def rules() -> str:
         return "ok" if parts.engine.terminology.version and parts.engine.content.cards else "not ready: no rules"
 
+    def content() -> str:
+        faults = len(parts.overlay_refused)
+        return f"degraded: content overlay refused ({faults} complaints), packaged content in use" if faults else "ok"
+
     def store() -> str:
         if parts.store.writable():
             return "ok"
@@ -223,7 +233,7 @@ def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
         sources = [c.jwks_url for c in known_clients(settings) if c.jwks_url]
         return "ok" if all(map(parts.keys.at_hand, sources)) else "degraded: keys not fetched yet"
 
-    return {"rules": rules, "store": store, "keys": keys}
+    return {"rules": rules, "content": content, "store": store, "keys": keys}
 
 
 def _middleware(application: Any, settings: Settings) -> Any:

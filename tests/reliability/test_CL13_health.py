@@ -28,7 +28,7 @@ def test_CL13_health_needs_no_token_in_production(tmp_path: Path, path: str) -> 
 
 
 def test_CL13_a_ready_service_says_so_with_each_check(service: Running) -> None:
-    assert (200, {"status": "ready", "rules": "ok", "store": "ok", "keys": "ok"}) == ready(service)
+    assert (200, {"status": "ready", "rules": "ok", "content": "ok", "store": "ok", "keys": "ok"}) == ready(service)
 
 
 @pytest.mark.parametrize("path", ["/cds-services/livez", "/cds-services/readyz"])
