@@ -8,7 +8,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,8 @@ from cds_service.journal.audit import AuditLog
 from cds_service.journal.feedback import FeedbackJournal
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
-from cds_service.outbound.http import Outbound
+from cds_service.outbound.addresses import read_place
+from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
 from cds_service.planner.blueprint import SmartServices, make_smart
 from cds_service.planner.ehr_server import EhrServer
@@ -132,7 +133,8 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     for alarm in store.alarms:
         log.error("store-alarm", alarm=alarm)
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
-    keys = JwksCache(jwks_getter(settings))
+    outbound = make_outbound(settings)
+    keys = JwksCache(jwks_getter(settings, outbound))
     return Parts(
         engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
                       make_ids(), rules),
@@ -140,7 +142,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
                               make=not settings.audit_key_file),
         fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
-                        allow_http=settings.is_demo),
+                        outbound=outbound),
         keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log,
         overlay_refused=content.refused)
 
@@ -155,13 +157,19 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
                                 on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
 
 
-def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
+def make_outbound(settings: Settings) -> Outbound:
+    """How this site gets out: its authorities and its proxy. Nothing is listed yet; threads and connections of its own."""
+    return Outbound((), settings.is_demo, trust=usual_trust(settings.ca_file) if settings.ca_file else None,
+                    proxy=read_place(settings.outbound_proxy) if settings.outbound_proxy else None)
+
+
+def jwks_getter(settings: Settings, outbound: Outbound | None = None) -> Callable[[str], bytes]:
     """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
     listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
-    outbound = Outbound(listed, settings.is_demo, 256_000)
+    door = replace(outbound or make_outbound(settings), listed=listed, max_bytes=256_000)
 
     def get(url: str) -> bytes:
-        answer = outbound.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
+        answer = door.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
         if answer.status != 200:
             raise LookupError("no key document")
         return answer.body
@@ -185,11 +193,14 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
         return now().timestamp()
 
     listed = registrations(settings)
+    outbound = make_outbound(settings)      # an EHR that hangs in a launch takes no thread from the hooks
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
         content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
-        oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
-        ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits),
+        oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock,
+                         outbound=lambda urls: replace(outbound, listed=urls)),
+        ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits,
+                      outbound=lambda urls, cap: replace(outbound, listed=urls, max_bytes=cap)),
         judge=HookJudge(parts.engine), now=now)
 
 

@@ -16,26 +16,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cachetools import LRUCache
-
+from cds_service.ehr.circuits import NO_SIGN_OF_LIFE, Circuits, Hearing
 from cds_service.ehr.fetched import Fetched, failed, judge_bundle
-from cds_service.ehr.query import fill, read_query
+from cds_service.ehr.query import fill, is_id, read_query
 from cds_service.ehr.session import FhirSession
 from cds_service.fhir.bundle import next_page
 from cds_service.fhir.values import as_text
-from cds_service.outbound.addresses import Place, Resolver, find_listed
-from cds_service.outbound.breaker import Breaker
+from cds_service.outbound.addresses import Place, Resolver, find_base
 from cds_service.outbound.http import CallFailedError, Outbound, OutboundSession
 from cds_service.settings import Limits
 
 __all__ = ["FhirAccess", "FhirClient", "fill", "read_access", "read_query"]
 
 REFERENCES = 50                 # read by one read_many; more are "too-many"
-SLOTS = 64                      # requests at the same time to one listed base
 FAIR_TRIAL = 0.2                # seconds; a server that had less is not blamed for a timeout
+SLOTS = 64                      # requests at the same time to one listed base
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}")
-_NO_SIGN_OF_LIFE = frozenset({"timeout", "unreachable", "broken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,20 +86,21 @@ def _lifetime(authorization: Mapping[str, Any]) -> int | None:
 class FhirClient:
     """Reads from the FHIR servers that are listed, and from no others. One per process; safe for threads.
 
-    ``allowed_bases`` are all that the service knows; the base of a call must be in ``access.allowed_bases``
-    too. Only what shields the service is kept between calls (a circuit breaker per base), nothing of a
-    patient. ``monotonic`` is the breaker's clock.
+    ``allowed_bases`` are all that the service knows; the base of a call must be one of them (not lie below
+    one: that is another tenant), and one of ``access.allowed_bases`` too. Only what shields the service is
+    kept between calls (circuit breakers), nothing of a patient. ``monotonic`` is the breaker's clock.
+    ``outbound`` says how to get out, in place of ``allow_http``, ``resolver`` and ``trust``.
     """
 
     def __init__(
             self, limits: Limits, allowed_bases: Iterable[str], *, allow_http: bool = False,
             resolver: Resolver = socket.getaddrinfo, monotonic: Callable[[], float] = time.monotonic,
-            trust: ssl.SSLContext | None = None) -> None:
+            trust: ssl.SSLContext | None = None, outbound: Outbound | None = None) -> None:
         self._limits = limits
-        self._outbound = Outbound(tuple(allowed_bases), allow_http, limits.fhir_bytes, resolver, trust)
-        self._monotonic = monotonic
+        like = outbound or Outbound((), allow_http, resolver=resolver, trust=trust)
+        self._outbound = replace(like, listed=tuple(allowed_bases), max_bytes=limits.fhir_bytes)
+        self._circuits = Circuits(monotonic)
         self._lock = threading.Lock()
-        self._breakers: LRUCache[str, Breaker] = LRUCache(1_000)
         self._slots: dict[str, threading.Semaphore] = {}
 
     def fetch(self, queries: Mapping[str, str], access: FhirAccess, *,
@@ -137,6 +135,10 @@ class FhirClient:
         return {ref: read[ref] if ref in read else failed("refused-host" if ref in foreign else "too-many")
                 for ref in wanted}
 
+    def close(self) -> None:
+        """Close the connections that are kept for the next call."""
+        self._outbound.kept.close()
+
     def _read(self, tasks: Mapping[str, Callable[[FhirSession], Iterator[Fetched]]], access: FhirAccess,
               deadline_ms: int | None) -> dict[str, Fetched]:
         if not tasks:
@@ -150,7 +152,9 @@ class FhirClient:
 
     def _admit(self, access: FhirAccess) -> Place:
         base = self._outbound.admit(access.base)
-        if base.query or "?" in access.base or not find_listed(base, access.allowed_bases):
+        if base.query or "?" in access.base:
+            raise CallFailedError("refused-host")
+        if not (find_base(base, self._outbound.listed) and find_base(base, access.allowed_bases)):
             raise CallFailedError("refused-host")
         if access.require_https and base.scheme != "https":
             raise CallFailedError("refused-host")
@@ -169,26 +173,24 @@ class FhirClient:
 
     def _visit(self, tasks: Mapping[str, Callable[[FhirSession], Iterator[Fetched]]], base: Place,
                access: FhirAccess, seconds: float) -> dict[str, Fetched]:
-        breaker = self._breaker(base)
+        breaker = self._circuits.breaker(base.url)
         if not breaker.admits():
             raise CallFailedError("circuit-open")
         answered: bool | None = None
         try:
-            with OutboundSession(self._outbound, base, seconds, slots=self._slots_of(base)) as visit:
-                found = _gather(visit, tasks, FhirSession(visit, base, access.token, self._limits.fhir_pages))
+            with OutboundSession(self._outbound, base, seconds, slots=self._slots_of(base)) as visit, \
+                    Hearing(self._circuits, base.url) as hearing:
+                pages = self._limits.fhir_pages
+                found = _gather(visit, tasks, FhirSession(visit, base, access.token, pages, hearing))
                 answered = _tell_life(visit, found, seconds)
             return found
         finally:
             breaker.record(answered)
 
-    def _breaker(self, base: Place) -> Breaker:
-        with self._lock:
-            return self._breakers.setdefault(base.url, Breaker(self._monotonic))
-
     def _slots_of(self, base: Place) -> threading.Semaphore:
         """One server that hangs may use up its own threads only."""
         with self._lock:
-            listed = find_listed(base, self._outbound.listed)
+            listed = find_base(base, self._outbound.listed)
             return self._slots.setdefault(listed, threading.Semaphore(SLOTS))
 
 
@@ -214,11 +216,11 @@ def _fence(task: Callable[[FhirSession], Iterator[Fetched]], chart: FhirSession)
 def _tell_life(visit: OutboundSession, found: Mapping[str, Fetched], seconds: float) -> bool | None:
     if visit.answered:
         return True
-    silent = any(each.why in _NO_SIGN_OF_LIFE for each in found.values())
+    silent = any(each.why in NO_SIGN_OF_LIFE for each in found.values())
     return False if silent and seconds >= FAIR_TRIAL else None
 
 
 def _local(reference: str, base: str) -> str:
     """``Type/id`` of a reference on this base, without its version; "" for one on another server."""
-    local = reference.removeprefix(f"{base.rstrip('/')}/").partition("/_history/")[0]
-    return "" if "://" in local else local
+    local, _, version = reference.removeprefix(f"{base.rstrip('/')}/").partition("/_history/")
+    return "" if "://" in local else local if not version or is_id(version) else reference

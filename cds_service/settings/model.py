@@ -49,7 +49,8 @@ class Client:
     jwks_file: Annotated[Text, means("A JWK Set in a file instead.")] = ""
     jku: Annotated[Texts, means("Exact URLs that a token's header may name.")] = ()
     fhir_bases: Annotated[
-        Texts, means("The only FHIR base URLs that its calls can make us read.")
+        Texts,
+        means("The only FHIR base URLs that its calls can make us read: whole bases, no prefixes."),
     ] = ()
     null_means_unknown: Annotated[Flag, means('A prefetch null is "not fetched", not "none".')] = (
         False
@@ -198,6 +199,17 @@ class Settings:
     terminology_dir: Annotated[
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),
+    ] = ""
+    ca_file: Annotated[
+        Text,
+        means("PEM: the site's own authorities, beside the machine's, for every call we make."),
+    ] = ""
+    outbound_proxy: Annotated[
+        Text,
+        means(
+            "`http://host:port` of a proxy, asked to CONNECT for every call we make; "
+            "the environment is not asked."
+        ),
     ] = ""
     threads: Annotated[
         Whole,
