@@ -28,7 +28,7 @@ TODAY = NOON.date()
 EDITION = edition_of(engine().content, TODAY)
 READ = ("patient", "medicationRequests", "medicationStatements", "medicationDispenses", "medicationAdministrations",
         "conditions")
-NAMES = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
+NAMES = ("opioids", "unknown", "opioid-free", "maintenance", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
          "consent", "pharmacy")
 
 
