@@ -431,7 +431,7 @@ def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
     component, since = exposure.medication.naltrexone, exposure.last_dose_days
     return (
         component is not None
-        and component.role is Role.NTX_XR
+        and component.role in {Role.NTX_XR, Role.NTX_IMPLANT}
         and since is not None
         and since <= snapshot.thresholds["dose_check"]["duplicate_depot_days"]
     )
