@@ -15,7 +15,7 @@ from typing import Any
 
 from cds_service.content.planner_words import Words
 from cds_service.exposure.washout import Earliest, earliest_start, stated_wait
-from cds_service.model import ConditionKind, Exposure, Gap, Role, Severity, Snapshot, State, Verdict
+from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
 from cds_service.planner import maintenance
 from cds_service.planner.answers import METHODS, AnswerFault, Answers, Known, faults
 from cds_service.planner.maintenance import Maintenance
@@ -40,7 +40,6 @@ POINTS = (
 )
 _FORMS = frozenset({"opioid-free", "maintenance", "unknown"})  # asked by more than one tick box
 ASKED = tuple(point for point in POINTS if point not in _FORMS)
-_UNKNOWN = Gap("medicine", "not-identified")
 LISTS = {  # what could not be read -> how it is called
     "medicationRequests": "orders",
     "medicationOrders": "orders",
@@ -277,8 +276,7 @@ def unknown_medicines(snapshot: Snapshot) -> tuple[str, ...]:
 
     Each may be an opioid, so each is attested by itself.
     """
-    count = sum(g.count for g in snapshot.gaps if g == replace(_UNKNOWN, count=g.count))
-    return ("",) * count
+    return (*snapshot.unknown_names, *("",) * snapshot.unreadable)
 
 
 def _unknown(snapshot: Snapshot, answers: Answers, say: Words) -> Point:

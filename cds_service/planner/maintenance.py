@@ -50,12 +50,11 @@ def newest_use(exposures: Iterable[Exposure], today: date) -> date | None:
 
 
 def _evidence(exposure: Exposure, today: date) -> Iterator[date]:
-    order = exposure.medication.order
-    yield from (day for day in (order.authored, order.handed_over, order.given_on) if day)
-    if exposure.last_dose_days is not None:
-        yield today - timedelta(days=exposure.last_dose_days)
-    if exposure.state is State.RECENT and exposure.days is not None:
-        yield today - timedelta(days=exposure.days)
+    for days in (exposure.used_days, exposure.last_dose_days):
+        if days is not None:
+            yield today - timedelta(days=days)
+    if exposure.ending is not None:
+        yield exposure.ending.on
 
 
 def known_of(snapshot: Snapshot, maintenance: Maintenance, born: date | None) -> Known:
