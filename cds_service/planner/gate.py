@@ -31,7 +31,7 @@ POINTS = (
     "consent",
     "pharmacy",
 )
-ASKED = tuple(point for point in POINTS if point != "opioid-free")  # that one has a form of its own
+ASKED = tuple(p for p in POINTS if p not in {"opioid-free", "surgery"})  # these have forms of their own
 _MOUD = frozenset({Role.METHADONE, Role.BUP, Role.BUP_DEPOT})
 LISTS = {  # what could not be read -> how it is called
     "medicationRequests": "orders",
