@@ -15,7 +15,7 @@ from typing import Any
 
 Json = Mapping[str, Any]
 ORDER_KINDS = ("request", "statement", "dispense", "administration")
-DATED = ("written", "recorded", "ended", "dose", "dispensed")    # what a printed date is
+DATED = ("written", "recorded", "ended", "dose", "dispensed", "starts")  # what a printed date is
 
 
 class Release(StrEnum):
@@ -32,6 +32,7 @@ class Role(StrEnum):
 
     NTX_ORAL = "NTX_ORAL"
     NTX_XR = "NTX_XR"
+    NTX_IMPLANT = "NTX_IMPLANT"
     NTX_BUP = "NTX_BUP"
     NTX_TOPICAL = "NTX_TOPICAL"
     FULL_SA = "FULL_SA"
@@ -43,6 +44,8 @@ class Role(StrEnum):
     DUAL = "DUAL"
     ANTITUSSIVE = "ANTITUSSIVE"
     PERIPH = "PERIPH"
+    OPIOID_LIKE = "OPIOID_LIKE"
+    OTHER_ANTAG = "OTHER_ANTAG"
 
     @property
     def is_naltrexone(self) -> bool:
@@ -50,10 +53,41 @@ class Role(StrEnum):
 
     @property
     def is_opioid(self) -> bool:
-        return self not in _NALTREXONE
+        """Whether naltrexone must not meet it: every agonist, and what acts like one."""
+        return self in _OPIOIDS
+
+    @property
+    def is_antagonist(self) -> bool:
+        """Whether it blocks opioids for days: naltrexone, nalmefene by mouth, samidorphan."""
+        return self in _NALTREXONE or self is Role.OTHER_ANTAG
 
 
-_NALTREXONE = frozenset({Role.NTX_ORAL, Role.NTX_XR, Role.NTX_BUP, Role.NTX_TOPICAL})
+_NALTREXONE = frozenset(
+    {Role.NTX_ORAL, Role.NTX_XR, Role.NTX_IMPLANT, Role.NTX_BUP, Role.NTX_TOPICAL}
+)
+_OPIOIDS = frozenset(
+    {
+        Role.FULL_SA,
+        Role.FULL_LA,
+        Role.METHADONE,
+        Role.BUP,
+        Role.BUP_DEPOT,
+        Role.MIXED,
+        Role.DUAL,
+        Role.ANTITUSSIVE,
+        Role.PERIPH,
+        Role.OPIOID_LIKE,
+    }
+)
+
+
+class Identity(StrEnum):
+    """What is known of a medicine (specification 2.2): a name that no table holds is unknown, never "no opioid"."""
+
+    RELEVANT = "relevant"  # an opioid, naltrexone or another antagonist is in it
+    OTHER = "other"  # positively known as something else
+    UNKNOWN = "unknown"  # it has a name, and no table holds that name
+    UNREADABLE = "unreadable"  # nothing names it that could be read
 
 
 class Band(StrEnum):
@@ -86,9 +120,11 @@ class State(StrEnum):
     """How surely and how recently the body meets a listed drug (specification 2.4)."""
 
     CURRENT = "CURRENT"
-    RECENT = "RECENT"
-    HELD = "HELD"
-    STALE = "STALE"
+    RECENT = "RECENT"  # the latest day on which it can have been taken is behind us
+    HELD = "HELD"  # on hold, or finished on a day that cannot be told: confirm the last dose
+    STALE = "STALE"  # listed as active, but its supply has run out
+    OLD = "OLD"  # held or stale for so long that it is information, not a warning
+    PLANNED = "PLANNED"  # starts after today
 
 
 class Severity(IntEnum):
@@ -107,17 +143,44 @@ class Severity(IntEnum):
 class ConditionKind(StrEnum):
     """What a coded problem or a reason means to the rules (specification 2.6, 2.9, 2.11)."""
 
-    ALCOHOL_USE_DISORDER = "alcohol-use-disorder"          # F10.2x: labelled
-    OPIOID_USE_DISORDER = "opioid-use-disorder"            # F11.2x, remission included: labelled
+    ALCOHOL_USE_DISORDER = "alcohol-use-disorder"  # F10.2x: labelled
+    OPIOID_USE_DISORDER = "opioid-use-disorder"  # F11.2x, remission included: labelled
     OPIOID_DEPENDENCE_ACTIVE = "opioid-dependence-active"  # F11.2x without F11.21
-    OPIOID_WITHDRAWAL = "opioid-withdrawal"                # F11.13, F11.23, F11.93
-    OBESITY = "obesity"                                    # labelled for bupropion/naltrexone
-    LIVER_ACUTE = "liver"                                  # acute hepatitis, liver failure, decompensated cirrhosis
+    OPIOID_WITHDRAWAL = "opioid-withdrawal"  # F11.13, F11.23, F11.93
+    OBESITY = "obesity"  # labelled for bupropion/naltrexone
+    LIVER_ACUTE = "liver"  # acute hepatitis, liver failure, decompensated cirrhosis
     PREGNANCY = "pregnancy"
     CKD_3 = "ckd-3"
-    CKD_4_5 = "ckd-4-5"                                    # stages 4, 5 and end-stage renal disease
+    CKD_4_5 = "ckd-4-5"  # stages 4, 5 and end-stage renal disease
     HOSPICE = "hospice"
-    LDN_TYPE = "ldn-type"                                  # what low-dose naltrexone is tried for
+    LDN_TYPE = "ldn-type"  # what low-dose naltrexone is tried for
+    DIABETIC_NEUROPATHY = "diabetic-neuropathy"  # schedule D starts at 2 mg there
+    OPIOID_USE = "opioid-use"  # F11.1x, F11.9x, not in remission
+    OPIOID_TREATMENT = "opioid-treatment"  # Z79.891, maintenance programmes
+    OPIOID_POISONING = "opioid-poisoning"
+    LACTATION = "lactation"
+    SUICIDAL = "suicidal"  # ideation or attempt
+    DEPRESSION = "depression"
+    CIRRHOSIS = "cirrhosis"  # compensated
+    HEPATITIS_CHRONIC = "hepatitis-chronic"
+
+
+class LabGroup(StrEnum):
+    """What a laboratory result is evidence of (specification 2.11)."""
+
+    OPIATES = "opiates"
+    OXYCODONE = "oxycodone"
+    FENTANYL = "fentanyl"
+    HEROIN = "heroin"
+    OTHER_OPIOID = "other-opioid"
+    METHADONE = "methadone"
+    BUPRENORPHINE = "buprenorphine"
+    ALT = "alt"
+    AST = "ast"
+
+    @property
+    def is_transaminase(self) -> bool:
+        return self in {LabGroup.ALT, LabGroup.AST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,24 +201,31 @@ class Concept:
 
     @property
     def label(self) -> str:
-        """The words a person would use for it: the text, else the first display, else "". """
+        """The words a person would use for it: the text, else the first display, else ""."""
         return self.text or next((c.display for c in self.codings if c.display), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number with the unit as written (``unit`` where given, else its ``code``); a missing number is None."""
+    """A number with the unit as written (``unit`` where given, else its ``code``); a missing number is None.
+
+    ``code`` in ``system`` outranks the words of ``unit`` (specification 2.13): ``dosing.units`` reads them.
+    """
 
     value: Decimal | None
     unit: str = ""
+    code: str = ""
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Dosage:
     """One dosage instruction of any FHIR release, in one shape. Absent members stay None or empty.
 
-    ``dose_high`` equals ``dose_low`` for a plain quantity. ``period_unit`` is a UCUM time code (s, min, h, d, wk, mo, a).
-    ``when``, ``time_of_day`` and ``day_of_week`` are the FHIR codes in order. ``max_per_period`` is (amount, time).
+    ``dose_high`` equals ``dose_low`` for a plain quantity. ``period_unit`` is a UCUM time code (s, min, h, d, wk, mo, a)
+    or its word in any language. ``when``, ``time_of_day`` and ``day_of_week`` are the FHIR codes in order;
+    ``timing_words`` are the other codes and the words of the timing. ``max_per_period`` and ``day_amount`` ("3 tablets
+    per 1 day") are (amount, time); ``has_rate`` is True for any rate, also one that is no amount of a day.
     """
 
     sequence: int | None = None
@@ -166,13 +236,17 @@ class Dosage:
     frequency: Decimal | None = None
     frequency_max: Decimal | None = None
     period: Decimal | None = None
+    period_max: Decimal | None = None
     period_unit: str = ""
     timing_code: str = ""
+    timing_words: tuple[str, ...] = ()
     when: tuple[str, ...] = ()
     time_of_day: tuple[str, ...] = ()
     day_of_week: tuple[str, ...] = ()
     as_needed: bool = False
     max_per_period: tuple[Quantity, Quantity] | None = None
+    max_each: Quantity | None = None
+    day_amount: tuple[Quantity, Quantity] | None = None
     bounds_start: date | None = None
     bounds_end: date | None = None
     route: Concept | None = None
@@ -220,21 +294,37 @@ class Drug:
 class Recognition:
     """What the terminology made of a drug.
 
-    ``identified`` is False only where nothing readable names the drug: then its absence from the tables says nothing.
-    ``components`` is empty for an identified drug that is neither naltrexone nor an opioid. ``matched_by`` names the
-    evidence ("rxnorm 1049621", "text oxycodone") for explanations. ``ldn_text`` is True where the words say low-dose
-    naltrexone. ``conflict`` names both sides where code and text disagree, else "". ``combined`` is True for one product
-    that holds an opioid and unsequestered naltrexone; ``sequestered`` for Embeda and Troxyca.
+    ``components`` is empty unless ``kind`` is RELEVANT. ``matched_by`` names the evidence and the table it stands in
+    ("rxnorm 1049621", "text oxycodone (pack uk)"). ``ldn_text`` is True where the words say low-dose naltrexone.
+    ``conflict`` names both sides where code, text and lines disagree, else ""; ``other_drug`` is True where one of the
+    sides is positively a drug that is neither opioid nor antagonist. ``uncertain`` marks a match by likeness or by stem
+    alone, and ``did_you_mean`` the name that was guessed. ``unknown_name`` is the name as written of an UNKNOWN drug.
+    ``combined`` is True for one product that holds an opioid and unsequestered naltrexone; ``sequestered`` for Embeda
+    and Troxyca.
     """
 
-    identified: bool
+    kind: Identity
     components: tuple[Component, ...] = ()
     matched_by: tuple[str, ...] = ()
     ldn_text: bool = False
     conflict: str = ""
+    other_drug: bool = False
+    uncertain: bool = False
+    did_you_mean: str = ""
+    unknown_name: str = ""
     combined: bool = False
     sequestered: bool = False
     product_key: str = ""
+
+    @property
+    def identified(self) -> bool:
+        """Whether it is known what the drug is, or that it is something else."""
+        return self.kind in {Identity.RELEVANT, Identity.OTHER}
+
+    @property
+    def readable(self) -> bool:
+        """Whether anything readable names the drug, known or not."""
+        return self.kind is not Identity.UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,16 +345,62 @@ class Dose:
 
 
 @dataclass(frozen=True, slots=True)
+class Day:
+    """A calendar day as written: a whole date is one day, a partial date every day from ``first`` to ``last``."""
+
+    first: date
+    last: date
+
+    @classmethod
+    def on(cls, day: date) -> Day:
+        return cls(day, day)
+
+    @property
+    def is_exact(self) -> bool:
+        return self.first == self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How long the instructions say the drug is taken: bounds of the timing or the effective period.
+
+    ``days`` is a length (shortest, longest) where the sender states one in place of dates. A bound counts only where
+    every instruction of the order has one; ``days`` of phases add up.
+    """
+
+    start: Day | None = None
+    end: Day | None = None
+    end_of: str = ""  # the FHIR element that ``end`` was read from
+    days: tuple[Decimal, Decimal] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """How much one fill holds and how many fills there may be; None = not stated.
+
+    ``first_days`` and ``first_quantity`` are those of an initial fill that differs from the later ones.
+    """
+
+    days: Decimal | None = None
+    quantity: Quantity | None = None
+    repeats: int = 0
+    first_days: Decimal | None = None
+    first_quantity: Quantity | None = None
+    valid_until: Day | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """What is written, straight from FHIR, in any release: a request, statement, dispense or administration.
 
     ``ref`` is ``Type/id`` as written ("" without id), ``target`` the same where an action may name that id; ``source``
-    is the prefetch key or "context". Dates are calendar days in the configured zone; ``given_at`` keeps the clock time
-    of an administration where one was stated.
+    is the prefetch key or "context". Days are calendar days in the configured zone; ``given_at`` keeps the clock time
+    of an administration where one was stated. ``linked_supply`` and ``linked_dosages`` are those of the order that a
+    dispense was made for. ``unread_dates`` names the elements whose date cannot be read.
     """
 
     ref: str
-    kind: str                                  # one of ORDER_KINDS
+    kind: str  # one of ORDER_KINDS
     release: Release
     source: str
     standing: Standing
@@ -274,16 +410,22 @@ class Order:
     dosages: tuple[Dosage, ...] = ()
     reasons: tuple[Concept, ...] = ()
     categories: frozenset[str] = frozenset()
-    authored: date | None = None
-    start: date | None = None
-    end: date | None = None                    # boundsPeriod.end, effectivePeriod.end or dateEnded
-    supply_days: Decimal | None = None
-    refills: int = 0
-    given_on: date | None = None
+    authored: Day | None = None  # authoredOn, dateWritten
+    asserted: Day | None = None  # dateAsserted of a statement
+    ended: Day | None = None  # dateEnded (DSTU2)
+    status_changed: Day | None = None  # statusChanged (R5)
+    updated: Day | None = None  # meta.lastUpdated
+    given: Day | None = None
     given_at: datetime | None = None
-    handed_over: date | None = None
-    based_on: tuple[str, ...] = ()             # refs of the order that a dispense or administration belongs to
+    handed_over: Day | None = None
+    course: Course = Course()
+    supply: Supply = Supply()
+    linked_supply: Supply | None = None
+    linked_dosages: tuple[Dosage, ...] = ()
+    unread_dates: tuple[str, ...] = ()
+    based_on: tuple[str, ...] = ()  # refs of the order that a dispense or administration belongs to
     prior_prescription: bool = False
+    reported: bool = False  # told by the patient or another source: nobody's order
     target: str = ""
     resource: Json = field(default_factory=dict, compare=False, repr=False, hash=False)
 
@@ -295,12 +437,17 @@ class Medication:
     order: Order
     recognition: Recognition
     dose: Dose = Dose()
-    band: Band | None = None                   # only for products that contain naltrexone
+    band: Band | None = None  # only for products that contain naltrexone
 
     @property
     def naltrexone(self) -> Component | None:
         """The naltrexone that this product gives to the body; None for an opioid, sequestered products included."""
         return next((c for c in self.recognition.components if c.role.is_naltrexone), None)
+
+    @property
+    def antagonist(self) -> Component | None:
+        """The naltrexone or other opioid antagonist that this product gives to the body."""
+        return next((c for c in self.recognition.components if c.role.is_antagonist), None)
 
     @property
     def opioids(self) -> tuple[Component, ...]:
@@ -328,40 +475,146 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
+class RunOut:
+    """The days on which the supply is used up: at the highest dose that the sig allows, and at the lowest.
+
+    ``by`` names what it was computed from, ``fill_days`` is the length of one fill and ``course_days`` of all of them
+    (None = cannot tell).
+    """
+
+    earliest: date
+    latest: date
+    by: str
+    fill_days: int | None = None
+    course_days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Evidence of the end itself: the last day of use, and the FHIR element that states it.
+
+    Of a partial date ``on`` is the last day that it can mean, and ``is_exact`` is False.
+    """
+
+    on: date
+    what: str
+    is_exact: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Exposure:
     """What the body meets: one listed medicine with its state on the day of the call (specification 2.4).
 
-    ``days`` are whole calendar days since the end (RECENT) and ``last_dose_days`` since the last depot dose; None =
-    cannot tell. ``brief`` = a course of at most 3 days or an administration alone. ``because`` explains the state.
+    ``days`` are whole calendar days since the latest day on which it can have been taken (RECENT), ``last_dose_days``
+    since the last depot dose and ``removed_days`` since an implant was taken out; None = cannot tell. ``brief`` = a
+    course of at most 3 days or an administration alone. ``because`` explains the state.
     """
 
     medication: Medication
     state: State
     days: int | None = None
     last_dose_days: int | None = None
-    interval_days: int | None = None           # how long one dose of this depot is meant to last
+    interval_days: int | None = None  # how long one dose of this depot is meant to last
+    depot: str = ""  # weekly | monthly | implant | "" (no depot)
+    removed_days: int | None = None
     brief: bool = False
     because: str = ""
-    on: date | None = None                     # the date worth printing ...
-    dated: str = "written"                     # ... and what it is: one of DATED
+    on: date | None = None  # the date worth printing ...
+    dated: str = "written"  # ... and what it is: one of DATED
+    used_days: int | None = (
+        None  # since the newest evidence of use: authored, dispensed, given, asserted
+    )
+    run_out_days: int | None = None  # since an earliest run-out that is already past
+    run_out: RunOut | None = None
+    ending: Ending | None = None  # None = no evidence of the end itself
+    latest_day: date | None = (
+        None  # the last day on which it can have been taken, where there is a bound
+    )
+    clear_on: date | None = None  # after a documented end: the first day on which table A says none
+
+    @property
+    def floor_days(self) -> int | None:
+        """HELD and STALE are never milder than RECENT with this d (specification 2.5); None = no such evidence."""
+        return min((d for d in (self.used_days, self.run_out_days) if d is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A problem on the list that is neither inactive, resolved, refuted nor entered in error."""
+    """A problem or procedure that is neither inactive, resolved, refuted, not done nor entered in error.
+
+    ``day`` is the newest day on which it is known to have been there (recorded or begun); None = undated.
+    ``of_encounter`` marks a diagnosis of the encounter in which this call is made.
+    """
 
     concept: Concept
     kinds: frozenset[ConditionKind]
+    day: date | None = None
+    of_encounter: bool = False
 
 
-GAP_ABOUT = ("patient", "medicationRequests", "medicationOrders", "medicationStatements", "medicationDispenses",
-             "medicationAdministrations", "conditions", "encounter", "draft", "medicine")
+@dataclass(frozen=True, slots=True)
+class LabResult:
+    """The newest final result of one analyte. A screen is positive or negative; a transaminase has a multiple.
+
+    ``times_limit`` is the measured value over the upper limit stated with it. ``confirmed`` = by a confirmatory method.
+    """
+
+    group: LabGroup
+    analyte: str
+    day: date
+    positive: bool = False
+    confirmed: bool = False
+    times_limit: Decimal | None = None
+
+
+GAP_ABOUT = (
+    "patient",
+    "medicationRequests",
+    "medicationOrders",
+    "medicationStatements",
+    "medicationDispenses",
+    "medicationAdministrations",
+    "conditions",
+    "encounter",
+    "draft",
+    "medicine",
+)
 GAP_WHY = (
-    "not-sent", "more-pages", "null-means-unknown", "operation-outcome", "error-status", "unreadable",
-    "unreadable-entries", "not-json", "unexpected-type", "timeout", "circuit-open", "busy", "unreachable", "broken", "tls",
-    "redirect", "unauthorized", "expired", "bad-token", "bad-id", "wrong-patient", "refused-host", "http-404",
-    "http-4xx", "http-5xx", "too-large", "too-many", "not-identified", "resource-type", "other-patient",
-    "code-and-text-disagree", "failed")
+    "not-sent",
+    "more-pages",
+    "null-means-unknown",
+    "operation-outcome",
+    "error-status",
+    "unreadable",
+    "unreadable-entries",
+    "not-json",
+    "unexpected-type",
+    "timeout",
+    "circuit-open",
+    "busy",
+    "unreachable",
+    "broken",
+    "tls",
+    "redirect",
+    "unauthorized",
+    "expired",
+    "bad-token",
+    "bad-id",
+    "wrong-patient",
+    "refused-host",
+    "http-404",
+    "http-4xx",
+    "http-5xx",
+    "too-large",
+    "too-many",
+    "not-identified",
+    "resource-type",
+    "other-patient",
+    "code-and-text-disagree",
+    "date-unreadable",
+    "not-known",
+    "failed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +635,14 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownDraft:
+    """An order of this call whose drug is not known: the name as written, "" where nothing readable names it."""
+
+    name: str
+    selected: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that a rule may see of one call."""
 
@@ -394,14 +655,20 @@ class Snapshot:
     conditions: tuple[Condition, ...]
     conditions_read: bool
     list_available: bool
-    unidentified_draft: bool                   # some order of the call could not be identified
-    unidentifiable: bool                       # ... and that holds for every one of them
-    foreign_naltrexone: bool                   # naltrexone was drafted for somebody else
+    unidentified_draft: bool  # some order of the call could not be identified
+    unidentifiable: bool  # ... and that holds for every one of them
+    foreign_naltrexone: bool  # naltrexone was drafted for somebody else
     age: int | None
     setting: Setting
     gaps: tuple[Gap, ...]
     thresholds: Mapping[str, Any]
-    orders_in_call: int = 0                    # entries of the context, of any type
+    orders_in_call: int = 0  # entries of the context, of any type
+    listed_count: int = 0  # medicines on the list, whatever they are
+    unreadable: int = 0  # ... that may be current and that nothing readable names
+    unknown_names: tuple[str, ...] = ()  # ... that may be current and whose name no table holds
+    unknown_drafts: tuple[UnknownDraft, ...] = ()
+    labs: tuple[LabResult, ...] = ()
+    supportive: frozenset[str] = frozenset()  # current medicines that tell of withdrawal
 
     def has(self, kind: ConditionKind) -> bool:
         return any(kind in c.kinds for c in self.conditions)
@@ -411,7 +678,7 @@ class Snapshot:
 class Suggestion:
     """A change that one press makes: ``code`` names its wording, ``targets`` are the medications it touches."""
 
-    code: str                                  # DEL_NTX | DEL_OPI | HOLD_NTX | START_1_5
+    code: str  # DEL_NTX | DEL_OPI | HOLD_NTX | START_1_5
     targets: tuple[Medication, ...]
     recommended: bool = False
 
@@ -429,10 +696,12 @@ class Finding:
     situation: str
     lines: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    quotes: Mapping[str, str] = field(default_factory=dict)  # facts in the sender's own words
     suggestions: tuple[Suggestion, ...] = ()
-    overrides: bool = False
+    overrides: str = ""  # the group of override reasons that may be true of it; "" = none is asked for
+    links: tuple[str, ...] = ()  # sources to link to; () = those of the card
     found: tuple[Exposure, ...] = ()
-    link: Mapping[str, str] | None = None      # appContext of the titration app, where it is offered
+    link: Mapping[str, str] | None = None  # appContext of the titration app, where it is offered
     about: tuple[Draft, ...] = ()
     trace: tuple[str, ...] = ()
 

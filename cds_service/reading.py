@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
+from cds_service.exposure import depot
 from cds_service.fhir import read
 from cds_service.fhir.bundle import Entry, Resolver
+from cds_service.fhir.releases import ASSUMED
 from cds_service.fhir.status import order_kind, release_of
+from cds_service.fhir.values import read_concept
 from cds_service.hooks.prefetch import Record
 from cds_service.hooks.request import HookRequest
-from cds_service.model import Drug, Json, Recognition, Release
+from cds_service.model import Concept, Drug, Json, Recognition, Release
 from cds_service.terminology import Terminology
 
 Named = tuple[Drug, Recognition]
+
+
+def billed_procedure(resource: Json) -> str:
+    """The depot that a procedure gave, by its billing code; it counts like an administration (specification 2.4)."""
+    if resource.get("resourceType") != "Procedure":
+        return ""
+    return depot.billed_product(read_concept(resource.get("code")))
 
 
 class Reading:
@@ -43,15 +53,21 @@ class Reading:
         """What a draft's shape gives away, else any resource's; R4 where nothing does (R45)."""
         return next(
             (release for entry in self.entries if (release := release_of(entry.resource))),
-            Release.R4,
+            ASSUMED,
         )
 
     def name(self, resource: Json) -> Named:
         """The drug that this order names, and what it is."""
         if (named := self._named.get(id(resource))) is None:
-            drug = read.read_drug(resource, self.resolver)
+            drug = self._drug(resource)
             named = self._named[id(resource)] = drug, self.terminology.recognise(drug)
         return named
+
+    def _drug(self, resource: Json) -> Drug:
+        """What is named; a billing code alone, or a procedure with one, stands for the product that it bills."""
+        if product := billed_procedure(resource):
+            return Drug(Concept(text=product))
+        return depot.name_billed(read.read_drug(resource, self.resolver))
 
     def drafts(self) -> Iterable[Recognition]:
         """What each order of the call names, as far as it names anything."""

@@ -20,6 +20,9 @@ _SHARED_PRINTS = {  # key of shared.yaml -> what it must print
     "found": ("found",),
     "which_draft": ("which",),
     "gap": ("gaps",),
+    "sources": ("sources",),
+    "labels/DEL_NTX": ("antagonist",),
+    "labels/DEL_NTX_several": ("antagonist",),
     "labels/DEL_OPI": ("opioid",),
     "labels/DEL_OPI_several": ("opioid",),
     "labels/START_1_5": ("schedules.A.start_mg",),
@@ -27,7 +30,7 @@ _SHARED_PRINTS = {  # key of shared.yaml -> what it must print
     "start_low/medication": ("schedules.A.start_mg",),
     "start_low/sig": ("schedules.A.start_mg",),
 }
-_SHARED_FACTS = frozenset({"found", "which", "gaps", "opioid"})
+_SHARED_FACTS = frozenset({"found", "which", "gaps", "sources", "opioid", "antagonist"})
 _START_LOW = ("medication", "sig")
 _PLANNER = "titration_link"
 
@@ -152,15 +155,13 @@ def _linked(
 
 
 def _reasons(file: str, card: CardText, rule: Declared, content: Content) -> Iterator[str]:
+    yield from _same_keys(f"{file}: override_reasons", card.override_reasons, rule.overrides)
     yield from (
-        f"{file}: override_reasons: no override reason {code!r}"
-        for code in card.override_reasons
+        f"{file}: override_reasons/{group}: no override reason {code!r}"
+        for group, codes in card.override_reasons.items()
+        for code in codes
         if code not in content.override_reasons
     )
-    if rule.overrides and not card.override_reasons:
-        yield f"{file}: override_reasons: missing, the rule can ask for one"
-    if card.override_reasons and not rule.overrides:
-        yield f"{file}: override_reasons: the rule never asks for one"
 
 
 # --- what cards share -------------------------------------------------------------------------------------------------
@@ -233,6 +234,10 @@ def _numbers(content: Content, read: Collection[str]) -> Iterator[str]:
 
 def _readable(name: str, content: Content) -> Iterator[str]:
     whole, _, part = name.partition(".")
+    if whole in content.titration_history:
+        if name not in printable(content):
+            yield f"schedules.yaml: {name}: missing, a decision rests on it"
+        return
     history = content.threshold_history.get(whole, [])
     if not history:
         yield f"thresholds.yaml: {name}: missing, a decision rests on it"
@@ -280,7 +285,12 @@ def _unused(content: Content) -> Iterator[str]:
     yield from (
         f"sources.yaml: {name}: nothing cites it" for name in content.sources if name not in cited
     )
-    offered = {code for card in content.cards.values() for code in card.override_reasons}
+    offered = {
+        code
+        for card in content.cards.values()
+        for codes in card.override_reasons.values()
+        for code in codes
+    }
     yield from (
         f"override-reasons.yaml: {code}: no card offers it"
         for code in content.override_reasons

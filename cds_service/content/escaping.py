@@ -8,17 +8,22 @@ import unicodedata
 LONGEST = 120
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _SPACES = re.compile(r"\s+")
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})  # control, bidi, zero width, surrogates, line separators
+_HIDDEN = frozenset(
+    {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+)  # control, bidi, zero width, surrogates, line separators
 
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """One line of visible characters, at most ``longest``; for labels and other places that are not markdown."""
     if len(text) <= longest and text.isascii() and text.isprintable() and "  " not in text:
         return text.strip()
-    kept = "".join(" " if c in "\t\n\r\f\v" else c for c in text[:4 * longest]
-                   if c in "\t\n\r\f\v" or unicodedata.category(c) not in _HIDDEN)
+    kept = "".join(
+        " " if c in "\t\n\r\f\v" else c
+        for c in text[: 4 * longest]
+        if c in "\t\n\r\f\v" or unicodedata.category(c) not in _HIDDEN
+    )
     folded = _SPACES.sub(" ", kept).strip()
-    return folded if len(folded) <= longest else folded[:longest - 1].rstrip() + "\u2026"
+    return folded if len(folded) <= longest else folded[: longest - 1].rstrip() + "\u2026"
 
 
 def markdown(text: str, longest: int = LONGEST) -> str:

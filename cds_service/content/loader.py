@@ -47,7 +47,7 @@ class CardText:
     summaries: Mapping[str, str]
     lines: Mapping[str, str]
     cites: Mapping[str, tuple[str, ...]]
-    override_reasons: tuple[str, ...]
+    override_reasons: Mapping[str, tuple[str, ...]]  # by the group that a rule asks for
     links: tuple[str, ...]
     links_for: Mapping[str, tuple[str, ...]]
 
@@ -204,7 +204,7 @@ def _card(data: Mapping[str, Any]) -> CardText:
         data["summaries"],
         {name: line["text"] for name, line in lines.items()},
         {name: tuple(line["sources"]) for name, line in lines.items()},
-        tuple(data["override_reasons"]),
+        {group: tuple(codes) for group, codes in data["override_reasons"].items()},
         tuple(data["links"]),
         {name: tuple(ids) for name, ids in data.get("links_for", {}).items()},
     )

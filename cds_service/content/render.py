@@ -26,7 +26,8 @@ from cds_service.hooks.services import Service
 from cds_service.model import Exposure, Finding, Gap, Medication, Snapshot
 
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
-_LAST = 1_000                                  # the place of a topic that no rule declares
+_JUDGEMENT = "J"  # the source that is a choice of ours
+_LAST = 1_000  # the place of a topic that no rule declares
 _MOST_FOUND = 3
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][!-~]*)?")
 
@@ -38,7 +39,7 @@ class CardWriter:
     content: Content
     rules: Sequence[Declared]
     base_url: str
-    new_id: Callable[[], str]                  # lower-case UUIDs
+    new_id: Callable[[], str]  # lower-case UUIDs
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,26 @@ class Written:
     broken: tuple[str, ...] = ()
 
 
-def render(findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter) -> Written:
+def render(
+    findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter
+) -> Written:
     """One card for each finding; each validates against the response schema, whatever the content is like."""
     order = {rule.id: rule.order for rule in writer.rules}
     ordered = sorted(findings, key=lambda f: (-f.severity, order.get(f.topic, _LAST)))
-    carriers = [rule.id for rule in sorted(writer.rules, key=lambda r: r.order) if rule.carries_gaps]
+    carriers = [
+        rule.id for rule in sorted(writer.rules, key=lambda r: r.order) if rule.carries_gaps
+    ]
     carrier = next((topic for topic in carriers if any(f.topic == topic for f in ordered)), None)
     broken: list[str] = []
     cards = []
     for finding in ordered:
-        card = _fenced(finding, snapshot.today, snapshot.gaps if finding.topic == carrier else (), writer, broken)
+        card = _fenced(
+            finding,
+            snapshot.today,
+            snapshot.gaps if finding.topic == carrier else (),
+            writer,
+            broken,
+        )
         if suggestions := [*_suggestions(finding, snapshot, service, writer, broken)]:
             card |= {"selectionBehavior": "at-most-one", "suggestions": suggestions}
         cards.append(card)
@@ -70,7 +81,9 @@ def could_not_check(finding: Finding, writer: CardWriter) -> dict[str, Any]:
     return _fenced(finding, date.max, (), writer, [])
 
 
-def _fenced(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter, broken: list[str]) -> dict[str, Any]:
+def _fenced(
+    finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter, broken: list[str]
+) -> dict[str, Any]:
     try:
         return _card(finding, day, gaps, writer)
     except Exception as error:  # noqa: BLE001 - the fence: content is data, and data can be anything
@@ -81,46 +94,80 @@ def _fenced(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWrit
 def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter) -> dict[str, Any]:
     content = writer.content
     words = content.cards[finding.topic]
-    facts, printed = _facts(finding), content.numbers(day)
+    facts, printed = _facts(finding, escaping.plain), content.numbers(day)
+    quoted = _facts(finding, escaping.markdown)
     summary = fill(words.summaries[finding.situation], facts, printed)
     card: dict[str, Any] = {
         "uuid": writer.new_id(),
         "summary": words_of(escaping.plain(summary[:1].upper() + summary[1:], LONGEST_SUMMARY)),
         "indicator": finding.severity.indicator,
-        "source": {"label": words_of(content.shared["source_label"]),
-                   "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": words_of(words.title)}},
-        "detail": words_of(_bullets([*_detail(finding, words, facts, content, printed), *_gap_line(gaps, content)])),
+        "source": {
+            "label": words_of(content.shared["source_label"]),
+            "topic": {
+                "system": TOPIC_SYSTEM,
+                "code": finding.topic,
+                "display": words_of(words.title),
+            },
+        },
+        "detail": words_of(
+            _bullets(
+                [*_detail(finding, words, quoted, content, printed), *_gap_line(gaps, content)]
+            )
+        ),
     }
     if links := [*_links(finding, words, writer)]:
         card["links"] = links
-    if finding.overrides and words.override_reasons:
-        card["overrideReasons"] = [_override(code, content) for code in words.override_reasons]
+    if finding.overrides:
+        reasons = words.override_reasons[finding.overrides]
+        card["overrideReasons"] = [_override(code, content) for code in reasons]
     return card
 
 
-def _facts(finding: Finding) -> dict[str, str]:
+def _facts(finding: Finding, quote: Callable[[str], str]) -> dict[str, str]:
+    """What fills the placeholders: typed values, and quotations of the record made inert by ``quote``."""
     facts = {name: escaping.plain(value) for name, value in finding.facts.items()}
-    if facts.get("mg"):
-        facts["mg"] = format_mg(Decimal(facts["mg"]))
+    facts |= {name: quote(value) for name, value in finding.quotes.items()}
+    facts |= {
+        name: format_mg(Decimal(value))
+        for name, value in facts.items()
+        if value and name.endswith("mg")
+    }
     return facts
 
 
 # --- detail -----------------------------------------------------------------------------------------------------------
 
+
 def _bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {words_of(line)}" for line in lines)
 
 
-def _detail(finding: Finding, words: CardText, facts: Mapping[str, str], content: Content,
-            printed: Mapping[str, str]) -> Iterator[str]:
+def _detail(
+    finding: Finding,
+    words: CardText,
+    facts: Mapping[str, str],
+    content: Content,
+    printed: Mapping[str, str],
+) -> Iterator[str]:
     for name in finding.lines:
         if name == "found":
             yield fill(content.shared["found"], {"found": _found(finding.found, content)}, printed)
         elif name == "which_draft":
             which = "; ".join(_name_draft(d.medication) for d in finding.about)
             yield fill(content.shared["which_draft"], {"which": which}, printed)
+        elif name == "sources":
+            yield fill(
+                content.shared["sources"], {"sources": _sources(finding, words, content)}, printed
+            )
         else:
             yield fill(words.lines[name], facts, printed)
+
+
+def _sources(finding: Finding, words: CardText, content: Content) -> str:
+    """What exactly the lines of this card rest on; a judgement of ours is called one, and comes last."""
+    cited = dict.fromkeys(source for name in finding.lines for source in words.cites.get(name, ()))
+    ranked = sorted(cited, key=lambda source: source == _JUDGEMENT)
+    return "; ".join(words_of(content.sources[source]["short"]) for source in ranked)
 
 
 def _found(exposures: tuple[Exposure, ...], content: Content) -> str:
@@ -134,9 +181,18 @@ def _found(exposures: tuple[Exposure, ...], content: Content) -> str:
 def _name_exposure(exposure: Exposure, content: Content) -> str:
     """{label}, {standing}, {date} ({source}): what a prescriber would otherwise look up in the chart."""
     order = exposure.medication.order
-    dated = "recorded" if (exposure.dated, order.kind) == ("written", "statement") else exposure.dated
-    day = f"{words_of(content.shared['dated'][dated])} {exposure.on.isoformat()}" if exposure.on else "date unknown"
-    standing, kind = words_of(content.shared["standing"][exposure.state]), words_of(content.shared["kinds"][order.kind])
+    dated = (
+        "recorded" if (exposure.dated, order.kind) == ("written", "statement") else exposure.dated
+    )
+    day = (
+        f"{words_of(content.shared['dated'][dated])} {exposure.on.isoformat()}"
+        if exposure.on
+        else "date unknown"
+    )
+    standing, kind = (
+        words_of(content.shared["standing"][exposure.state]),
+        words_of(content.shared["kinds"][order.kind]),
+    )
     return f"{_label(exposure.medication)}, {standing}, {day} ({kind})"
 
 
@@ -154,21 +210,31 @@ def _name_draft(medication: Medication) -> str:
 def _gap_line(gaps: tuple[Gap, ...], content: Content) -> Iterator[str]:
     """One line for all that could not be read, in words and without a repetition."""
     what, why = content.shared["gap_what"], content.shared["gap_why"]
-    said = dict.fromkeys(f"{words_of(what[g.about])} ({words_of(why.get(g.why, why['failed']))})" for g in gaps)
+    said = dict.fromkeys(
+        f"{words_of(what[g.about])} ({words_of(why.get(g.why, why['failed']))})" for g in gaps
+    )
     if said:
         yield fill(content.shared["gap"], {"gaps": "; ".join(said)})
 
 
 # --- links and reasons ------------------------------------------------------------------------------------------------
 
+
 def _links(finding: Finding, words: CardText, writer: CardWriter) -> Iterator[dict[str, Any]]:
     if finding.link is not None:
-        yield {"label": words_of(writer.content.shared["labels"]["titration_link"]),
-               "url": f"{writer.base_url}/smart/launch", "type": "smart",
-               "appContext": orjson.dumps(dict(finding.link), option=orjson.OPT_SORT_KEYS).decode()}
-    for source in words.links_for.get(finding.situation, words.links):
+        yield {
+            "label": words_of(writer.content.shared["labels"]["titration_link"]),
+            "url": f"{writer.base_url}/smart/launch",
+            "type": "smart",
+            "appContext": orjson.dumps(dict(finding.link), option=orjson.OPT_SORT_KEYS).decode(),
+        }
+    for source in finding.links or words.links_for.get(finding.situation, words.links):
         cited = writer.content.sources[source]
-        yield {"label": words_of(cited.get("link_label", cited["title"])), "url": _url(cited["url"]), "type": "absolute"}
+        yield {
+            "label": words_of(cited.get("link_label", cited["title"])),
+            "url": _url(cited["url"]),
+            "type": "absolute",
+        }
 
 
 def _url(value: object) -> str:
@@ -184,8 +250,10 @@ def _override(code: str, content: Content) -> dict[str, str]:
 
 # --- suggestions ------------------------------------------------------------------------------------------------------
 
-def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter,
-                 broken: list[str]) -> Iterator[dict[str, Any]]:
+
+def _suggestions(
+    finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter, broken: list[str]
+) -> Iterator[dict[str, Any]]:
     """Those that can be made; the card does not depend on them."""
     actions = ActionWriter(snapshot, service, writer.content, writer.new_id)
     for suggestion in finding.suggestions:

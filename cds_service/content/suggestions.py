@@ -44,10 +44,17 @@ class ActionWriter:
         }
 
     def _label(self, suggestion: Suggestion) -> str:
-        names = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
+        opioids = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
+        blockers = dict.fromkeys(
+            m.antagonist.ingredient for m in suggestion.targets if m.antagonist is not None
+        )
         labels = self.content.shared["labels"]
         several = labels.get(f"{suggestion.code}_several") if len(suggestion.targets) > 1 else None
-        return self._print(several or labels[suggestion.code], opioid=" and ".join(names))
+        return self._print(
+            several or labels[suggestion.code],
+            opioid=" and ".join(opioids),
+            antagonist=" and ".join(blockers),
+        )
 
     def _action(self, code: str, medication: Medication) -> dict[str, Any] | None:
         described = self._print(self.content.shared["actions"][code])

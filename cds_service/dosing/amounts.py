@@ -20,19 +20,25 @@ _FACTORS = {"mg": ONE, "g": Decimal(1000), "mcg": Decimal("0.001"), "ng": Decima
 MG_PER_UNIT = {word: _FACTORS[unit] for unit, words in _MASSES.items() for word in words}
 VOLUMES = frozenset({"ml", "mls", "cc", "milliliter", "milliliters", "millilitre", "millilitres"})
 COUNTS = frozenset({
-    "tab", "tabs", "tbl", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills",
+    "tab", "tabs", "tbl", "tabl", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills",
     "caplet", "caplets", "film", "films", "patch", "patches", "lozenge", "lozenges", "suppository",
-    "suppositories", "troche", "troches"})
+    "suppositories", "troche", "troches", "piece", "pieces", "sachet", "sachets"})
+COUNTED = frozenset({"puff", "spray", "drop"})  # units that only a strength per that turns into mg
 _DAYS = {"d": ONE, "w": Decimal(7), "m": Decimal(30), "y": Decimal(365)}        # a month is 30 days
 _PER_DAY = {"h": Decimal(24), "min": Decimal(1440), "s": Decimal(86400)}
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often: ``times`` doses in ``days`` days; both are above zero."""
+    """How often: ``times`` doses in ``days`` days, ``least`` where a range begins lower; all are above zero."""
 
     times: Decimal
     days: Decimal
+    least: Decimal | None = None
+
+    @property
+    def fewest(self) -> Decimal:
+        return self.times if self.least is None else self.least
 
     def of(self, mg: Decimal) -> Decimal:
         """mg per day of a dose of ``mg``."""
@@ -47,10 +53,30 @@ DAILY = Rate(ONE, ONE)
 
 @dataclass(frozen=True, slots=True)
 class DoseAmount:
-    """One dose as written: the upper end of its range, in "mg", "mL" or "unit" (tablets, capsules...)."""
+    """One dose as written: the upper end of its range, in "mg", "mL", "unit" (tablets, capsules...), "puff"...
+
+    ``low`` is the other end, where it is a range.
+    """
 
     value: Decimal
     unit: str
+    low: Decimal | None = None
+
+    @property
+    def fewest(self) -> Decimal:
+        return self.value if self.low is None else self.low
+
+
+@dataclass(frozen=True, slots=True)
+class DailyAmount:
+    """What a day takes, ``low`` to ``high`` (both above zero), in one unit: "unit", "mL", "mg", "puff", "spray", "drop"
+    or "dose". ``as_needed`` where it is taken only when needed: then a day may also take none of it.
+    """
+
+    low: Decimal
+    high: Decimal
+    unit: str
+    as_needed: bool = False
 
 
 def same(a: Decimal, b: Decimal) -> bool:
@@ -82,6 +108,13 @@ def mg_of(amount: DoseAmount, strength: Strength | None) -> Decimal | None:
         return None
     mg, per = usable(strength.mg), usable(strength.per_amount)
     return amount.value * mg / per if mg is not None and per else None
+
+
+def between(low: Rate | None, high: Rate | None) -> Rate | None:
+    """One rate from both ends of a range; the upper end in its own days."""
+    if low is None or high is None or low == high:
+        return high
+    return Rate(high.times, high.days, low.times * high.days / low.days)
 
 
 def rate_of(times: Decimal, period: Decimal, unit: str) -> Rate | None:

@@ -1,20 +1,33 @@
 """Read mg per day from the free text of a prescription, and answer None wherever the words leave a doubt.
 
 The text is a fallback and a cross-check for structured dosage. A number that nothing explains, a second dose
-that nothing joins, a rise without an end or a negation before a dose is a doubt.
+that nothing joins, a rise without an end, a negation before a dose or a word of another language that its table
+does not have is a doubt.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from cds_service.dosing.amounts import DAILY, ONE, DoseAmount, Rate, format_mg, mg_of, same
+from cds_service.dosing.amounts import (
+    DAILY,
+    ONE,
+    DailyAmount,
+    DoseAmount,
+    Rate,
+    format_mg,
+    mg_of,
+    same,
+)
+from cds_service.dosing.sig_walk import SigPart, SigWalk, walk_over
 from cds_service.dosing.sig_words import SigToken, cut, plain
+from cds_service.dosing.translation import readings, translations
 from cds_service.model import Strength
 
 _USUAL = 120                                   # characters; longer texts may hold anything and are not kept
+_KINDS = ("unit", "mL", "mg", "drop", "puff", "spray")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +40,31 @@ class SigReading:
     because: tuple[str, ...] = ()
 
 
+_NOTHING, _UNCLEAR = SigReading(), SigReading(because=("sig: unclear",))
+
+
 def read_sig(text: str, strength: Strength | None) -> SigReading:
     """The dose that a sig states; only its first 2,000 characters are read. Usual sigs are read once and remembered."""
+    return _read_usual(text, strength) if _is_usual(text, strength) else _read(text, strength)
+
+
+def read_daily(text: str, strength: Strength | None) -> DailyAmount | None:
+    """What a sig allows a day, in its own unit; None where it does not say it clearly."""
+    return _daily_usual(text, strength) if _is_usual(text, strength) else _read_daily(text, strength)
+
+
+def read_rate(text: str) -> Rate | None:
+    """How often a text says to take whatever it is, if it says one thing only."""
+    said = plain(text)
+    found = {_rate(reading) for reading in readings(said)}
+    if found == {None}:
+        found = {_rate(reading) for reading in translations(said)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _is_usual(text: str, strength: Strength | None) -> bool:
     finite = strength is None or (strength.mg.is_finite() and strength.per_amount.is_finite())
-    return _read_usual(text, strength) if finite and len(text) <= _USUAL else _read(text, strength)
+    return finite and len(text) <= _USUAL
 
 
 @lru_cache(maxsize=4_096)
@@ -38,222 +72,125 @@ def _read_usual(text: str, strength: Strength | None) -> SigReading:
     return _read(text, strength)
 
 
+@lru_cache(maxsize=4_096)
+def _daily_usual(text: str, strength: Strength | None) -> DailyAmount | None:
+    return _read_daily(text, strength)
+
+
 def _read(text: str, strength: Strength | None) -> SigReading:
-    walk = _SigWalk()
-    for token in cut(plain(text)):
-        walk.take(token)
-    if walk.doubt:
-        return SigReading(because=("sig: unclear",) if walk.doses() else ())
-    return _conclude(walk, strength)
+    found = [_UNCLEAR if walk.doubt else _conclude(walk, strength) for walk in _walks(text)]
+    told = dict.fromkeys((r.daily_mg, r.first_phase_mg, r.each_mg) for r in found)
+    if len(told) == 1 and (found[0].because or found[0].each_mg):
+        return found[0]
+    return _UNCLEAR if found and any(r.because for r in found) else _NOTHING
 
 
-def read_rate(text: str) -> Rate | None:
-    """How often a text says to take whatever it is, if it says one thing only."""
-    tokens = list(cut(plain(text)))
-    if any(t.kind in {"doubt", "step", "then", "max", "upto", "not"} for t in tokens):
+def _read_daily(text: str, strength: Strength | None) -> DailyAmount | None:
+    found = {None if walk.doubt else _daily_amount(walk, strength) for walk in _walks(text)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _walks(text: str) -> list[SigWalk]:
+    """One walk, or one for each language that the text may be in; none where no language has all its words."""
+    said = plain(text)
+    walks = [walk_over(cut(reading)) for reading in readings(said)]
+    if len(walks) == 1 and walks[0].doubt and (others := translations(said)):
+        return [walk_over(cut(reading)) for reading in others]
+    return walks
+
+
+def _rate(said: str) -> Rate | None:
+    tokens = list(cut(said))
+    if any(t.kind in {"doubt", "step", "then", "max", "upto", "not", "scheme"} for t in tokens):
         return None
-    part = _Part()
+    part = SigPart()
     joined = False
     for token in tokens:
         if token.kind in {"rate", "anchor"}:
             part.often(token, joined)
+        if token.kind == "clock":
+            part.clocks.add(token.word)
         joined = token.kind == "and" or (joined and token.kind == "word")
     return part.rate()
 
 
-_FILLERS = frozenset({
-    "take", "takes", "give", "another", "also", "additional", "the", "a", "an", "in", "at", "every", "each",
-    "as", "needed", "mouth", "po", "orally", "oral", "sl", "food", "before", "after"})
-
-
-@dataclass(slots=True)
-class _Part:
-    """One dose and how often; ``amounts`` holds restatements of the same dose ("1 tablet (50 mg)")."""
-
-    amounts: list[DoseAmount] = field(default_factory=list)
-    rates: list[Rate] = field(default_factory=list)
-    anchors: list[str] = field(default_factory=list)
-    risen: bool = False                        # the end of an increase
-    limit: bool = False                        # ... stated as a maximum
-
-    def often(self, token: SigToken, joined: bool) -> None:
-        if token.rate:
-            self.rates.append(token.rate)
-        elif joined or not {token.word, *self.anchors} <= {"evening", "night"} or not self.anchors:
-            self.anchors.append(token.word)
-
-    def rate(self) -> Rate | None:
-        """A stated rate, which times of day only describe; rates or times of day that differ: None."""
-        moments = len(set(self.anchors))
-        if not self.rates:
-            return Rate(Decimal(moments), ONE) if moments else None
-        first = self.rates[0]
-        if any(not same(first.of(ONE), r.of(ONE)) for r in self.rates):
+def _daily_amount(walk: SigWalk, strength: Strength | None) -> DailyAmount | None:
+    """Lowest end of the lowest phase to upper end of the highest, capped by a stated maximum."""
+    phases = _phases(walk)
+    if not phases or walk.stepping == "up" or _is_ambiguous(walk, strength):
+        return None
+    unit = next((k for k in _KINDS if all(_in(part, k) for phase in phases for part in phase)), "")
+    shared = _shared_rate(walk)
+    if unit and _is_only_capped(walk, phases, shared):
+        cap, each = _cap_in(unit, walk, strength), _in(phases[0][0], unit)
+        return DailyAmount(min(each.fewest, cap), cap, unit, True) if cap and each and each.fewest else None
+    ends = [_ends(phase, unit, shared) for phase in phases] if unit else []
+    known = [e for e in ends if e is not None]
+    if not known or len(known) < len(ends) or any(p[0].risen and b[1] < a[1] for p, a, b in
+                                                  zip(phases[1:], known, known[1:], strict=False)):
+        return None
+    low, high = min(e[0] for e in known), max(e[1] for e in known)
+    if walk.cap is not None:
+        cap = _cap_in(unit, walk, strength)
+        if cap is None or cap <= 0:
             return None
-        return None if moments > 1 and not same(first.of(ONE), Decimal(moments)) else first
-
-    @property
-    def timed(self) -> bool:
-        return bool(self.rates or self.anchors)
+        high = cap if walk.starting else min(high, cap)
+        low = min(low, high)
+    return DailyAmount(low, high, unit, walk.as_needed) if low > 0 else None
 
 
-@dataclass(slots=True)
-class _SigWalk:
-    """What was understood while walking over the words; ``phases`` follow each other, their parts add."""
-
-    phases: list[list[_Part]] = field(default_factory=lambda: [[_Part()]])
-    labels: list[SigToken] = field(default_factory=list)
-    cap: DoseAmount | None = None
-    cap_rate: Rate | None = None
-    doubt: bool = False
-    capping: str = ""                          # "max" | "upto" while words bound the dose
-    stepping: str = ""                         # "up" | "down" inside "increase by ... every ..."
-    reaching: bool = False                     # ... and past its "to"
-    limiting: bool = False                     # ... and past its "max"
-    negated: bool = False                      # after "do not"
-    foreign: bool = False                      # after "with": another drug or a drink
-    joined: str = ""                           # "and" | "or" waiting for its other side
-    after_duration: bool = False
-    starting: bool = False
-    last: str = ""
-
-    @property
-    def part(self) -> _Part:
-        return self.phases[-1][-1]
-
-    def doses(self) -> list[DoseAmount]:
-        return [a for phase in self.phases for part in phase for a in part.amounts]
-
-    def take(self, token: SigToken) -> None:
-        """Take the next word; what stands before it decides what it means."""
-        match token.kind:
-            case "doubt" | "number":
-                self.doubt = True
-            case "amount":
-                self._take_amount(token.amount)
-            case "label":
-                self.labels.append(token)
-            case "rate" | "anchor":
-                self._take_rate(token)
-            case "within" if self.capping:
-                self._take_rate(token)
-            case "and" | "or":
-                self.joined = token.kind
-            case "word":
-                self._take_word(token.word)
-            case _:
-                self._take_bound(token)
-        if token.kind != "words" and token.word != "of":
-            self.last = token.kind
-
-    def _take_bound(self, token: SigToken) -> None:
-        match token.kind:
-            case "duration":
-                self.after_duration = bool(self.part.amounts)
-            case "then":
-                self._end_step()
-                self.capping = self.joined = ""
-                self._open_phase()
-            case "step":
-                self._end_step()
-                self.stepping = token.word if self.doses() else ""
-            case "to" | "by" | "target" | "max" | "upto":
-                self._take_limit(token.kind)
-            case "not":
-                self.negated = True
-            case "with":
-                self.foreign = True
-            case "start":
-                self.starting = True
-            case "stop":
-                self._end_clause(token.word)
-
-    def _take_limit(self, kind: str) -> None:
-        """Inside a step these words lead to its end; elsewhere "max" and "up to" bound the dose of a day."""
-        if kind == "target" and self.doses():
-            self.stepping = "up"
-        self.reaching = bool(self.stepping) and kind != "by"
-        if self.stepping:
-            self.limiting = self.limiting or kind == "max"
-        elif kind == "max" or (kind == "upto" and self.part.amounts):
-            self.capping = kind
-
-    def _take_amount(self, amount: DoseAmount) -> None:
-        if self.negated or self.foreign:
-            self.doubt = True
-        elif self.stepping:
-            self._take_step_amount(amount)
-        elif self.capping and not (self.capping == "upto" and not self.part.amounts):
-            self.doubt = self.doubt or self.cap is not None
-            self.cap = amount
-        else:
-            self._take_dose(amount)
-        self.joined = ""
-
-    def _take_step_amount(self, amount: DoseAmount) -> None:
-        if self.reaching:
-            self._open_phase()
-            self.part.amounts.append(amount)
-            self.part.risen, self.part.limit = self.stepping == "up", self.limiting
-            self._end_step()
-
-    def _end_step(self) -> None:
-        self.stepping, self.reaching, self.limiting = "", False, False
-
-    def _take_dose(self, amount: DoseAmount) -> None:
-        """The dose, its restatement, its other end, the next phase, or a second dose that "and" joins."""
-        here = self.part.amounts
-        if self.after_duration and here:
-            self.doubt = self.doubt or self.joined != ""
-            self._open_phase()
-            self.part.amounts.append(amount)
-        elif not here:
-            here.append(amount)
-        elif self.joined == "or" and not self.part.timed and here[-1].unit == amount.unit:
-            here[-1] = max(here[-1], amount, key=lambda a: a.value)
-        elif self.joined == "and" and self.part.timed:
-            self.phases[-1].append(_Part([amount]))
-        elif self.last == "amount" and here[-1].unit != amount.unit:
-            here.append(amount)
-        elif amount not in here or self.part.timed:
-            self.doubt = True
-
-    def _take_rate(self, token: SigToken) -> None:
-        if self.stepping or self.negated:
-            return
-        if self.capping == "upto" and self.cap is None:
-            self.capping = ""
-        if not self.capping:
-            self.part.often(token, self.joined == "and")
-        elif token.rate:
-            self.doubt = self.doubt or self.cap_rate is not None
-            self.cap_rate = token.rate
-        self.joined = ""
-
-    def _take_word(self, word: str) -> None:
-        """A strange word beside "and" names something else: what stands there is not this dose."""
-        strange = word not in _FILLERS
-        if self.joined and strange:
-            self.joined = "strange"
-        elif len(self.phases[-1]) > 1 and not self.part.timed and strange:
-            self.doubt = True
-
-    def _end_clause(self, mark: str) -> None:
-        if mark != ",":
-            self.capping = self.joined = ""
-        self.negated = self.foreign = False
-
-    def _open_phase(self) -> None:
-        if self.part.amounts:
-            self.phases.append([_Part()])
-        self.after_duration = False
+def _is_only_capped(walk: SigWalk, phases: list[list[SigPart]], shared: Rate | None) -> bool:
+    """ "1 tablet as needed, max 4 a day" has no other frequency: the maximum is what a day may take."""
+    return (walk.as_needed and walk.cap_rate is not None and shared is None and len(phases) == 1
+            and len(phases[0]) == 1 and not phases[0][0].timed)
 
 
-def _conclude(walk: _SigWalk, strength: Strength | None) -> SigReading:
-    known = _strength(walk.labels, strength)
+def _in(part: SigPart, unit: str) -> DoseAmount | None:
+    """The one amount of a dose in this unit; restatements in other units say the same."""
+    found = [a for a in part.amounts if a.unit == unit]
+    return found[0] if len(found) == 1 else None
+
+
+def _ends(phase: list[SigPart], unit: str, shared: Rate | None) -> tuple[Decimal, Decimal] | None:
+    low = high = Decimal(0)
+    for part in phase:
+        amount, rate = _in(part, unit), (part.rate() if part.timed or len(phase) > 1 else shared)
+        if amount is None or rate is None or (part.limit and not part.timed and not same(rate.of(ONE), ONE)):
+            return None
+        low += amount.fewest * rate.fewest / rate.days
+        high += rate.of(amount.value)
+    return low, high
+
+
+def _cap_in(unit: str, walk: SigWalk, strength: Strength | None) -> Decimal | None:
+    amount = walk.cap
+    if amount is None:
+        return None
+    if amount.unit != unit:
+        mg, one = mg_of(amount, strength), mg_of(DoseAmount(ONE, unit), strength)
+        if mg is None or not one:
+            return None
+        amount = DoseAmount(mg / one, unit)
+    return (walk.cap_rate or DAILY).of(amount.value)
+
+
+def _phases(walk: SigWalk) -> list[list[SigPart]]:
     phases = [phase for phase in walk.phases if phase[0].amounts]
     if not phases and len({t.amount for t in walk.labels}) == 1 and not walk.labels[0].word:
-        phases = [_with_label(walk)]
+        return [_with_label(walk)]
+    return phases
+
+
+def _is_ambiguous(walk: SigWalk, strength: Strength | None) -> bool:
+    """ "2-0-2" of a 2 mg tablet may mean mg; "1.5-0-0" without a known strength too."""
+    return any(n != 1 and (strength is None or same(strength.mg, n)) for n in walk.bare)
+
+
+def _conclude(walk: SigWalk, strength: Strength | None) -> SigReading:
+    if _is_ambiguous(walk, strength):
+        return _UNCLEAR
+    known = _strength(walk.labels, strength)
+    phases = _phases(walk)
     shared = _shared_rate(walk)
     because: list[str] = []
     each = [mg for phase in phases for part in phase if (mg := _each(part, known)) is not None]
@@ -262,18 +199,21 @@ def _conclude(walk: _SigWalk, strength: Strength | None) -> SigReading:
     certain = [mg for mg in days if mg is not None]
     if len(certain) == len(phases) and walk.stepping != "up" and not _falls(phases, days):
         highest = max(certain, default=None)
+    if _is_only_capped(walk, phases, shared) and walk.cap is not None and walk.cap_rate is not None:
+        limit = mg_of(walk.cap, known)
+        first = highest = None if limit is None else walk.cap_rate.of(limit)
     first, highest = _bounded(walk, known, first, highest, because)
     return SigReading(highest, first, max(each, default=None), tuple(because))
 
 
-def _falls(phases: list[list[_Part]], days: list[Decimal | None]) -> bool:
+def _falls(phases: list[list[SigPart]], days: list[Decimal | None]) -> bool:
     """An increase that ends below its start: its "every 2 weeks" was no frequency."""
     steps = zip(phases[1:], days[1:], days, strict=False)
     return any(phase[0].risen and new is not None and old is not None and new < old
                for phase, new, old in steps)
 
 
-def _with_label(walk: _SigWalk) -> list[_Part]:
+def _with_label(walk: SigWalk) -> list[SigPart]:
     """ "50 mg tablet daily": one tablet of what the label says, unless it is a concentration."""
     label, part = walk.labels[0].amount, walk.phases[0][0]
     if label.unit == "unit":
@@ -299,7 +239,7 @@ def _contradicts(named: set[DoseAmount], strength: Strength | None) -> bool:
     return False
 
 
-def _shared_rate(walk: _SigWalk) -> Rate | None:
+def _shared_rate(walk: SigWalk) -> Rate | None:
     """The one rate of the whole text, for phases that do not repeat it; None where it states several."""
     rates = [part.rate() for phase in walk.phases for part in phase if part.timed]
     if not rates or any(r is None or not same(r.of(ONE), rates[0].of(ONE)) for r in rates if rates[0]):
@@ -307,7 +247,7 @@ def _shared_rate(walk: _SigWalk) -> Rate | None:
     return rates[0]
 
 
-def _daily(phase: list[_Part], shared: Rate | None, strength: Strength | None,
+def _daily(phase: list[SigPart], shared: Rate | None, strength: Strength | None,
            because: list[str]) -> Decimal | None:
     total = Decimal(0)
     for part in phase:
@@ -320,7 +260,7 @@ def _daily(phase: list[_Part], shared: Rate | None, strength: Strength | None,
     return total
 
 
-def _each(part: _Part, strength: Strength | None) -> Decimal | None:
+def _each(part: SigPart, strength: Strength | None) -> Decimal | None:
     """mg of one dose; a count and a mass that restate each other agree, or the mass is that of one unit."""
     masses = [a.value for a in part.amounts if a.unit == "mg"]
     others = [a for a in part.amounts if a.unit != "mg"]
@@ -338,7 +278,7 @@ def _each(part: _Part, strength: Strength | None) -> Decimal | None:
     return mass
 
 
-def _bounded(walk: _SigWalk, strength: Strength | None, first: Decimal | None, highest: Decimal | None,
+def _bounded(walk: SigWalk, strength: Strength | None, first: Decimal | None, highest: Decimal | None,
              because: list[str]) -> tuple[Decimal | None, Decimal | None]:
     """A stated maximum caps the dose; after "start with" it is where the dose goes."""
     limit = mg_of(walk.cap, strength) if walk.cap else None

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cds_service.dosing.amounts import COUNTS, MG_PER_UNIT, ONE, VOLUMES, DoseAmount, Rate, rate_of
+from cds_service.dosing.amounts import (
+    COUNTS,
+    MG_PER_UNIT,
+    ONE,
+    VOLUMES,
+    DoseAmount,
+    Rate,
+    between,
+    rate_of,
+)
 
 LONGEST_SIG = 2_000                            # characters read; what stands behind them is no sig
 _NOTHING = DoseAmount(Decimal(0), "")
@@ -21,12 +30,16 @@ _NOTHING = DoseAmount(Decimal(0), "")
 
 @dataclass(frozen=True, slots=True)
 class SigToken:
-    """One word with what it means: ``amount`` for amounts and labels, ``rate`` for rates."""
+    """One word with what it means: ``amount`` for amounts and labels, ``rate`` for rates, both for a scheme.
+
+    ``parts`` are the numbers of a scheme that states no unit.
+    """
 
     kind: str
     word: str = ""
     amount: DoseAmount = _NOTHING
     rate: Rate | None = None
+    parts: tuple[Decimal, ...] = ()
 
 
 _SMALL = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -35,9 +48,9 @@ _ORDINALS = {"second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "
 _SPELLED = re.compile(rf"\b({'|'.join((*_NUMBERS, *_ORDINALS))})\b")
 _CHARACTERS = str.maketrans({
     "½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⁄": "/", "×": "x", "\n": " ; ", "\r": " ; ",
-    "μ": "u", "µ": "u",
     **dict.fromkeys("‐‑‒–—−", "-"), **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")})
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"[μµ](?=[a-z])"), "u"),       # the sign of micro, not a letter of a Greek word
     (re.compile(r"\b(?:[a-z]\.){1,4}[a-z]\b\.?"), "dots"),
     (re.compile(r"\bq\. ?(?=\d)"), "q"),
     (re.compile(r"(\d) (?:and|&) (?:an? |1[ -])half\b"), r"\1 1/2"),
@@ -73,6 +86,10 @@ _PER_OR_ADVERB = (r"(?: ?/ ?| per | a | each | every | )"
 _THROUGH = rf"(?: ?(?:-|to|through|thru|and|&|,) ?{_N})?"
 _ML_OR_FORM = rf"(?:(?P<ml>{_ML})|(?P<form>{_FORM}))"
 _TO_MASS = rf"(?: ?(?P<u1>{_MASS}))?(?: ?(?P<join>-|to|or) ?(?P<b>{_N}))?[ -]?(?P<u>{_MASS})"
+_S = rf"(?>(?:\d )?\d/\d|{_N})"              # a number of a scheme
+_SCHEME_UNIT = rf"(?P<u>{_MASS})|(?P<ml>{_ML})|(?P<c>puff|spray|drop)s?|(?P<form>{_FORM})"
+_SCHEME = (rf"(?<![\d.,/-])(?P<all>{_S}(?: ?- ?{_S}){{2,3}})(?![\d/]| ?-)"
+           rf"(?: ?(?:{_SCHEME_UNIT})(?![a-z]))?(?: (?:daily|per day|a day|/ ?day)\b)?")
 _LIQUID = r"(?:of )?(?:water|juice|fluid|liquid|milk)"
 
 
@@ -107,7 +124,12 @@ def _mass(m: re.Match[str]) -> SigToken:
     ends = _range(m)
     if ends is None or (m["u1"] and MG_PER_UNIT[m["u1"]] != MG_PER_UNIT[m["u"]]):
         return SigToken("doubt")
-    return SigToken("amount", amount=DoseAmount(ends[1] * MG_PER_UNIT[m["u"]], "mg"))
+    factor = MG_PER_UNIT[m["u"]]
+    return SigToken("amount", amount=_amount(ends[0] * factor, ends[1] * factor, "mg"))
+
+
+def _amount(low: Decimal, high: Decimal, unit: str) -> DoseAmount:
+    return DoseAmount(high, unit, low if low != high else None)
 
 
 def _several(m: re.Match[str]) -> SigToken:
@@ -130,21 +152,49 @@ def _label(m: re.Match[str]) -> SigToken:
 def _quantity(unit: str) -> Callable[[re.Match[str]], SigToken]:
     def build(m: re.Match[str]) -> SigToken:
         ends = _range(m)
-        return SigToken("amount", amount=DoseAmount(ends[1], unit)) if ends else SigToken("doubt")
+        return SigToken("amount", amount=_amount(*ends, unit)) if ends else SigToken("doubt")
     return build
+
+
+def _counted(m: re.Match[str]) -> SigToken:
+    """Puffs, sprays and drops: an amount, though hardly ever one in mg."""
+    return _quantity(m["c"])(m)
+
+
+def _form_and_mass(m: re.Match[str]) -> SigToken:
+    """ "Capsules 4.5 mg": the strength of one."""
+    ends = _range(m)
+    if ends is None or m["b"]:
+        return SigToken("doubt")
+    return SigToken("label", amount=DoseAmount(ends[1] * MG_PER_UNIT[m["u"]], "unit"))
+
+
+def _scheme(m: re.Match[str]) -> SigToken:
+    """ "1-0-1": morning, noon, evening and night. Without a unit only what people count in tablets."""
+    numbers = [_number(part) for part in re.split(r" ?- ?", m["all"])]
+    values = [n for n in numbers if n is not None]
+    unit = "unit" if m["form"] or not (m["u"] or m["ml"] or m["c"]) else "mg" if m["u"] else "mL" if m["ml"] else m["c"]
+    if len(values) < len(numbers) or not any(values) or (unit == "unit" and max(values) > 6) \
+            or (unit == "mg" and all(values) and len(set(values)) > 1):
+        return SigToken("doubt")
+    factor = MG_PER_UNIT[m["u"]] if m["u"] else ONE
+    most, total = max(values), sum(values, Decimal(0))
+    bare = () if m["form"] or unit != "unit" else tuple(sorted({n for n in values if n and n != 1}))
+    return SigToken("scheme", amount=DoseAmount(most * factor, unit), rate=Rate(total, most), parts=bare)
 
 
 def _interval(m: re.Match[str]) -> SigToken:
     """Every 4-6 hours: the shorter interval is the higher dose."""
     ends = _range(m) if m["a"] else (ONE, ONE)
-    rate = rate_of(ONE, ends[0], _unit_of_time(m["t"])) if ends else None
+    rate = between(*(rate_of(ONE, end, _unit_of_time(m["t"])) for end in (ends[1], ends[0]))) if ends else None
     return SigToken("rate", rate=rate) if rate else SigToken("doubt")
 
 
 def _times(m: re.Match[str]) -> SigToken:
     words = {"once": ONE, "twice": Decimal(2), "thrice": Decimal(3)}
-    ends = _range(m) if m["a"] else (ONE, words[m["word"]])
-    rate = rate_of(ends[1], _number(m["span"] or "1") or ONE, _unit_of_time(m["t"])) if ends else None
+    ends = _range(m) if m["a"] else (words[m["word"]],) * 2
+    span, unit = _number(m["span"] or "1") or ONE, _unit_of_time(m["t"])
+    rate = between(*(rate_of(end, span, unit) for end in ends)) if ends else None
     return SigToken("rate", rate=rate) if rate else SigToken("doubt")
 
 
@@ -170,8 +220,9 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (rf"# ?{_N}|(?:refills?|rf)\b[ :.x#]{{0,3}}{_N}|{_N} refills?\b", _is("words")),
         (rf"(?:with )?{_N} ?-? ?(?:fl )?(?:oz|ounces?)\b(?: {_LIQUID}\b)?", _is("words")),
         (rf"\(?{_N} ?(?:{_ML})\)? {_LIQUID}\b", _is("words")),
-        (r"(?:at |@ ?)?\d{1,2}(?::\d{2})? ?(?:am|pm)\b|(?:at |@ ?)?\d{1,2}:\d{2}\b|at \d{4}\b", _is("words")),
+        (r"(?:at |@ ?)?\d{1,2}(?::\d{2})? ?(?:am|pm)\b|(?:at |@ ?)?\d{1,2}:\d{2}\b|at \d{4}\b", _is("clock")),
         (r"pain(?: (?:score|scale|level))?(?: of)? ?\(?\d{1,2} ?(?:-|to) ?\d{1,2}\)?(?!\w)", _is("words")),
+        (_SCHEME, _scheme),
         # how often
         (r"every other (?:day|night|evening|morning)\b|every 2nd (?:day|night)\b", _every(2)),
         (r"(?:qod|eod)\b|(?:on )?alternate (?:days|nights)\b", _every(2)),
@@ -182,7 +233,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (rf"(?:per\b|/) ?(?:{_R} ?)?{_T_EACH}", _interval),
         (r"an? (?P<a>)(?P<join>)(?P<b>)(?P<t>day|night|week|month)\b", _interval),
         (rf"(?:with)?in (?:an? |any )?(?:(?P<n>{_N})[ -]?)?(?P<t>day|hours?|hrs?|h)\b", _within),
-        (r"daily\b|qd\b|qday\b", _every(1)),
+        (r"daily\b|qd\b|qday\b|od\b", _every(1)),
         (r"(?:bid|bd)\b", _every(1, 2)), (r"(?:tid|tds)\b", _every(1, 3)), (r"(?:qid|qds)\b", _every(1, 4)),
         (r"weekly\b", _every(7)), (r"bi-?weekly\b|fortnightly\b", _every(14)), (r"monthly\b", _every(30)),
         (r"hourly\b", _every(1, 24)),
@@ -203,6 +254,8 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (rf"(?P<a>{_N}){_TO_MASS}(?![a-z])", _mass),
         (rf"{_R} ?(?:{_ML})(?![a-z])", _quantity("mL")),
         (rf"{_R}[ -]?{_FORM}(?![a-z])", _quantity("unit")),
+        (rf"{_R}[ -]?(?P<c>puff|spray|drop)s?(?![a-z])", _counted),
+        (rf"(?:{_FORM}) ?(?:of |at )?{_R}[ -]?(?P<u>{_MASS})(?![a-z])(?! ?/)", _form_and_mass),
         # what joins and what bounds
         (r"max(?:imum)?\b(?: (?:total )?daily)?(?: (?:dose|dosage|amount))?", _is("max")),
         (r"(?:mdd|total daily dose|nte)\b", _is("max")),
@@ -224,7 +277,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (r"(?:alternat[a-z]*|repeat[a-z]*|except|skip|divided|bolus|loading|weekdays?|weekends?)\b",
          _is("doubt")),
         (r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?s?\b", _is("doubt")),
-        (r"(?:prn|as needed|if needed|when needed|as required)\b", _is("prn")),
+        (r"(?:prn|(?:as|if|when) (?:needed|required|necessary))\b", _is("prn")),
         (r";|\.(?= |$)|,", _is("stop")),
         (r"[a-z'-]*\d\w*", _is("number")),     # one that nothing explains
         (r"[^\W\d]+", _is("word")),
@@ -232,10 +285,17 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
     ))
 
 
+_SPACE = SigToken("words", " ")
+
+
 def cut(text: str) -> Iterator[SigToken]:
     """The words of a text from ``plain``, in order."""
     at = 0
     while at < len(text):
+        if text[at] == " ":
+            yield _SPACE
+            at += 1
+            continue
         found, build = next((m, build) for pattern, build in _WORDS if (m := pattern.match(text, at)))
         yield build(found)
         at = found.end()

@@ -5,46 +5,20 @@ Structured dosage comes first; the sig text fills its gaps and stands beside it 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 
-from cds_service.dosing.amounts import (
-    COUNTS,
-    DAILY,
-    MG_PER_UNIT,
-    ONE,
-    VOLUMES,
-    DoseAmount,
-    Rate,
-    format_mg,
-    mg_of,
-    rate_of,
-    same,
-    usable,
-)
-from cds_service.dosing.sig import SigReading, read_rate, read_sig
+from cds_service.dosing.amounts import ONE, Rate, format_mg, rate_of, same, usable
+from cds_service.dosing.label import strength_of
+from cds_service.dosing.sig import SigReading, read_sig
+from cds_service.dosing.timing import rate_of_dosage
+from cds_service.dosing.units import mg_in, time_unit, unit_of
 from cds_service.model import Band, Component, Dosage, Dose, Quantity, Strength
 
 __all__ = ["BandEdges", "band", "compute", "format_mg", "same"]
 
 _TOLERANCE = Decimal("1e-9")
-_BARE = frozenset({"1", "each", "ea", "dose", "doses", "unit", "units"})
-_DRUG_FORM_CODES = frozenset({                 # HL7 orderableDrugForm
-    "ortab", "ertab", "ertab24", "ectab", "drtab", "sltab", "buctab", "chewtab", "disintab", "ercap",
-    "ercap12", "ercap24", "entcap", "orcap", "tpatch", "tpath16", "tpath24", "tpath72", "supp", "recsupp",
-    "ortroche"})
-_TIMES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4, "AM": 1, "PM": 1, "BED": 1, "HS": 1, "QHS": 1,
-                "QAM": 1, "QPM": 1, "DAILY": 1, "Q1H": 24, "Q2H": 12, "Q3H": 8, "Q4H": 6, "Q6H": 4,
-                "Q8H": 3, "Q12H": 2, "Q24H": 1}
-_DAYS_BETWEEN = {"QOD": 2, "WK": 7, "MO": 30}
-_PERIOD_UNITS = {"s": "s", "min": "min", "h": "h", "d": "d", "wk": "w", "mo": "m", "a": "y"}
-_NIGHT_OR_DAILY = re.compile(r"\b(?:night|nightly|bedtime|bed|hs|qhs|qd|daily|day)\b", re.IGNORECASE)
-_CONCENTRATION = re.compile(
-    r"(?<![\w.,/-])(\d{1,6}(?:\.\d{1,6})?|\.\d{1,6}) ?(mg|mcg|ug|g) ?(?:/|per) ?"
-    r"(\d{1,4}(?:\.\d{1,4})?)? ?ml\b",
-    re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +58,10 @@ def band(daily_mg: Decimal | None, edges: BandEdges = _EDGES) -> Band:
 def compute(dosages: tuple[Dosage, ...], component: Component | None, drug_text: str = "") -> Dose:
     """mg/day of one component by its dosages (specification 2.13).
 
-    ``drug_text`` is asked for a concentration ("1 mg/mL") only where the component has none. Different
+    ``drug_text`` is asked for a strength ("1 mg/mL", "capsules 4.5 mg") only where the component has none. Different
     sequences are phases (the highest counts), the same sequence adds, a dosage without one adds to each.
     """
-    strength = _strength(component, drug_text)
+    strength = strength_of(component, drug_text)
     because: list[str] = []
     each = [_each_mg(dosage, strength) for dosage in dosages]
     days = [_daily_mg(dosage, mg, strength, because) for dosage, mg in zip(dosages, each, strict=True)]
@@ -110,74 +84,74 @@ def _is_stepped(sig: SigReading) -> bool:
     return sig.first_phase_mg is not None and sig.first_phase_mg != sig.daily_mg
 
 
-def _strength(component: Component | None, drug_text: str) -> Strength | None:
-    """The component's strength, else the one concentration in the name; another number there is a doubt."""
-    if component is None or component.strength is not None:
-        return component.strength if component else None
-    found = _CONCENTRATION.search(drug_text[:500])
-    if not found:
-        return None
-    rest = drug_text[:found.start()] + drug_text[found.end():500]
-    if re.search(r"[\d/+]|\band\b|\bwith\b", rest, re.IGNORECASE) or (found[3] and not Decimal(found[3])):
-        return None
-    return Strength(Decimal(found[1]) * MG_PER_UNIT[found[2].lower()], Decimal(found[3] or 1), "mL")
-
-
-def _mg(quantity: Quantity, strength: Strength | None) -> Decimal | None:
-    """mg in a quantity; a unit that is not known to be a mass, a volume or a count is never guessed."""
-    value = usable(quantity.value)
-    word = _word(quantity.unit)
-    if value is None:
-        return None
-    if word in MG_PER_UNIT:
-        return value * MG_PER_UNIT[word]
-    if word in VOLUMES:
-        return mg_of(DoseAmount(value, "mL"), strength)
-    if word in COUNTS or word in _BARE or word in _DRUG_FORM_CODES:
-        return mg_of(DoseAmount(value, "unit"), strength)
-    if strength is not None and _names(word, strength.per_unit):
-        return mg_of(DoseAmount(value, strength.per_unit), strength)
-    return None
-
-
-def _word(unit: str) -> str:
-    return unit.strip().strip("{}").strip().lower().removesuffix("(s)")
-
-
-def _names(word: str, per_unit: str) -> bool:
-    """A puff, spray or drop counts only where the strength is per puff, spray or drop."""
-    singular = per_unit.lower().removesuffix("s")
-    return bool(word) and per_unit not in {"unit", "mL"} and word.removesuffix("s") == singular
-
-
 def _each_mg(dosage: Dosage, strength: Strength | None) -> Decimal | None:
-    """mg of one dose: the upper end; a range without an upper end has none."""
+    """mg of one dose: the upper end, at most the stated maximum; a range without an upper end has none."""
+    high = high_of(dosage)
+    mg = mg_in(high, strength) if high is not None else None
+    most = mg_in(dosage.max_each, strength) if dosage.max_each is not None else None
+    return mg if mg is None or most is None else min(mg, most)
+
+
+def high_of(dosage: Dosage) -> Quantity | None:
+    """The upper end of the dose, in the unit of the lower one where it has none."""
     high, low = dosage.dose_high, dosage.dose_low
-    if high is None or dosage.has_rate:
-        return None
-    if not high.unit and low is not None and low.unit:
-        high = Quantity(high.value, low.unit)
-    return _mg(high, strength)
+    if high is not None and low is not None and high is not low and not (high.unit or high.code):
+        return Quantity(high.value, low.unit, low.code, low.system)
+    return high
 
 
 def _daily_mg(dosage: Dosage, each: Decimal | None, strength: Strength | None,
               because: list[str]) -> Decimal | None:
-    rate = _rate(dosage)
+    if dosage.has_rate:
+        return _day_amount(dosage, each, strength, because)
+    rate = rate_of_dosage(dosage) if each is not None else None
+    if each is not None and rate is None and dosage.as_needed and not dosage.timing_words:
+        return _at_most(dosage, strength, because)
     if each is None or rate is None:
         return None
     daily = rate.of(each)
     because.append(f"structured: {_shown(dosage, each)} x {rate} = {format_mg(daily)} mg/d")
+    return _capped(daily, dosage, strength, because)
+
+
+def _day_amount(dosage: Dosage, each: Decimal | None, strength: Strength | None,
+                because: list[str]) -> Decimal | None:
+    """The amount of a day ("3 tablets per 1 day"), unless dose and frequency beside it say another."""
+    if dosage.day_amount is None:
+        return None
+    quantity, time = dosage.day_amount
+    mg, rate = mg_in(quantity, strength), per_time(time)
+    if mg is None or rate is None:
+        return None
+    daily, often = rate.of(mg), rate_of_dosage(dosage) if each is not None else None
+    if each is not None and often is not None and not same(often.of(each), daily):
+        because.append("structured: amount per day and single dose disagree")
+        return None
+    because.append(f"structured: {format_mg(daily)} mg per day")
+    return _capped(daily, dosage, strength, because)
+
+
+def _at_most(dosage: Dosage, strength: Strength | None, because: list[str]) -> Decimal | None:
+    """As needed without a frequency: the stated maximum is what a day may take."""
     limit = _limit(dosage, strength)
-    if limit is not None and limit < daily:
-        because.append(f"structured: at most {format_mg(limit)} mg/d")
-        return limit
-    return daily
+    if limit is not None:
+        because.append(f"structured: as needed, at most {format_mg(limit)} mg/d")
+    return limit
+
+
+def _capped(daily: Decimal, dosage: Dosage, strength: Strength | None, because: list[str]) -> Decimal:
+    limit = _limit(dosage, strength)
+    if limit is None or limit >= daily:
+        return daily
+    because.append(f"structured: at most {format_mg(limit)} mg/d")
+    return limit
 
 
 def _shown(dosage: Dosage, each: Decimal) -> str:
-    quantity = dosage.dose_high
-    count = usable(quantity.value) if quantity else None
-    if not count or not quantity or _word(quantity.unit) in MG_PER_UNIT:
+    high = high_of(dosage)
+    unit = unit_of(high) if high is not None else None
+    count = high.value * unit.factor if high is not None and high.value and unit else None
+    if not count or unit is None or unit.kind == "mg":
         return f"{format_mg(each)} mg"
     return f"{format_mg(count)} unit x {format_mg(each / count)} mg"
 
@@ -187,60 +161,14 @@ def _limit(dosage: Dosage, strength: Strength | None) -> Decimal | None:
     if dosage.max_per_period is None:
         return None
     amount, time = dosage.max_per_period
-    mg, period = _mg(amount, strength), usable(time.value)
-    rate = rate_of(ONE, period, _time_unit(time.unit)) if period else None
+    mg, rate = mg_in(amount, strength), per_time(time)
     return None if mg is None or rate is None else rate.of(mg)
 
 
-def _time_unit(word: str) -> str:
-    """UCUM code or its English word, as ``rate_of`` wants it."""
-    word = word.strip().lower()
-    words = {"hour": "h", "day": "d", "week": "w", "month": "m", "year": "y", "minute": "min", "second": "s"}
-    return _PERIOD_UNITS.get(word) or words.get(word.removesuffix("s"), "")
-
-
-def _rate(dosage: Dosage) -> Rate | None:
-    """How often: the repeat, else its code, else a text that says daily or at night, else unknown."""
-    repeats = any(x is not None for x in (dosage.frequency, dosage.frequency_max, dosage.period))
-    if repeats or dosage.when or dosage.time_of_day:
-        return _repeat(dosage)
-    if dosage.timing_code:
-        rate = _coded(dosage.timing_code)
-        return _on_days(rate, dosage) if rate else None
-    if dosage.day_of_week:
-        return _on_days(DAILY, dosage)
-    return read_rate(dosage.text) if _NIGHT_OR_DAILY.search(dosage.text[:2000]) else None
-
-
-def _coded(code: str) -> Rate | None:
-    code = code.strip().upper()
-    if code in _TIMES_A_DAY:
-        return Rate(Decimal(_TIMES_A_DAY[code]), ONE)
-    return Rate(ONE, Decimal(_DAYS_BETWEEN[code])) if code in _DAYS_BETWEEN else None
-
-
-def _repeat(dosage: Dosage) -> Rate | None:
-    """Frequency per period, or the count of times of day. FHIR: a period without a frequency means once."""
-    moments = len(set(dosage.time_of_day)) or len(set(dosage.when))
-    frequencies = [f for f in (dosage.frequency, dosage.frequency_max) if f is not None]
-    if not frequencies and dosage.period is None:
-        return _on_days(Rate(Decimal(moments), ONE), dosage)
-    numbers = [usable(f) for f in frequencies] or [Decimal(moments or 1)]
-    known, period = [n for n in numbers if n is not None], usable(dosage.period)
-    if len(known) < len(numbers) or period is None:
-        return None
-    rate = rate_of(max(known), period, _time_unit(dosage.period_unit))
-    return _on_days(rate, dosage) if rate else None
-
-
-def _on_days(rate: Rate, dosage: Dosage) -> Rate | None:
-    """Only on some days of the week: once a week on Monday is one dose a week, once a day on Monday too."""
-    days = len({d.lower() for d in dosage.day_of_week})
-    if not days:
-        return rate
-    if rate.times >= rate.days:
-        return Rate(rate.times * min(days, 7), rate.days * 7)
-    return Rate(max(rate.times, Decimal(days)), rate.days) if rate.days >= 7 else None
+def per_time(time: Quantity) -> Rate | None:
+    """Once in this time; None where it is no time."""
+    period = usable(time.value)
+    return rate_of(ONE, period, time_unit(time)) if period else None
 
 
 def _phases(dosages: tuple[Dosage, ...],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from cds_service.fhir.values import (
     as_list,
     as_text,
     local_reference,
+    read_reference,
     resource_id,
     resource_ref,
 )
@@ -79,8 +80,11 @@ def _unpack(value: object, full_url: str, depth: int, found: Unpacked) -> None:
 
 def next_page(bundle: Mapping[str, Any]) -> str | None:
     """The URL of the following page: "" where one is named that cannot be read, None where there is none."""
-    urls = [as_text(link.get("url")) for link in map(as_dict, as_list(bundle.get("link")))
-            if as_text(link.get("relation")) == "next"]
+    urls = [
+        as_text(link.get("url"))
+        for link in map(as_dict, as_list(bundle.get("link")))
+        if as_text(link.get("relation")) == "next"
+    ]
     return next(filter(None, urls), "") if urls else None
 
 
@@ -94,12 +98,17 @@ def _is_short(bundle: Mapping[str, Any]) -> bool:
 
 
 def _is_match(entry: Json) -> bool:
-    return as_text(as_dict(entry.get("search")).get("mode")) not in {"include", "outcome"} \
+    return (
+        as_text(as_dict(entry.get("search")).get("mode")) not in {"include", "outcome"}
         and as_dict(entry.get("resource")).get("resourceType") != "OperationOutcome"
+    )
 
 
 def _looks_like_order(value: Mapping[str, Any]) -> bool:
-    return any(name in value for name in ("medicationCodeableConcept", "medicationReference", "dosageInstruction"))
+    return any(
+        name in value
+        for name in ("medicationCodeableConcept", "medicationReference", "dosageInstruction")
+    )
 
 
 def might_be_order(resource: Json) -> bool:
@@ -110,12 +119,18 @@ def might_be_order(resource: Json) -> bool:
 def has_error(outcome: Json) -> bool:
     """True for an OperationOutcome with an error or fatal issue; one without a readable severity counts as error."""
     issues = as_list(outcome.get("issue"))
-    return not issues or any(as_text(as_dict(i).get("severity")) not in {"warning", "information", "success"}
-                             for i in issues)
+    return not issues or any(
+        as_text(as_dict(i).get("severity")) not in {"warning", "information", "success"}
+        for i in issues
+    )
 
 
 class Resolver:
-    """Finds the resource that a reference means: contained, by fullUrl, by ``Type/id``, by ``urn:uuid``."""
+    """Finds the resource that a reference means, however it is written (specification 2.13).
+
+    Contained, by fullUrl, by ``Type/id`` (relative, absolute, versioned), by ``urn:uuid``, by the id alone, or by a
+    business identifier.
+    """
 
     def __init__(self, entries: Iterable[Entry]):
         self._entries = tuple(entries)
@@ -129,19 +144,83 @@ class Resolver:
                 known.setdefault(name, entry.resource)
         return known
 
-    def resolve(self, reference: str, within: Json) -> Json | None:
-        """The resource meant by ``reference`` inside ``within``; None where it is not among what was sent."""
-        if reference.startswith("#"):
-            return next((c for c in as_list(within.get("contained"))
-                         if isinstance(c, dict) and resource_id(c) in {reference[1:], reference}), None)
-        return self._known.get(reference) or self._known.get(local_reference(reference))
+    @cached_property
+    def _alike(self) -> Mapping[str, tuple[Json, ...]]:
+        """Entries by what several of them may share: the bare id, a business identifier."""
+        found: dict[str, dict[str, Json]] = {}
+        for entry in self._entries:
+            for name in (
+                resource_id(entry.resource),
+                *_identifiers(entry.resource.get("identifier")),
+            ):
+                if name:
+                    found.setdefault(name, {}).setdefault(
+                        resource_ref(entry.resource), entry.resource
+                    )
+        return {name: tuple(resources.values()) for name, resources in found.items()}
+
+    def resolve(self, reference: object, *within: Json, kinds: Collection[str] = ()) -> Json | None:
+        """The resource meant by a Reference (or its literal text); None where it is not among what was sent.
+
+        ``within`` are the resources whose ``contained`` it may mean, the nearest first. ``kinds`` decide where an id
+        or an identifier alone fits several resources; where it still does, nothing is guessed.
+        """
+        literal, _ = read_reference(reference)
+        found = self._literal(literal, within, kinds) if literal else None
+        if found is not None or not isinstance(reference, dict):
+            return found
+        return next(
+            (
+                one
+                for name in _identifiers(reference.get("identifier"))
+                if (one := self._only(name, kinds))
+            ),
+            None,
+        )
+
+    def _literal(
+        self, reference: str, within: Iterable[Json], kinds: Collection[str]
+    ) -> Json | None:
+        bare = reference.removeprefix("#")
+        if "/" not in bare and not bare.startswith("urn:"):
+            contained = (
+                c
+                for holder in within
+                for c in as_list(holder.get("contained"))
+                if isinstance(c, dict)
+            )
+            inside = next((c for c in contained if resource_id(c) in {bare, f"#{bare}"}), None)
+            if inside is not None or reference.startswith("#"):
+                return inside
+        known = self._known.get(_same_urn(reference)) or self._known.get(local_reference(reference))
+        if known is not None and (not kinds or known.get("resourceType") in kinds):
+            return known
+        return self._only(reference.removeprefix("urn:uuid:"), kinds)
+
+    def _only(self, name: str, kinds: Collection[str]) -> Json | None:
+        """The one entry of these kinds with this bare id or identifier; None where there are several."""
+        alike = self._alike.get(name, ())
+        fitting = [one for one in alike if not kinds or one.get("resourceType") in kinds]
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def _names(entry: Entry) -> Iterator[str]:
     if entry.full_url:
-        yield entry.full_url
+        yield _same_urn(entry.full_url)
         yield local_reference(entry.full_url)
     if ref := resource_ref(entry.resource):
         yield ref
     if own := resource_id(entry.resource):
-        yield f"urn:uuid:{own}"
+        yield _same_urn(f"urn:uuid:{own}")
+
+
+def _same_urn(name: str) -> str:
+    """A UUID in other letter case is the same UUID; every other name counts as written."""
+    return name.lower() if name[:4].lower() == "urn:" else name
+
+
+def _identifiers(value: object) -> Iterator[str]:
+    """``system|value`` of every Identifier that has a value."""
+    for item in as_list(value):
+        if text := as_text(as_dict(item).get("value")).strip():
+            yield f"{as_text(as_dict(item).get('system')).strip()}|{text}"

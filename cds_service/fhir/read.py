@@ -7,24 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, tzinfo
-from decimal import Decimal
-from typing import Any
 
+from cds_service.fhir import course
 from cds_service.fhir.bundle import Resolver
+from cds_service.fhir.dates import read_date, read_day, read_instant
 from cds_service.fhir.dosage import read_dosages
-from cds_service.fhir.status import category_codes, encounter_classes, order_kind, standing_of
+from cds_service.fhir.status import (
+    category_codes,
+    encounter_classes,
+    is_reported,
+    order_kind,
+    standing_of,
+    status_word,
+)
 from cds_service.fhir.values import (
     as_code,
-    as_decimal,
     as_dict,
     as_list,
     as_text,
     first_present,
     local_reference,
     read_concept,
-    read_date,
-    read_days,
-    read_instant,
     read_quantity,
     read_reference,
     resource_id,
@@ -37,90 +40,121 @@ _ACUTE = frozenset({"IMP", "ACUTE", "NONACUTE", "EMER", "OBSENC", "SS", "INPATIE
 _OUTPATIENT = frozenset({"AMB", "HH", "VR", "OUTPATIENT", "AMBULATORY", "HOME", "VIRTUAL"})
 _OVER = frozenset({"inactive", "remission", "resolved"})
 _UNTRUE = frozenset({"refuted", "entered-in-error"})
+_MEDICATIONS = frozenset({"Medication"})
+_ORDERS = frozenset({"MedicationRequest", "MedicationOrder"})
+_INGREDIENTS = frozenset({"Medication", "Substance"})
+_OF_ENCOUNTER = frozenset({"encounter-diagnosis", "diagnosis"})
+_NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation", "aborted"})
 _NOTHING = Drug()
 _NO_ROUTE = Concept()
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------------
 
+
 def names_medication(resource: Json) -> bool:
     """An order without any medication is no order (specification 2.1.3)."""
-    return bool(first_present(resource, "medicationCodeableConcept", "medicationReference", "medication"))
+    return bool(
+        first_present(resource, "medicationCodeableConcept", "medicationReference", "medication")
+    )
 
 
 def read_drug(resource: Json, resolver: Resolver) -> Drug:
     """The drug an order names: its concept, or the Medication it refers to, with form, route and compounding lines."""
-    concept, reference, display = _medication_choice(resource)
+    concept, pointer = _medication_choice(resource)
+    display = read_reference(pointer)[1] or as_text(
+        as_dict(resource.get("medication")).get("display")
+    )
     route = _route(resource)
-    meant = resolver.resolve(reference, resource) if reference else None
+    meant = resolver.resolve(pointer, resource, kinds=_MEDICATIONS) if pointer else None
     if meant is None:
         named = concept if concept.codings or concept.text else Concept(text=display)
         return Drug(named, route=route) if named.label or named.codings else _NOTHING
-    return _with_medication(meant, concept, display, route, resolver)
+    return _with_medication(meant, resource, concept, display, route, resolver)
 
 
 def has_unread_reference(resource: Json, resolver: Resolver) -> str:
     """The ``Medication/id`` that an order refers to and that was not sent; "" where nothing is missing."""
-    reference, _ = _medication_reference(resource)
-    if not reference or resolver.resolve(reference, resource) is not None:
+    reference, _ = read_reference(pointer := _medication_pointer(resource))
+    if not reference or resolver.resolve(pointer, resource, kinds=_MEDICATIONS) is not None:
         return ""
     local = local_reference(reference)
+    if "/" not in local and not local.startswith(("#", "urn:")):
+        local = f"Medication/{local}"
     return local if local.startswith("Medication/") else ""
 
 
-def _medication_choice(resource: Json) -> tuple[Concept, str, str]:
-    """(concept, reference, reference display) of ``medication[x]`` in any release."""
+def refers_to_nothing_sent(resource: Json, resolver: Resolver) -> bool:
+    """True where the drug is a reference of any form to something that is not among what was sent."""
+    pointer = _medication_pointer(resource)
+    return bool(pointer) and resolver.resolve(pointer, resource, kinds=_MEDICATIONS) is None
+
+
+def _medication_choice(resource: Json) -> tuple[Concept, object]:
+    """(concept, Reference) of ``medication[x]`` in any release."""
     if "medicationReference" not in resource and "medication" not in resource:
-        return read_concept(resource.get("medicationCodeableConcept")), "", ""
+        return read_concept(resource.get("medicationCodeableConcept")), None
     either = as_dict(resource.get("medication"))
-    concept = read_concept(first_present(resource, "medicationCodeableConcept") or either.get("concept")
-                           or (either if "coding" in either or "text" in either else None)
-                           or as_text(resource.get("medication")))
-    return concept, *_medication_reference(resource)
+    concept = read_concept(
+        first_present(resource, "medicationCodeableConcept")
+        or either.get("concept")
+        or (either if "coding" in either or "text" in either else None)
+        or as_text(resource.get("medication"))
+    )
+    return concept, _medication_pointer(resource)
 
 
-def _medication_reference(resource: Json) -> tuple[str, str]:
-    """(reference, display) of a drug that stands elsewhere; ("", "") where the order names it itself."""
+def _medication_pointer(resource: Json) -> object:
+    """The Reference to a drug that stands elsewhere, as written; None where the order names it itself."""
+    if pointer := first_present(resource, "medicationReference"):
+        return pointer
     either = as_dict(resource.get("medication"))
-    reference, display = read_reference(first_present(resource, "medicationReference")
-                                        or (either if isinstance(either.get("reference"), str)
-                                            else either.get("reference")))
-    if not display and "display" in either:
-        display = as_text(either.get("display"))
-    return reference, display
+    if isinstance(either.get("reference"), dict):
+        return either["reference"]
+    return (
+        either if "reference" in either or "identifier" in either or "display" in either else None
+    )
 
 
-def _with_medication(meant: Json, concept: Concept, display: str, route: Concept, resolver: Resolver) -> Drug:
+def _with_medication(
+    meant: Json, order: Json, concept: Concept, display: str, route: Concept, resolver: Resolver
+) -> Drug:
     code = read_concept(first_present(meant, "code"))
     words = code.text or concept.text or display
     product = as_dict(meant.get("product"))
     lines = first_present(meant, "ingredient") or product.get("ingredient")
     return Drug(
         Concept((*code.codings, *concept.codings), words),
-        tuple(_ingredient(as_dict(line), meant, resolver) for line in as_list(lines)),
+        tuple(_ingredient(as_dict(line), meant, order, resolver) for line in as_list(lines)),
         read_concept(first_present(meant, "form", "doseForm") or product.get("form")),
         route,
     )
 
 
-def _ingredient(line: Json, within: Json, resolver: Resolver) -> IngredientLine:
+def _ingredient(line: Json, medication: Json, order: Json, resolver: Resolver) -> IngredientLine:
     either = as_dict(line.get("item"))
     item = read_concept(first_present(line, "itemCodeableConcept") or either.get("concept"))
-    pointer = either if isinstance(either.get("reference"), str) else either.get("reference")
-    reference, display = read_reference(first_present(line, "itemReference") or pointer)
-    meant = resolver.resolve(reference, within) if reference else None
+    pointer = first_present(line, "itemReference") or (
+        either["reference"] if isinstance(either.get("reference"), dict) else either
+    )
+    _, display = read_reference(pointer)
+    meant = resolver.resolve(pointer, medication, order, kinds=_INGREDIENTS) if pointer else None
     if meant is not None:
         item = read_concept(first_present(meant, "code"))
     if not item.codings and not item.text:
         item = Concept(text=display)
     ratio = as_dict(first_present(line, "strength", "strengthRatio", "amount"))
     strength = read_quantity(line.get("strengthQuantity"))
-    return IngredientLine(item, strength or read_quantity(ratio.get("numerator")), read_quantity(ratio.get("denominator")))
+    return IngredientLine(
+        item,
+        strength or read_quantity(ratio.get("numerator")),
+        read_quantity(ratio.get("denominator")),
+    )
 
 
 def _route(resource: Json) -> Concept:
     for dosage in as_list(first_present(resource, "dosageInstruction", "dosage")):
-        if written := as_dict(dosage).get("route"):      # most orders of a list state none
+        if written := as_dict(dosage).get("route"):  # most orders of a list state none
             route = read_concept(written)
             if route.codings or route.text:
                 return route
@@ -129,30 +163,50 @@ def _route(resource: Json) -> Concept:
 
 # --- the order --------------------------------------------------------------------------------------------------------
 
-def read_order(resource: Json, drug: Drug, source: str, release: Release, zone: tzinfo,
-               resolver: Resolver) -> Order:
-    """One order, statement, dispense or administration with all that dates and doses it."""
-    kind = order_kind(resource)
-    dosages = read_dosages(resource, zone)
-    request = as_dict(resource.get("dispenseRequest"))
-    start, end = _course(resource, dosages, zone)
-    given = first_present(resource, "effectiveDateTime", "effectiveTimeDateTime", "occurenceDateTime",
-                          "occurrenceDateTime") or _latest(_period(resource))
+
+def read_order(
+    resource: Json,
+    drug: Drug,
+    source: str,
+    release: Release,
+    zone: tzinfo,
+    resolver: Resolver,
+    kind: str = "",
+) -> Order:
+    """One order, statement, dispense or administration with all that dates and doses it.
+
+    ``kind`` is what the resource stands for where its type does not say it (a Procedure that gave the drug).
+    """
+    kind = kind or order_kind(resource)
+    given, linked = course.read_given(resource), _linked_order(resource, kind, resolver)
     return Order(
-        ref=resource_ref(resource), kind=kind, release=release, source=source,
-        standing=standing_of(resource, kind), status=as_code(resource.get("status")),
-        drug=drug, label=_label(drug),
-        dosages=dosages, reasons=tuple(_reasons(resource, resolver)), categories=category_codes(resource),
-        authored=read_date(first_present(resource, "authoredOn", "dateWritten", "dateAsserted", "recorded"), zone),
-        start=start, end=end,
-        supply_days=_supply(resource) or _supply_of_linked_order(resource, resolver),
-        refills=_refills(request),
-        given_on=read_date(given, zone) if kind == "administration" else None,
+        ref=resource_ref(resource),
+        kind=kind,
+        release=release,
+        source=source,
+        standing=standing_of(resource, kind),
+        status=status_word(resource, kind),
+        drug=drug,
+        label=_label(drug),
+        dosages=read_dosages(resource, zone),
+        reasons=tuple(_reasons(resource, resolver)),
+        categories=category_codes(resource),
+        authored=course.read_authored(resource, zone),
+        asserted=course.read_asserted(resource, zone),
+        ended=read_day(resource.get("dateEnded"), zone),
+        status_changed=read_day(resource.get("statusChanged"), zone),
+        updated=course.read_updated(resource, zone),
+        given=read_day(given, zone) if kind == "administration" else None,
         given_at=read_instant(given, zone) if kind == "administration" else None,
-        handed_over=read_date(first_present(resource, "whenHandedOver", "whenPrepared", "recorded"), zone)
-        if kind == "dispense" else None,
-        based_on=tuple(_based_on(resource)),
+        handed_over=course.read_handed_over(resource, zone) if kind == "dispense" else None,
+        course=course.read_course(resource, zone),
+        supply=course.read_supply(resource, zone),
+        linked_supply=course.read_supply(linked, zone) if linked else None,
+        linked_dosages=read_dosages(linked, zone) if linked else (),
+        unread_dates=course.unread_dates(resource, zone),
+        based_on=tuple(_based_on(resource, resolver)),
         prior_prescription=bool(first_present(resource, "priorPrescription")),
+        reported=is_reported(resource),
         target=target_ref(resource),
         resource=resource,
     )
@@ -173,50 +227,31 @@ def _label(drug: Drug) -> str:
     return drug.concept.label or lines or next((c.code for c in drug.concept.codings), "")
 
 
-def _supply(resource: Json) -> Decimal | None:
-    request = as_dict(resource.get("dispenseRequest"))
-    return read_days(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply"))
-
-
-def _supply_of_linked_order(resource: Json, resolver: Resolver) -> Decimal | None:
-    """A dispense without days of supply borrows those of its own order, whatever became of that order (2.4)."""
-    if order_kind(resource) != "dispense":
+def _linked_order(resource: Json, kind: str, resolver: Resolver) -> Json | None:
+    """The order that a dispense was made for, whatever became of that order (2.4)."""
+    if kind != "dispense":
         return None
-    linked = (resolver.resolve(reference, resource) for reference in _based_on(resource))
-    return next((days for order in linked if order is not None and (days := _supply(order))), None)
+    linked = (resolver.resolve(pointer, resource, kinds=_ORDERS) for pointer in _pointers(resource))
+    return next((order for order in linked if order is not None), None)
 
 
-def _refills(request: Json) -> int:
-    number = as_decimal(request.get("numberOfRepeatsAllowed"))
-    return min(max(int(number), 0), 1000) if number is not None else 0
+def _based_on(resource: Json, resolver: Resolver) -> Iterator[str]:
+    """``Type/id`` of every order that a dispense or administration belongs to."""
+    for pointer in _pointers(resource):
+        meant = resolver.resolve(pointer, resource, kinds=_ORDERS)
+        reference = (
+            resource_ref(meant)
+            if meant is not None
+            else local_reference(read_reference(pointer)[0])
+        )
+        if reference:
+            yield reference
 
 
-def _period(resource: Json) -> Json:
-    return as_dict(first_present(resource, "effectivePeriod", "effectiveTimePeriod", "effectiveDosePeriod",
-                                 "occurencePeriod", "occurrencePeriod"))
-
-
-def _latest(period: Json) -> Any:
-    return first_present(period, "end", "start")
-
-
-def _course(resource: Json, dosages: tuple[Any, ...], zone: tzinfo) -> tuple[date | None, date | None]:
-    """First and last day: bounds of the dosage, the effective period, DSTU2 ``dateEnded``."""
-    period = _period(resource)
-    starts = [d.bounds_start for d in dosages if d.bounds_start]
-    ends = [d.bounds_end for d in dosages if d.bounds_end]
-    start = min(starts) if starts else read_date(period.get("start") or resource.get("effectiveDateTime"), zone)
-    end = max(ends) if ends else read_date(period.get("end") or resource.get("dateEnded"), zone)
-    return start, end
-
-
-def _based_on(resource: Json) -> Iterator[str]:
+def _pointers(resource: Json) -> Iterator[object]:
     for name in ("authorizingPrescription", "prescription", "request", "basedOn"):
         value = resource.get(name)
-        for item in value if isinstance(value, list) else [value]:
-            reference, _ = read_reference(item)
-            if reference:
-                yield local_reference(reference)
+        yield from (item for item in (value if isinstance(value, list) else [value]) if item)
 
 
 def _reasons(resource: Json, resolver: Resolver) -> Iterator[Concept]:
@@ -233,8 +268,9 @@ def _referenced_reason(item: Json, within: Json, resolver: Resolver) -> Iterator
     if "concept" in item or "coding" in item or "text" in item:
         yield read_concept(item.get("concept") or item)
         return
-    reference, display = read_reference(item if isinstance(item.get("reference"), str) else item.get("reference"))
-    meant = resolver.resolve(reference, within) if reference else None
+    pointer = item["reference"] if isinstance(item.get("reference"), dict) else item
+    _, display = read_reference(pointer)
+    meant = resolver.resolve(pointer, within)
     concept = read_concept(meant.get("code")) if meant is not None else Concept()
     if concept.codings or concept.text:
         yield concept
@@ -243,6 +279,7 @@ def _referenced_reason(item: Json, within: Json, resolver: Resolver) -> Iterator
 
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
+
 
 def belongs_to_other(resource: Json, patient_id: str) -> bool:
     """True only where the subject names a patient and it is another one."""
@@ -256,12 +293,54 @@ def belongs_to_other(resource: Json, patient_id: str) -> bool:
 
 def condition_counts(resource: Json) -> bool:
     """False for a problem that is over, refuted or entered in error; a missing status counts."""
-    return as_code(resource.get("clinicalStatus")) not in _OVER \
+    return (
+        as_code(resource.get("clinicalStatus")) not in _OVER
         and as_code(resource.get("verificationStatus")) not in _UNTRUE
+    )
 
 
 def read_condition(resource: Json) -> Concept:
     return read_concept(resource.get("code"))
+
+
+def condition_day(resource: Json, zone: tzinfo) -> date | None:
+    """The newest day on which a problem is known to have been there: recorded or begun; None = undated."""
+    begun = first_present(resource, "onsetDateTime", "onsetDate") or as_dict(
+        resource.get("onsetPeriod")
+    ).get("start")
+    recorded = first_present(
+        resource, "recordedDate", "assertedDate", "dateRecorded", "dateAsserted"
+    )
+    return max(
+        (day for stated in (begun, recorded) if (day := read_date(stated, zone))), default=None
+    )
+
+
+def is_diagnosis_of(resource: Json, encounter_id: str) -> bool:
+    """Whether a problem is a diagnosis of this encounter; one that names no encounter counts by its category."""
+    reference, _ = read_reference(first_present(resource, "encounter", "context"))
+    if reference:
+        return bool(encounter_id) and local_reference(reference) == f"Encounter/{encounter_id}"
+    categories = as_list(resource.get("category"))
+    return bool(encounter_id) and any(as_code(c) in _OF_ENCOUNTER for c in categories)
+
+
+def procedure_counts(resource: Json) -> bool:
+    """False for what was not done, aborted before it began or entered in error; a missing status counts."""
+    return (
+        as_code(resource.get("status")) not in _NOT_DONE
+        and resource.get("notPerformed") is not True
+        and resource.get("notDone") is not True
+    )
+
+
+def procedure_day(resource: Json, zone: tzinfo) -> date | None:
+    """The last day of a procedure; None = undated."""
+    period = as_dict(first_present(resource, "performedPeriod", "occurrencePeriod"))
+    stated = first_present(resource, "performedDateTime", "occurrenceDateTime") or first_present(
+        period, "end", "start"
+    )
+    return read_date(stated or resource.get("recorded"), zone)
 
 
 def read_age(patient: Json, today: date, zone: tzinfo) -> int | None:

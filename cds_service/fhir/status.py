@@ -35,12 +35,16 @@ _WORDS: dict[str, dict[str, Standing]] = {
     "administration": {
         "in-progress": _GIVEN, "on-hold": _GIVEN, "stopped": _GIVEN, "completed": _GIVEN, "unknown": _GIVEN,
         "not-done": _EXCLUDED, "entered-in-error": _EXCLUDED,
+        "aborted": _GIVEN, "suspended": _GIVEN, "preparation": _EXCLUDED,      # of a Procedure that gave the drug
     },
 }
+# R5 ``adherence``; longer codes ("stopped-as-directed") begin with these.
 _ADHERENCE = {"taking": _ACTIVE, "on-hold": _HELD, "unknown": _HELD, "stopped": _ENDED, "completed": _ENDED,
               "not-taking": _EXCLUDED, "never": _EXCLUDED}
 _CLASS_SHAPES: dict[type, str] = {str: "code", dict: "coding", list: "concepts"}       # of Encounter.class
-_NOT_ORDERED = frozenset({"proposal", "plan", "option"})
+_NOT_ORDERED = frozenset({"proposal", "option"})
+_US_CORE_ADHERENCE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-medication-adherence"
+_DOES_NOT_TAKE = frozenset({"715036001", "not-taking"})      # SNOMED CT "does not take medication", and R5's word
 
 
 def order_kind(resource: Json) -> str:
@@ -54,8 +58,8 @@ def standing_of(resource: Json, kind: str) -> Standing:
     if _says_never(resource):
         return Standing.EXCLUDED
     standing = _WORDS[kind].get(as_code(resource.get("status")), Standing.HELD)
-    if kind == "request" and as_code(resource.get("intent")) in _NOT_ORDERED:
-        return Standing.EXCLUDED
+    if kind == "request":
+        return _as_ordered(resource, standing)
     if kind == "statement" and standing is Standing.ACTIVE:
         return _as_taken(resource)
     return standing
@@ -64,7 +68,41 @@ def standing_of(resource: Json, kind: str) -> Standing:
 def _says_never(resource: Json) -> bool:
     return resource.get("doNotPerform") is True or resource.get("wasNotTaken") is True \
         or resource.get("wasNotGiven") is True or resource.get("notGiven") is True \
-        or ("taken" in resource and as_code(resource["taken"]) == "n")
+        or ("taken" in resource and as_code(resource["taken"]) == "n") \
+        or any(_says_not_taken(extension) for extension in as_list(resource.get("extension")))
+
+
+def _says_not_taken(extension: object) -> bool:
+    """US Core medication adherence: an extension of extensions, one of which is the code."""
+    member = as_dict(extension)
+    if member.get("url") != _US_CORE_ADHERENCE:
+        return False
+    codes = (coding.code for part in as_list(member.get("extension"))
+             for coding in read_concept(as_dict(part).get("valueCodeableConcept")).codings)
+    return any(code in _DOES_NOT_TAKE for code in codes)
+
+
+def _as_ordered(resource: Json, standing: Standing) -> Standing:
+    """A plan is an order only where somebody reports that it is taken, as US Core writes patients' own medicines."""
+    intent = as_code(resource.get("intent"))
+    if intent in _NOT_ORDERED:
+        return Standing.EXCLUDED
+    if intent == "plan" and standing is Standing.ACTIVE and not is_reported(resource):
+        return Standing.HELD
+    return standing
+
+
+def is_reported(resource: Json) -> bool:
+    """``reportedBoolean``, ``reportedReference`` (R4), ``reported`` (R5)."""
+    return resource.get("reportedBoolean") is True or resource.get("reported") is True \
+        or bool(as_dict(resource.get("reportedReference")))
+
+
+def status_word(resource: Json, kind: str) -> str:
+    """The status as written; for an R5 statement, which is only ever recorded, what its adherence says."""
+    status = as_code(resource.get("status"))
+    said = as_code(as_dict(resource.get("adherence")).get("code"))
+    return said if kind == "statement" and status == "recorded" and said else status
 
 
 def _as_taken(resource: Json) -> Standing:
@@ -74,6 +112,8 @@ def _as_taken(resource: Json) -> Standing:
     code = as_code(as_dict(resource.get("adherence")).get("code"))
     if not code:
         return Standing.ACTIVE
+    if code in _DOES_NOT_TAKE:
+        return Standing.EXCLUDED
     return next((standing for word, standing in _ADHERENCE.items() if code.startswith(word)), Standing.HELD)
 
 

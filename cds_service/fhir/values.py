@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import calendar
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cds_service.model import Coding, Concept, Quantity
 
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-_NUMBER = re.compile(r"[+-]?\d{1,30}(?:\.\d{1,30})?")
+_NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:[.,]\d{1,30})?|[.,]\d{1,30})")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")    # "1,500": a thousand and more, or one and a half
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
 _LEGAL_ID = re.compile(r"(?!\.+$)[A-Za-z0-9\-._]{1,64}")   # FHIR's own, and the underscore that some EHRs use
 _NO_CONCEPT = Concept()
-_DAYS_PER = {
-    "d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7, "mo": 30, "month": 30, "months": 30,
-    "a": 365, "y": 365, "year": 365, "years": 365,
-}  # UCUM time codes and their words; a month is read as 30 days, as pharmacies dispense
 
 
 def as_dict(value: object) -> Mapping[str, Any]:
@@ -39,14 +33,15 @@ def as_text(value: object) -> str:
 
 
 def as_decimal(value: object) -> Decimal | None:
-    """A finite number, also where the sender wrote it as text ("4.5")."""
+    """A finite number, also where the sender wrote it as text ("4.5", "4,5"); "1,500" can mean two and is none."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return Decimal(repr(value)) if math.isfinite(value) and abs(value) < 1e15 else None
-    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+    text = value.strip() if isinstance(value, str) else ""
+    if _NUMBER.fullmatch(text) and not _THOUSANDS.fullmatch(text):
         try:
-            return Decimal(value.strip())
+            return Decimal(text.replace(",", "."))
         except InvalidOperation:
             return None
     return None
@@ -90,46 +85,9 @@ def read_quantity(value: object) -> Quantity | None:
     member = as_dict(value)
     if not member:
         return None
-    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or as_text(member.get("code")))
-
-
-def read_days(value: object) -> Decimal | None:
-    """A Duration in days; None without a number or with a unit that is no whole days' unit."""
-    member = as_dict(value)
-    number = as_decimal(member.get("value"))
-    unit = (as_text(member.get("code")) or as_text(member.get("unit"))).strip().lower()
-    if number is None or number < 0 or number > 36_500:
-        return None
-    if not unit:
-        return number
-    per = _DAYS_PER.get(unit) or _DAYS_PER.get(as_text(member.get("unit")).strip().lower())
-    return number * per if per else None
-
-
-def read_date(value: object, zone: tzinfo) -> date | None:
-    """The calendar day in ``zone``. A partial date is its last day: the later reading is the more dangerous one."""
-    text = as_text(value).strip()
-    match = _DATE.fullmatch(text)
-    try:
-        if match:
-            year, month, day = int(match[1]), int(match[2] or 12), int(match[3] or 0)
-            return date(year, month, day or calendar.monthrange(year, month)[1])
-        moment = read_instant(text, zone)
-        return moment.astimezone(zone).date() if moment else None
-    except (ValueError, OverflowError):
-        return None
-
-
-def read_instant(value: object, zone: tzinfo) -> datetime | None:
-    """A dateTime that states a clock time; one without an offset is read in ``zone``. None for a date alone."""
-    text = as_text(value).strip()
-    if len(text) < 16 or "T" not in text.upper():
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    code = as_text(member.get("code"))
+    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or code, code,
+                    as_text(member.get("system")))
 
 
 def read_reference(value: object) -> tuple[str, str]:

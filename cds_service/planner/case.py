@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,7 +17,8 @@ from cds_service.model import Concept, ConditionKind, Json, Release, Snapshot
 from cds_service.pipeline import Judgement
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
-from cds_service.planner.gate import Answers, Gate, check
+from cds_service.planner.answers import Answers
+from cds_service.planner.gate import Gate, check
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
@@ -37,6 +39,15 @@ class Person:
     name: str
     born: str
     sex: str
+    number: str = ""                               # medical record number, where the record tells one
+
+    @property
+    def born_on(self) -> date | None:
+        """The first day that the birth date admits; None where none was read."""
+        for text in (self.born, f"{self.born}-01", f"{self.born}-01-01"):
+            with suppress(ValueError):
+                return date.fromisoformat(text)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +86,9 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *,
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
     judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
-    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say)
-    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say)
-    wish = _wish(edition, fields, today, gate.earliest, reasons_of(judgement.snapshot))
+    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex)
+    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex)
+    wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
     return PlanCase(visit, person, judgement, record, gate, wish, answers, release)
 
 
@@ -111,7 +122,16 @@ def _person(fetched: Fetched | None, say: Words) -> Person:
     family = " ".join(map(as_text, family)) if isinstance(family, list) else as_text(family)
     shown = as_text(name.get("text")) or f"{given} {family}".strip() or say("person.no_name")
     return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or say("person.unknown"),
-                  as_text(patient.get("gender"))[:10] or say("person.unknown"))
+                  as_text(patient.get("gender"))[:10] or say("person.unknown"), _number(patient))
+
+
+def _number(patient: Json) -> str:
+    """The identifier that is typed as a medical record number (v2 table 0203, MR)."""
+    for identifier in map(as_dict, as_list(patient.get("identifier"))):
+        codings = map(as_dict, as_list(as_dict(identifier.get("type")).get("coding")))
+        if any(as_text(coding.get("code")) == "MR" for coding in codings):
+            return as_text(identifier.get("value"))[:40]
+    return ""
 
 
 def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None) -> Json:

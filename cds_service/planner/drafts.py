@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from cds_service.content.planner_words import Words
 from cds_service.fhir.write_plan import CompoundedProduct, Phase, PlanDraft, ReviewVisit
-from cds_service.planner.gate import METHODS, Answers
+from cds_service.planner.answers import METHODS, Answers
 from cds_service.planner.phrases import Phrases, day, mg, weekday
 from cds_service.planner.view import Wish
 from cds_service.titration.plan import Plan, Review

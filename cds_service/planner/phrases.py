@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from cds_service.content.planner_words import Words
+from cds_service.planner.answers import AnswerFault
 from cds_service.titration.plan import Complaint, Plan, Step, plain
 from cds_service.titration.schedules import Schedule, Span
 from cds_service.titration.supply import Form, Supply, common_strength, dispense
@@ -151,6 +152,11 @@ class Phrases:
         named = {"field": self.say(f"field.{facts['field']}")} if "field" in facts else {}
         unit = {"unit": self.say(f"unit.{facts['unit']}")} if "unit" in facts else {}
         return self.say(f"complaint.{complaint.why}", **{**facts, **named, **unit})
+
+    def answer_fault(self, fault: AnswerFault) -> str:
+        """Why an answer cannot stand."""
+        facts = {} if fault.day is None else {"day": day(fault.day)}
+        return self.say(f"answer.{fault.why}", **facts)
 
     def describe(self, schedule_id: str) -> dict[str, str]:
         """Name, standing, evidence and source of a schedule."""

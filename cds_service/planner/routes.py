@@ -14,9 +14,10 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
-from cds_service.planner.view import LONGEST_FIELD, Wish
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -92,7 +93,14 @@ def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
         "case": case, "gate": case.gate, "answers": case.answers, "handle": case.visit.handle,
         "verdict": headline(case.record, case.gate, desk.today(), edition.say),
         "questions": questions(case.record, case.gate),
+        "complaints": _complaints(case, edition.phrases),
         "context": case.visit.body["context"], "banner": case.visit.body["banner"], **_drawn(case.wish, edition)}
+
+
+def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
+    """What is wrong with each field, "" where nothing is: a fault that was mended must go from the page as well."""
+    wrong = {f.about: phrases.answer_fault(f) for f in reversed(case.gate.faults)}
+    return {**dict.fromkeys(FIELDS, ""), **wrong, **{f.about: phrases.complaint(f) for f in reversed(case.wish.faults)}}
 
 
 def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from cds_service.planner.gate import Gate, Mark, Met, Point
 from cds_service.planner.phrases import weekday
 
 _CARE = frozenset({"dependence", "liver", "pregnancy", "kidney", "age"})
-_NEVER_ON_RECORD = frozenset({"opioid-free", "surgery", "consent", "pharmacy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +45,13 @@ def headline(record: Gate, gate: Gate, today: date, say: Words) -> Headline:
 def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     if record.is_blocked:
         return "critical", _blocked(record, today, say)
-    flagged = [p for p in record.points if p.mark is Mark.ASK and _is_flagged(p)]
+    flagged = [p for p in record.points if p.mark is Mark.ASK and p.is_exception and p.because]
     unclear = [p for p in flagged if p.id not in _CARE]
     if unclear:
         return "warning", say("verdict.unknown", reason=unclear[0].because[0])
     if flagged:
         return "warning", say("verdict.care", reason=flagged[0].because[0])
     return "info", say("verdict.clear")
-
-
-def _is_flagged(point: Point) -> bool:
-    """True where the record itself raised the question; the others are asked of everyone."""
-    return point.id not in _NEVER_ON_RECORD and bool(point.because)
 
 
 def _blocked(record: Gate, today: date, say: Words) -> str:

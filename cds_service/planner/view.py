@@ -9,13 +9,16 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
-from cds_service.planner.gate import METHODS, Answers
+from cds_service.planner.answers import CLASSES, DATES, LONGEST_NAME, METHODS, TESTS, Answers
 from cds_service.planner.phrases import day, mg
 from cds_service.titration.plan import Change, Choice, Complaint, Kind, Plan, complaints, propose
 from cds_service.titration.schedules import DEFAULT, Schedules
 from cds_service.titration.supply import Form
 
 LONGEST_FIELD = 400
+FIELDS = (  # of the form, as far as an answer or a wish can be wrong in them
+    *DATES, "last_opioid", "method", "schedule", "start_on", "start_mg", "step_mg", "interval_days", "maximum_mg",
+    "reason_above", "fill_days", "changes")
 WISH_COMPLAINTS: Mapping[str, frozenset[str]] = {
     "fill_days": frozenset(), "start_missing": frozenset(), "start_past": frozenset(), "start_far": frozenset(),
     "start_early": frozenset({"day"}),
@@ -48,10 +51,23 @@ def first_wish(today: date, earliest: date | None, schedules: Schedules, reasons
 
 def read_answers(fields: Mapping[str, str], confirmed: Iterable[str], methods: Iterable[str]) -> Answers:
     """What was ticked and entered at the gate; unknown words count as not answered."""
+    days = {name: _read_past_day(fields.get(name)) for name in DATES}
+    written = {name for name in DATES if (fields.get(name) or "").strip()}
     return Answers(
         frozenset(confirmed), tuple(m for m in METHODS if m in set(methods)),
-        _one_of(fields.get("last_opioid"), ("none", "short", "long")), _read_date(fields.get("last_opioid_on")),
-        _one_of(fields.get("surgery"), ("no", "yes")))
+        _one_of(fields.get("last_opioid"), CLASSES), days["last_opioid_on"],
+        _one_of(fields.get("surgery"), ("no", "yes")),
+        " ".join((fields.get("maintenance_by") or "").split())[:LONGEST_NAME], days["maintenance_on"],
+        _one_of(fields.get("maintenance_test"), TESTS), days["maintenance_tested_on"],
+        frozenset(name for name in written if days[name] is None))
+
+
+def _read_past_day(text: str | None) -> date | None:
+    """A day of anybody's life; a day that is no day is told, not dropped."""
+    with suppress(ValueError):
+        found = date.fromisoformat((text or "").strip())
+        return found if found.year >= 1900 else None
+    return None
 
 
 def _one_of(text: str | None, words: tuple[str, ...]) -> str:

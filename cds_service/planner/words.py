@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from cds_service.model import Role, State
+from cds_service.planner.answers import ANSWER_COMPLAINTS, METHODS
 from cds_service.planner.edition import GUIDANCE
 from cds_service.planner.ehr_server import OUTCOMES
-from cds_service.planner.gate import ASKED, LISTS, METHODS, POINTS, Mark
+from cds_service.planner.gate import ASKED, LISTS, POINTS, Mark
 from cds_service.planner.trouble import TROUBLES
 from cds_service.planner.view import WISH_COMPLAINTS
 from cds_service.planner.write import NOT_SENT
@@ -100,10 +101,16 @@ _GATE = (
             "unread: rule problems birth_date": "",
             "opioids: listed": "label role state",
             "opioids: none moud": "",
-            "opioid-free: intervals last last_none last_short last_long last_on methods": "",
+            "opioid-free: intervals screens last last_none last_short last_long last_on methods": "",
+            "unknown: because ask": "",
+            "unknown: named": "label",
+            "unknown: nameless": "number",
+            "maintenance: by on test test_none test_urine test_challenge tested_on": "",
+            "maintenance: listed": "label",
+            "maintenance: wait": "days",
             "dependence: withdrawal disorder": "",
             "liver: blocked": "",
-            "pregnancy: listed": "",
+            "pregnancy: listed male": "",
             "kidney: listed": "",
             "age: below": "age",
             "surgery: because no yes": "",
@@ -119,6 +126,7 @@ _GATE = (
     | _family("role.*", (role for role in Role if role.is_opioid))
     | _family("state.*", State)
     | _family("unread.*", LISTS.values(), "why")
+    | {f"answer.{why}": facts for why, facts in ANSWER_COMPLAINTS.items()}
 )
 
 _FORM = (
@@ -227,6 +235,7 @@ _PRINTED: Mapping[str, str] = {  # numbers that the words of a key must print, n
     "about.result": "dose_bands.labelled_from",
     "opioid-free.intervals": _WAIT,
     "opioid-free.last_none": "long_acting_days",
+    "maintenance.title": "titration.maintenance_ended_days",
     "age.title": "adult_age",
     "age.below": "adult_age",
     "age.ask": "adult_age",

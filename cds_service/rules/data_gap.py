@@ -1,75 +1,160 @@
-"""naltrexone-data-gap: say that the check could not run, where silence would read as "no opioids" (specification 2.11).
+"""naltrexone-data-gap: what could not be checked, where silence would read as "nothing found" (specification 2.11).
 
-For drafted systemic naltrexone, and only while no critical or warning pair was found. A draft opioid alone is answered
-where our own check broke; a list that could not be read is recorded for it.
+For a drafted antagonist while no critical or warning pair was found: a warning where nothing can be told, an info where
+names can be read by the prescriber. The other direction is an info: naltrexone is rare, opioids are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cds_service.model import Draft, Finding, Severity, Snapshot, Verdict
-from cds_service.rules.naltrexone import naltrexone_drafts, worst_interaction
-from cds_service.rules.rule import Rule, cited, names
+from cds_service.model import Draft, Finding, Role, Severity, Snapshot, State, Verdict
+from cds_service.rules.naltrexone import antagonist_drafts, worst_interaction
+from cds_service.rules.pairs import blocks
+from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-data-gap"
-_BROKEN, _BROKEN_FOR_OPIOID = "rule", "rule-opioid"
+_RENEWING = "medication-refill"
+_AGONISTS = frozenset(
+    {Role.FULL_SA, Role.FULL_LA, Role.METHADONE, Role.BUP, Role.BUP_DEPOT, Role.MIXED, Role.DUAL}
+)
+_MET = frozenset({State.CURRENT, State.HELD, State.RECENT, State.STALE})
+_MOST_NAMES = 5
 
 
 def judge(snapshot: Snapshot, said: tuple[Verdict, ...] = ()) -> Iterator[Finding]:
     """At most one finding; its situation is the most important thing that could not be known."""
-    if worst_interaction(said) >= Severity.WARNING:
-        return
-    drafts, broken = tuple(naltrexone_drafts(snapshot)), any(verdict.error for verdict in said)
-    opioids = () if drafts or not broken else tuple(_opioid_drafts(snapshot))
-    reasons = (
-        tuple(_naltrexone_reasons(snapshot, broken))
-        if drafts
-        else (_BROKEN_FOR_OPIOID,)
-        if opioids
-        else ()
-    )
+    antagonists = tuple(antagonist_drafts(snapshot))
+    opioids = tuple(d for d in snapshot.drafts if d.selected and d.medication.opioids)
+    found: list[tuple[str, Severity]] = []
     if snapshot.foreign_naltrexone:
-        reasons = (*reasons, "other-patient")
-    if reasons:
-        yield _finding(reasons, drafts or opioids)
+        found.append(("other-patient", Severity.WARNING))
+    if worst_interaction(said) < Severity.WARNING:
+        if antagonists:
+            found += [(reason, Severity.WARNING) for reason in _unknown(snapshot, said)]
+            found += [(reason, Severity.INFO) for reason in _named(snapshot)]
+        elif opioids and any(verdict.error for verdict in said):
+            found.append(("rule-opioid", Severity.WARNING))
+        if not antagonists and not snapshot.list_available and _may_be_blocked(opioids, snapshot):
+            found.append(("list-opioid", Severity.INFO))
+        if _meets_antagonist(snapshot):
+            found += [
+                (reason, Severity.INFO)
+                for reason in _drafts_unknown(snapshot)
+                if (reason, Severity.INFO) not in found
+            ]
+    if found:
+        yield _finding(found, antagonists or opioids, snapshot)
 
 
 def could_not_check(*, naltrexone: bool) -> Finding:
-    """For a call in which our own code failed before any rule could speak, with naltrexone or an opioid drafted."""
-    return _finding((_BROKEN if naltrexone else _BROKEN_FOR_OPIOID,), ())
+    """For a call in which our own code failed before any rule could speak, with an antagonist or an opioid drafted."""
+    reason = "rule" if naltrexone else "rule-opioid"
+    return Finding(
+        TOPIC,
+        Severity.WARNING,
+        reason,
+        lines=(reason, "sources"),
+        overrides="warning",
+        trace=(reason,),
+    )
 
 
-def _naltrexone_reasons(snapshot: Snapshot, broken: bool) -> Iterator[str]:
+def _unknown(snapshot: Snapshot, said: tuple[Verdict, ...]) -> Iterator[str]:
+    """What nobody could tell: a warning."""
     if not snapshot.list_available:
         yield "list"
-    if snapshot.unidentified_draft:
+    if any(not draft.name for draft in snapshot.unknown_drafts):
         yield "draft"
-    if broken:
-        yield _BROKEN
+    if any(verdict.error for verdict in said):
+        yield "rule"
+    if snapshot.unreadable:
+        yield "unreadable"
 
 
-def _opioid_drafts(snapshot: Snapshot) -> Iterator[Draft]:
-    return (draft for draft in snapshot.drafts if draft.selected and draft.medication.opioids)
+def _named(snapshot: Snapshot) -> Iterator[str]:
+    """What the prescriber can read in a second: an info."""
+    if snapshot.unknown_names or any(draft.name for draft in snapshot.unknown_drafts):
+        yield "names"
 
 
-def _finding(reasons: tuple[str, ...], about: tuple[Draft, ...]) -> Finding:
-    return Finding(TOPIC, Severity.WARNING, reasons[0], lines=reasons, about=about, trace=reasons)
+def _may_be_blocked(opioids: tuple[Draft, ...], snapshot: Snapshot) -> bool:
+    return snapshot.hook != _RENEWING and any(
+        c.role in _AGONISTS for draft in opioids for c in draft.medication.opioids
+    )
 
+
+def _meets_antagonist(snapshot: Snapshot) -> bool:
+    return any(e.state in _MET and blocks(e.medication) for e in snapshot.exposures)
+
+
+def _drafts_unknown(snapshot: Snapshot) -> Iterator[str]:
+    """A drafted order that nobody knows, where an antagonist is current, held or recent."""
+    chosen = [draft for draft in snapshot.unknown_drafts if draft.selected]
+    if any(draft.name for draft in chosen):
+        yield "names-antagonist"
+    if any(not draft.name for draft in chosen):
+        yield "draft-antagonist"
+
+
+def _finding(
+    found: list[tuple[str, Severity]], about: tuple[Draft, ...], snapshot: Snapshot
+) -> Finding:
+    found = sorted(dict.fromkeys(found), key=lambda reason: -reason[1])
+    worst = found[0][1]
+    shown = {reason for reason, _ in found} | {"sources"}
+    unknown = [
+        *dict.fromkeys(
+            (*(d.name for d in snapshot.unknown_drafts if d.name), *snapshot.unknown_names)
+        )
+    ]
+    more = len(unknown) - _MOST_NAMES
+    return Finding(
+        TOPIC,
+        worst,
+        found[0][0],
+        lines=tuple(line for line in RULE.lines if line in shown),
+        facts={"unreadable": str(snapshot.unreadable), "listed": str(snapshot.listed_count)},
+        quotes={
+            "names": "; ".join(unknown[:_MOST_NAMES]) + (f" (+{more} more)" if more > 0 else ""),
+            "first": unknown[0] if unknown else "",
+        },
+        overrides="warning" if worst >= Severity.WARNING else "",
+        about=about,
+        trace=tuple(f"{reason}: {severity.indicator}" for reason, severity in found),
+    )
+
+
+_COUNT = names("unreadable listed")
 
 RULE = Rule(
     id=TOPIC,
     title="What could not be checked",
     judge=judge,
     order=2,
+    overrides=names("warning"),
     carries_gaps=True,
     links=names("label-oral"),
-    situations=dict.fromkeys(("list", "draft", _BROKEN, _BROKEN_FOR_OPIOID, "other-patient"), ()),
+    facts=names("unreadable listed names first"),
+    situations={
+        **dict.fromkeys(
+            names("other-patient list draft rule rule-opioid list-opioid draft-antagonist"), ()
+        ),
+        "unreadable": _COUNT,
+        "names": names("first"),
+        "names-antagonist": names("first"),
+    },
     lines={
+        "other-patient": cited("J"),
         "list": cited("label-oral label-vivitrol", "long_acting_days"),
         "draft": cited("J"),
-        _BROKEN: cited("label-vivitrol J", "long_acting_days"),
-        _BROKEN_FOR_OPIOID: cited("label-vivitrol G2 J", "oral_hold_hours xr_blockade_days"),
-        "other-patient": cited("J"),
+        "rule": cited("label-vivitrol J", "long_acting_days"),
+        "rule-opioid": cited("label-vivitrol G2 J", "oral_hold_hours xr_blockade_days"),
+        "unreadable": cited("J", "unreadable listed"),
+        "names": cited("J", "names"),
+        "list-opioid": cited("label-oral J", "oral_hold_hours xr_blockade_days"),
+        "names-antagonist": cited("J", "names"),
+        "draft-antagonist": cited("J"),
+        "sources": SHARED,
     },
 )

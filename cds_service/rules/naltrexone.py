@@ -6,21 +6,35 @@ from collections.abc import Iterator
 
 from cds_service.model import ConditionKind, Draft, Finding, Role, Severity, Snapshot, Verdict
 from cds_service.rules import interaction
+from cds_service.rules.pairs import blocks
 
-LABELLED_INDICATIONS = frozenset({ConditionKind.ALCOHOL_USE_DISORDER, ConditionKind.OPIOID_USE_DISORDER})
+LABELLED_INDICATIONS = frozenset(
+    {ConditionKind.ALCOHOL_USE_DISORDER, ConditionKind.OPIOID_USE_DISORDER}
+)
 
 
 def naltrexone_drafts(snapshot: Snapshot, *, topical: bool = False) -> Iterator[Draft]:
     """Selected drafts that hold naltrexone; topical ones only on request."""
     for draft in snapshot.drafts:
         component = draft.medication.naltrexone
-        if draft.selected and component is not None and (topical or component.role is not Role.NTX_TOPICAL):
+        if (
+            draft.selected
+            and component is not None
+            and (topical or component.role is not Role.NTX_TOPICAL)
+        ):
             yield draft
+
+
+def antagonist_drafts(snapshot: Snapshot) -> Iterator[Draft]:
+    """Selected drafts that hold naltrexone or another antagonist that reaches the blood."""
+    return (draft for draft in snapshot.drafts if draft.selected and blocks(draft.medication))
 
 
 def interaction_findings(said: tuple[Verdict, ...]) -> tuple[Finding, ...]:
     """What the interaction rule found in this call."""
-    return tuple(f for verdict in said if verdict.rule == interaction.RULE.id for f in verdict.findings)
+    return tuple(
+        f for verdict in said if verdict.rule == interaction.RULE.id for f in verdict.findings
+    )
 
 
 def worst_interaction(said: tuple[Verdict, ...]) -> Severity:
@@ -30,5 +44,7 @@ def worst_interaction(said: tuple[Verdict, ...]) -> Severity:
 
 def conflicts(draft: Draft, said: tuple[Verdict, ...]) -> bool:
     """True where an interaction of at least a warning concerns this draft."""
-    return any(f.severity >= Severity.WARNING and any(d.medication is draft.medication for d in f.about)
-               for f in interaction_findings(said))
+    return any(
+        f.severity >= Severity.WARNING and any(d.medication is draft.medication for d in f.about)
+        for f in interaction_findings(said)
+    )

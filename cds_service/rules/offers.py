@@ -14,7 +14,7 @@ from cds_service.model import (
     State,
     Suggestion,
 )
-from cds_service.rules.pairs import MOUD, Pair
+from cds_service.rules.pairs import BLOCK, BOTH, MOUD, START, Pair
 
 _OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})
 
@@ -22,9 +22,9 @@ _OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})
 def suggest(pairs: tuple[Pair, ...], snapshot: Snapshot) -> tuple[Suggestion, ...]:
     """The suggestions for these pairs, worst first; at most one is recommended."""
     targets = {
-        "DEL_NTX": _unique(p.naltrexone for p in pairs if p.direction != "opioid-draft"),
-        "DEL_OPI": _unique(p.opioid for p in pairs if p.direction == "both-draft" or _blocks(p)),
-        "HOLD_NTX": _unique(p.naltrexone for p in pairs if _can_be_held(p)),
+        "DEL_NTX": _unique(p.antagonist for p in pairs if p.direction != BLOCK),
+        "DEL_OPI": _unique(p.opioid for p in pairs if p.direction == BOTH or _blocks(p)),
+        "HOLD_NTX": _unique(p.antagonist for p in pairs if _can_be_held(p)),
     }
     offered = [code for code, medications in targets.items() if medications]
     best = _recommended(pairs, snapshot, offered)
@@ -32,16 +32,32 @@ def suggest(pairs: tuple[Pair, ...], snapshot: Snapshot) -> tuple[Suggestion, ..
 
 
 def _blocks(pair: Pair) -> bool:
-    return pair.direction == "opioid-draft" and pair.listed is not None \
+    """An opioid that will not work: not where the block is fading and only tolerance is lost (specification 2.5)."""
+    return (
+        pair.direction == BLOCK
+        and pair.listed is not None
+        and not pair.tolerance
         and (pair.listed.state is State.CURRENT or pair.severity is Severity.CRITICAL)
+    )
 
 
 def _can_be_held(pair: Pair) -> bool:
-    """Only oral naltrexone that is an active request with an id: a depot cannot be taken back (2.7)."""
-    order, component = pair.naltrexone.order, pair.naltrexone.naltrexone
-    return pair.direction == "opioid-draft" and pair.listed is not None and pair.listed.state is State.CURRENT \
-        and order.kind == "request" and order.standing is Standing.ACTIVE and bool(order.target) \
-        and component is not None and component.role in {Role.NTX_ORAL, Role.NTX_BUP}
+    """Only what is taken by mouth and stands as an active request with an id of its own (2.7).
+
+    A depot cannot be taken back, samidorphan comes with an antipsychotic, and a reported medicine is nobody's order.
+    """
+    order, blocker = pair.antagonist.order, pair.blocker
+    by_mouth = blocker.role in {Role.NTX_ORAL, Role.NTX_BUP} or blocker.ingredient == "nalmefene"
+    return (
+        pair.direction == BLOCK
+        and pair.listed is not None
+        and pair.listed.state is State.CURRENT
+        and by_mouth
+        and order.kind == "request"
+        and order.standing is Standing.ACTIVE
+        and not order.reported
+        and bool(order.target)
+    )
 
 
 def _recommended(pairs: tuple[Pair, ...], snapshot: Snapshot, offered: list[str]) -> str:
@@ -53,16 +69,16 @@ def _recommended(pairs: tuple[Pair, ...], snapshot: Snapshot, offered: list[str]
 
 
 def _first_match(pairs: tuple[Pair, ...], snapshot: Snapshot) -> str:
-    naltrexone_drafted = any(p.direction != "opioid-draft" for p in pairs)
-    opioids_drafted = tuple(p for p in pairs if p.direction != "ntx-draft")
+    antagonist_drafted = any(p.direction != BLOCK for p in pairs)
+    opioids_drafted = tuple(p for p in pairs if p.direction != START)
     maintenance = any(p.component.role in MOUD for p in opioids_drafted)
     if snapshot.has(ConditionKind.HOSPICE):
-        return "DEL_NTX" if naltrexone_drafted else "HOLD_NTX"
+        return "DEL_NTX" if antagonist_drafted else "HOLD_NTX"
     if opioids_drafted and is_acute(pairs, snapshot):
         return ""
-    if any(p.direction == "both-draft" for p in pairs):
+    if any(p.direction == BOTH for p in pairs):
         return _choose_of_both(maintenance, snapshot)
-    if naltrexone_drafted:
+    if antagonist_drafted:
         return "DEL_NTX"
     if maintenance:
         return "HOLD_NTX"
@@ -73,11 +89,13 @@ def _choose_of_both(maintenance: bool, snapshot: Snapshot) -> str:
     current = [e.medication for e in snapshot.exposures if e.state is State.CURRENT]
     if maintenance or any(m.opioids for m in current):
         return "DEL_NTX"
-    return "DEL_OPI" if any(m.naltrexone for m in current) else ""
+    return "DEL_OPI" if any(m.antagonist for m in current) else ""
 
 
 def _is_outpatient(pairs: tuple[Pair, ...], snapshot: Snapshot) -> bool:
-    return snapshot.setting.outpatient or any(p.opioid.order.categories & _OUTPATIENT_ORDERS for p in pairs)
+    return snapshot.setting.outpatient or any(
+        p.opioid.order.categories & _OUTPATIENT_ORDERS for p in pairs
+    )
 
 
 def _unique(medications: Iterator[Medication]) -> tuple[Medication, ...]:

@@ -12,10 +12,10 @@ from cds_service.rules.rule import Rule
 
 _FILES = (
     "interaction",
-    "off_label",
     "dose_check",
     "patient_safety",
-    "data_gap",
+    "off_label",  # offers a start only where nothing before it speaks against one
+    "data_gap",  # tells which of the others broke
 )
 RULES: tuple[Rule, ...] = tuple(import_module(f"cds_service.rules.{name}").RULE for name in _FILES)
 TOPICS = frozenset(rule.id for rule in RULES)

@@ -30,7 +30,8 @@ class Rule:
     ``situations`` give the placeholders that each summary must print, ``lines`` stand in the order in which they are
     read. ``facts`` are the placeholders that the rule fills, ``thresholds`` the numbers that decide its verdict, here or
     in the exposures that it rests on (``name`` or ``name.part``). ``links`` are the sources that every card of the topic
-    links to, ``links_for`` those of single situations. ``order`` places the card among those of one indicator.
+    links to unless the finding names its own, ``links_for`` those of single situations. ``order`` places the card
+    among those of one indicator.
     """
 
     id: str
@@ -44,7 +45,7 @@ class Rule:
     facts: tuple[str, ...] = ()
     thresholds: tuple[str, ...] = ()
     suggestions: tuple[str, ...] = ()  # codes
-    overrides: bool = False  # a card of it may ask why it is dismissed
+    overrides: tuple[str, ...] = ()  # groups of reasons that a card of it may ask for
     carries_gaps: bool = False  # its card may say what could not be read
     offers_planner: bool = False  # its card may link to the titration planner
 

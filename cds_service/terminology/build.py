@@ -1,7 +1,9 @@
 """Make the drug tables anew from an official RxNorm release, or refuse and leave the old ones as they are.
 
 The substances are the curated list of ``ingredients.csv``; a release adds their salts, products and package codes.
-Codes that a release no longer lists stay, marked inactive: old orders keep them. Point the service at the result with
+Codes that a release no longer lists stay, marked inactive: old orders keep them. Every other name and number of the
+release is written down as another drug's (``site-names.txt``, ``site-codes.txt``): only then it counts as one. Point
+the service at the result with
 ``load(out_dir)``.
 """
 
@@ -19,8 +21,10 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from cds_service.terminology import load
+from cds_service.terminology.names import names_in
 from cds_service.terminology.rrf import BuildError, Concept, concepts, package_codes, relations
 from cds_service.terminology.tables import CLINICAL_DRUG
+from cds_service.terminology.words import fold, split_words
 
 __all__ = ["BuildError", "Report", "build"]
 
@@ -28,6 +32,7 @@ LEAST_SHARE = 0.8                  # of the opioid clinical drugs in use; a rele
 NALTREXONE = "7243"
 
 _PRODUCTS = CLINICAL_DRUG | {"SCDC", "SBDC", "SCDF", "SBDF", "SCDG", "SBDG", "MIN", "BN"}
+_NAMED = frozenset({"IN", "PIN", "BN", "MIN"})
 _TTYS = _PRODUCTS | {"IN", "PIN", "DF", "DFG"}
 _HOLDS = frozenset({"has_ingredient", "has_precise_ingredient", "form_of", "consists_of", "tradename_of", "contains",
                     "has_part", "has_ingredients", "isa"})
@@ -75,7 +80,7 @@ def build(rrf_dir: Path, out_dir: Path) -> Report:
     packages = _packages(rrf_dir, codes, fresh)
     tables = {"ingredients.csv": substances.values(), "products.csv": fresh.values(), "ndc.csv": packages.values()}
     release = _release_of(rrf_dir)
-    counts = _publish(out_dir, tables, release)
+    counts = _publish(out_dir, tables, _others(known, substances, fresh), release)
     before = {row["ndc11"]: row["rxcui"] for row in codes}
     return Report(
         release=release, counts=counts, ndc_added=len(packages.keys() - before.keys()),
@@ -174,6 +179,17 @@ def _packages(rrf_dir: Path, current: Iterable[Row], products: Mapping[str, Row]
     return {ndc: {"ndc11": ndc, "rxcui": rxcui} for ndc, rxcui in sorted(merged.items())}
 
 
+def _others(known: Mapping[str, Concept], substances: Mapping[str, Row],
+            products: Mapping[str, Row]) -> dict[str, list[str]]:
+    """The names and numbers of other drugs in the release: not reached by the walk, and naming nothing of ours."""
+    tables = load().tables
+    ours = substances.keys() | products.keys()
+    rest = [c for c in known.values() if c.rxcui not in ours and c.tty in _NAMED | _PRODUCTS and not any(
+        set(name.ingredients) - tables.never for name, _ in names_in(fold(c.name), tables))]
+    return {"site-names": sorted({" ".join(split_words(c.name)) for c in rest if c.tty in _NAMED}),
+            "site-codes": sorted((c.rxcui for c in rest), key=int)}
+
+
 def _release_of(rrf_dir: Path) -> str:
     """The version that RXNSAB.RRF names, where the release has that file."""
     sources = rrf_dir / "RXNSAB.RRF"
@@ -184,7 +200,8 @@ def _release_of(rrf_dir: Path) -> str:
     return "RxNorm release of unknown date"
 
 
-def _publish(out_dir: Path, tables: Mapping[str, Iterable[Row]], release: str) -> dict[str, int]:
+def _publish(out_dir: Path, tables: Mapping[str, Iterable[Row]], lists: Mapping[str, list[str]],
+             release: str) -> dict[str, int]:
     """Write beside ``out_dir``, read it all back, and only then take its place."""
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=f".{out_dir.name}-") as scratch:
@@ -194,6 +211,8 @@ def _publish(out_dir: Path, tables: Mapping[str, Iterable[Row]], release: str) -
         fresh.mkdir(exist_ok=True)
         for name, rows in tables.items():
             _write(fresh / name, _HEADS[name], rows)
+        for name, lines in lists.items():
+            (fresh / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
         (fresh / "release.json").write_text(json.dumps({"release": release}) + "\n", encoding="utf-8")
         counts = load(fresh).counts()
         if counts["by_code"] < counts["opioid_clinical_drugs"] or counts["guards_matched"]:

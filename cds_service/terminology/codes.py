@@ -6,17 +6,11 @@ import re
 from typing import NamedTuple
 
 from cds_service.model import Coding
+from cds_service.terminology.atc import is_other_group
+from cds_service.terminology.systems import system_of
 from cds_service.terminology.tables import Product, Tables
 
-_SYSTEMS = {
-    "nlm.nih.gov/research/umls/rxnorm": "rxnorm", "urn:oid:2.16.840.1.113883.6.88": "rxnorm",
-    "rxnorm": "rxnorm", "2.16.840.1.113883.6.88": "rxnorm", "purl.bioontology.org/ontology/rxnorm": "rxnorm",
-    "hl7.org/fhir/sid/ndc": "ndc", "urn:oid:2.16.840.1.113883.6.69": "ndc", "fda.gov/ndc": "ndc",
-    "whocc.no/atc": "atc", "urn:oid:2.16.840.1.113883.6.73": "atc",
-    "snomed.info/sct": "snomed", "urn:oid:2.16.840.1.113883.6.96": "snomed",
-    "fdasis.nlm.nih.gov": "unii", "urn:oid:2.16.840.1.113883.4.9": "unii",
-}
-_ATC_DRUG = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
+_PACKAGE = re.compile(r"\d[\d -]{6,14}\d")
 _LONGEST = 40
 
 
@@ -25,14 +19,6 @@ class Code(NamedTuple):
 
     label: str
     product: Product | None
-
-
-def system_of(uri: str) -> str:
-    """rxnorm, ndc, atc, snomed, unii or ""; http(s), a trailing slash and the case make no difference."""
-    if len(uri) > 200:
-        return ""
-    bare = re.sub(r"^https?://(?:www\.)?", "", uri.strip().lower()).rstrip("/")
-    return _SYSTEMS.get(bare) or ("snomed" if bare.startswith("snomed.info/sct/") else "")
 
 
 def read_code(coding: Coding, tables: Tables) -> Code | None:
@@ -48,7 +34,7 @@ def read_code(coding: Coding, tables: Tables) -> Code | None:
     if system == "atc":
         upper = code.upper()
         known = tables.atc.get(upper)
-        return Code(f"atc {upper}", known) if known or _ATC_DRUG.fullmatch(upper) else None
+        return Code(f"atc {upper}", known) if known or is_other_group(upper) else None
     if system == "unii":
         rxcui = tables.unii.get(code.upper())
         return Code(f"unii {code.upper()}", tables.products[rxcui]) if rxcui else None
@@ -57,17 +43,23 @@ def read_code(coding: Coding, tables: Tables) -> Code | None:
 
 
 def _rxnorm(code: str, tables: Tables) -> Code | None:
+    """Ours, or another drug where the site's release says so; a number that no table holds says nothing."""
     if not code.isdigit():
         return None
     rxcui = code.lstrip("0")
     known = tables.products.get(rxcui)
-    if known or 0 < int(rxcui or 0) <= tables.newest_rxcui:
-        return Code(f"rxnorm {rxcui}", known)
-    return None
+    return Code(f"rxnorm {rxcui}", known) if known or int(rxcui or 0) in tables.other_codes else None
 
 
 def ndc_forms(code: str) -> tuple[str, ...]:
-    """The 11-digit forms that an NDC may stand for: one, or three for ten digits without hyphens, or none."""
+    """The 11-digit forms that an NDC may stand for: one, or three for ten digits without hyphens, or none.
+
+    A label around it is left out ("NDC 0406-0512-01").
+    """
+    found = _PACKAGE.search(code)
+    if found is None or any(c.isdigit() for c in code.replace(found.group(), "", 1)) or "/" in code:
+        return ()
+    code = found.group()
     parts = code.replace(" ", "").split("-")
     if not all(part.isdigit() for part in parts):
         return ()
@@ -86,6 +78,7 @@ def ndc_forms(code: str) -> tuple[str, ...]:
 def _ndc(code: str, tables: Tables) -> Product | None:
     """The product; several readings of a number count only if all that we know hold the same ingredients."""
     hits = {tables.ndc[form] for form in ndc_forms(code) if form in tables.ndc}
+    hits |= {tables.ndc[ndc] for ndc in _of_product(code, tables)}
     products = sorted((tables.products[rxcui] for rxcui in hits), key=lambda p: int(p.code))
     if len({p.ingredients for p in products}) != 1:
         return None
@@ -93,3 +86,14 @@ def _ndc(code: str, tables: Tables) -> Product | None:
     if len(products) == 1:
         return first
     return Product(first.code, "IN", " / ".join(first.ingredients), first.ingredients)
+
+
+def _of_product(code: str, tables: Tables) -> tuple[str, ...]:
+    """The packages of a product code: the first two segments of an NDC."""
+    parts = code.removeprefix("NDC").strip(" :").split("-")
+    if len(parts) != 2 or not all(part.isdigit() for part in parts):
+        return ()
+    sizes = tuple(map(len, parts))
+    if sizes not in {(5, 4), (5, 3), (4, 4)}:
+        return ()
+    return tables.ndc_products.get(parts[0].zfill(5) + parts[1].zfill(4), ())

@@ -1,4 +1,4 @@
-"""Where the evidence about one drug contradicts itself: both sides in our words, never the sender's text."""
+"""Where the evidence about one drug contradicts itself: both sides in words of our tables, never the sender's text."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 
 from cds_service.model import Drug
-from cds_service.terminology.evidence import Evidence
+from cds_service.terminology.evidence import Evidence, product_traits
+from cds_service.terminology.forms import PARTNERS, Trait
 from cds_service.terminology.tables import Product, Tables
-from cds_service.terminology.words import fold
+from cds_service.terminology.texts import Reading
+from cds_service.terminology.words import fold, skeleton, split_words
 
+_SAID = 3                   # names of another drug that a contradiction quotes from our tables
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
 _FORM_WORDS = frozenset({"oral", "tablet", "tablets", "capsule", "capsules", "solution", "suspension", "film",
                          "patch", "injection", "release", "extended", "product", "system", "transdermal", "syringe",
@@ -22,6 +25,28 @@ def conflicts_in(evidence: Evidence, drug: Drug, tables: Tables) -> Iterator[str
     yield from _words_against_words(evidence)
     if evidence.others and not evidence.coded and evidence.worded and _says_another_drug(evidence, drug):
         yield f"code: another drug ({evidence.others[0].label}); text: {_list(evidence.worded)}"
+    for text in strangers(evidence, tables):
+        yield f"{'code' if evidence.coded else 'text'}: {_list(evidence.names)}; text: {', '.join(text.others[:_SAID])}"
+
+
+def strangers(evidence: Evidence, tables: Tables) -> Iterator[Reading]:
+    """The texts that positively name another drug beside the relevant one, where that is no part of the same product."""
+    if not any(t.is_other and t.others for t in evidence.texts) or not any(
+            tables.ingredients[i].counts for i in evidence.names):
+        return
+    company = {skeleton(w) or w for t in evidence.texts if t.ingredients for w in split_words(t.folded)}
+    company |= {skeleton(w) or w for p in evidence.products for w in split_words(p.name)}
+    partners = frozenset[Trait]().union(*(product_traits(p, tables) for p in evidence.products),
+                                        *(t.traits for t in evidence.texts if t.ingredients)) & PARTNERS
+    for text in evidence.texts:
+        named = {skeleton(w) or w for other in text.others for w in other.split()}
+        if text.is_other and text.others and not named & company and not partners & text.traits:
+            yield text
+
+
+def names_another(evidence: Evidence, tables: Tables) -> bool:
+    """Whether one side of a contradiction is positively a drug that is neither opioid nor antagonist."""
+    return bool(evidence.others and not evidence.coded) or any(True for _ in strangers(evidence, tables))
 
 
 def _code_against_words(evidence: Evidence, tables: Tables) -> Iterator[str]:
@@ -43,7 +68,7 @@ def _words_against_words(evidence: Evidence) -> Iterator[str]:
     if _disjoint([t.ingredients for t in evidence.texts if t.ingredients]):
         yield f"texts: {_list(worded)}"
     for text in evidence.texts:
-        if text.plain and text.branded and not text.plain & text.branded:
+        if text.decisive and text.branded and not text.plain & text.branded:
             yield f"brand: {_list(text.branded)}; text: {_list(text.plain)}"
 
 

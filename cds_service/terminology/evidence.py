@@ -10,23 +10,27 @@ from cds_service.terminology.codes import Code, read_code
 from cds_service.terminology.forms import FORMS, PARTNERS, Trait, concept_traits, traits_of
 from cds_service.terminology.strengths import line_strength
 from cds_service.terminology.tables import CLINICAL_DRUG, INGREDIENT_LEVEL, Product, Tables
-from cds_service.terminology.texts import Reading, brand_traits, read_text
+from cds_service.terminology.texts import Guess, Reading, brand_traits, read_text
 from cds_service.terminology.words import split_words
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One compounding line, read."""
+    """One compounding line, read; ``is_other`` where it is positively another substance."""
 
     ingredients: frozenset[str]
     strength: Strength | None
     traits: frozenset[Trait]
     names_a_drug: bool
+    is_other: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was read, in an order that is not the sender's. ``others`` are codes of other drugs."""
+    """What was read, in an order that is not the sender's. ``others`` are codes of other drugs.
+
+    ``coded``, ``worded`` and ``compounded`` are the ingredients that codes, words and lines name.
+    """
 
     products: tuple[Product, ...]
     labels: tuple[str, ...]
@@ -34,18 +38,16 @@ class Evidence:
     texts: tuple[Reading, ...]
     lines: tuple[Line, ...]
     around: frozenset[Trait]
+    coded: frozenset[str]
+    worded: frozenset[str]
+    compounded: frozenset[str]
 
     @property
-    def coded(self) -> frozenset[str]:
-        return frozenset(i for p in self.products for i in p.ingredients)
-
-    @property
-    def worded(self) -> frozenset[str]:
-        return frozenset(i for text in self.texts for i in text.ingredients)
-
-    @property
-    def compounded(self) -> frozenset[str]:
-        return frozenset(i for line in self.lines for i in line.ingredients)
+    def guesses(self) -> tuple[Guess, ...]:
+        """What the words may mean, where nothing else says what the drug is."""
+        if self.names or self.others or any(t.is_other for t in self.texts):
+            return ()
+        return tuple(t.guess for t in self.texts if t.guess)
 
     @property
     def names(self) -> frozenset[str]:
@@ -55,6 +57,13 @@ class Evidence:
     def precise(self) -> tuple[Product, ...]:
         """The coded products that say more than a bare ingredient."""
         return tuple(p for p in self.products if p.tty not in INGREDIENT_LEVEL)
+
+    @property
+    def is_other(self) -> bool:
+        """Whether codes, words or lines are positively of another drug, as long as nothing relevant is named."""
+        if self.names or self.others or any(t.is_other for t in self.texts):
+            return True
+        return bool(self.lines) and all(line.is_other for line in self.lines)
 
     @property
     def names_a_drug(self) -> bool:
@@ -68,12 +77,14 @@ def gather(drug: Drug, tables: Tables) -> Evidence:
     around = concept_traits(drug.form) | concept_traits(drug.route)
     texts = {read_text(text, tables, around) for text in texts_of(drug.concept)}
     texts |= {form for text in texts_of(drug.form) if (form := read_text(text, tables, around)).plain}
-    lines = (_read_line(line, tables, around) for line in drug.ingredients)
+    lines = sorted((_read_line(line, tables, around) for line in drug.ingredients), key=repr)
+    products = tuple(c.product for c in codes if c.product)
     return Evidence(
-        products=tuple(c.product for c in codes if c.product), labels=tuple(c.label for c in codes),
-        others=tuple(c for c in codes if not c.product),
-        texts=tuple(sorted(texts, key=lambda t: t.folded)), lines=tuple(sorted(lines, key=repr)),
-        around=around)
+        products=products, labels=tuple(c.label for c in codes), others=tuple(c for c in codes if not c.product),
+        texts=tuple(sorted(texts, key=lambda t: t.folded)), lines=tuple(lines), around=around,
+        coded=frozenset(i for p in products for i in p.ingredients),
+        worded=frozenset(i for text in texts for i in text.ingredients),
+        compounded=frozenset(i for line in lines for i in line.ingredients))
 
 
 def _label(code: Code) -> str:
@@ -94,7 +105,8 @@ def _read_line(line: IngredientLine, tables: Tables, around: frozenset[Trait]) -
         ingredients=named.union(*(t.ingredients for t in texts)),
         strength=line_strength(line) or (stated.pop() if len(stated) == 1 else None),
         traits=frozenset[Trait]().union(*(t.traits for t in texts)),
-        names_a_drug=bool(codes) or any(t.names_a_drug for t in texts))
+        names_a_drug=bool(codes) or any(t.names_a_drug for t in texts),
+        is_other=any(c.product is None for c in codes) or any(t.is_other for t in texts))
 
 
 def traits_in(evidence: Evidence, tables: Tables) -> frozenset[Trait]:

@@ -1,49 +1,44 @@
-"""Which names of the tables stand in a text, and whether the text names anything at all."""
+"""Which relevant names of the tables stand in a text: whole words, in any language, at each place the longest."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from cds_service.terminology.strengths import Mention
-from cds_service.terminology.tables import Name, Tables
-from cds_service.terminology.words import WORD, ldn_at
+from cds_service.terminology.tables import OPENING, Name, Tables
+from cds_service.terminology.words import WORD, is_spaceless, ldn_at, skeleton
 
-_LETTERS = re.compile(r"[^\W\d_]+")
-_NOISE = re.compile(r"\b\w{1,20}://\S{1,200}|\burn:\S{1,200}"
-                    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
-_GLUED = 7                  # "naltrexonehcl": a generic name of this length or more may open a longer word
+_LONGEST_WORD = 60
+_MICROGRAMS = re.compile(r"\d\s{0,2}(?:mcg|ug|\u03bcg|microg|mikrog)", re.IGNORECASE)
 _ENOUGH = 100               # mentions; from then on each name is noted once more and no longer sought
-_NAMELESS = frozenset({
-    "and", "brand", "buccal", "cap", "caps", "capsule", "capsules", "code", "comment", "comments",
-    "compound", "compounded", "compounding", "cream", "daily", "delayed", "display", "dosage", "dose",
-    "drops", "drug", "drugs", "dummy", "entered", "example", "extended", "film", "for", "free", "from",
-    "gel", "generic", "gram", "grams", "home", "immediate", "injectable", "injection", "intramuscular",
-    "intranasal", "intravenous", "item", "ldn", "liquid", "lozenge", "mcg", "medicament", "medication",
-    "medications", "medicine", "medicines", "microgram", "micrograms", "milligram", "milligrams",
-    "milliliter", "misc", "miscellaneous", "mouth", "name", "nan", "nasal", "nil", "none", "not", "note",
-    "notes", "null", "ointment", "ophthalmic", "oral", "orally", "order", "ordered", "other", "outside",
-    "patch", "patient", "per", "placeholder", "powder", "prescribed", "prescription", "product", "protocol",
-    "rectal", "release", "reported", "see", "solution", "specified", "spray", "strength", "subcutaneous",
-    "sublingual", "supplied", "suppository", "suspension", "syringe", "syrup", "tab", "tablet", "tablets",
-    "tabs", "take", "taking", "tbd", "test", "text", "the", "topical", "transdermal", "uldn", "undefined", "unit",
-    "units", "unknown", "unspecified", "vial", "with",
-})
 
 
 def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
-    """Every name of the tables in the text: whole words only, at each place the longest, never by likeness."""
+    """Every name of the tables in the text, never by likeness; one row per ingredient of a name."""
     places = list(WORD.finditer(folded))
     words = [place.group().lower() for place in places]
     starts = _possible(frozenset(words), tables)
     found: list[tuple[Name, Mention]] = []
+    covered = 0
     for at, word in enumerate(words):
+        if at < covered:
+            continue
+        other = tables.others.phrase_at(words, at)
         for name in starts.get(word, ()):
-            if _stands_at(name, folded, words, at, places[at]):
+            if _stands_at(name, folded, words, at, places[at]) and len(name.words) >= other:
                 start, end = places[at].start(), places[at + len(name.words) - 1].end()
+                if name.match == "spelling":
+                    end = start + min(len(word), len(name.words[0]))
                 found += [(name, Mention(ingredient, start, end)) for ingredient in name.ingredients]
                 if len(found) > _ENOUGH:
-                    starts[word] = tuple(other for other in starts[word] if other is not name)
+                    starts[word] = tuple(other_name for other_name in starts[word] if other_name is not name)
                 break
+        else:
+            if other:
+                covered = at + other
+            elif is_spaceless(word) and len(found) <= _ENOUGH:
+                found += _inside(word, places[at].start(), tables)
     return found
 
 
@@ -52,8 +47,8 @@ def _possible(words: frozenset[str], tables: Tables) -> dict[str, tuple[Name, ..
     possible = {}
     for word in words:
         names = tuple(n for n in tables.names.get(word, ()) if all(w in words for w in n.words))
-        if not names and len(word) > _GLUED:
-            names = _opening(word, tables)
+        if all(len(n.words) > 1 for n in names) and (name := _spelt(word, tables)):
+            names = (*names, name)
         if names:
             possible[word] = names
     return possible
@@ -63,24 +58,41 @@ def _stands_at(name: Name, folded: str, words: list[str], at: int, place: re.Mat
     size = len(name.words)
     if size > 1 and tuple(words[at:at + size]) != name.words:
         return False
+    if name.words[0] in {"ldn", "uldn"}:
+        return ldn_at(folded, place.start())
     if name.match == "upper":
-        written = place.group()
-        return written.isupper() and (not written.endswith("LDN") or ldn_at(folded, place.start()))
+        return place.group().isupper()
+    if name.match == "coarse":
+        return _MICROGRAMS.search(folded) is None
     return name.match != "whole" or (at == 0 and size == len(words))
 
 
-def _opening(word: str, tables: Tables) -> tuple[Name, ...]:
-    """The generic name that a longer word begins with ("oxycodonehcl"); nothing may stand before it."""
-    for size in range(min(len(word) - 1, 20), _GLUED - 1, -1):
-        for name in tables.names.get(word[:size], ()):
-            if name.kind == "generic" and len(name.words) == 1 and name.match == "phrase":
-                return (name,)
-    return ()
+def _spelt(word: str, tables: Tables) -> Name | None:
+    """The generic name that a word spells in another language, or that it begins with; nothing may stand before it."""
+    if len(word) > _LONGEST_WORD or word in tables.others:
+        return None
+    sound = skeleton(word)
+    if not sound:
+        return None
+    if name := tables.sounds.get(sound):
+        return name
+    if sound[:OPENING] not in tables.openings:
+        return None
+    for size in range(min(len(sound) - 1, 20), OPENING - 1, -1):
+        if name := tables.sounds.get(sound[:size]):
+            return name
+    return None
 
 
-def says_something(folded: str, unsure: list[tuple[Name, Mention]]) -> bool:
-    """Whether the words name anything: not an identifier, a placeholder, a form and a dose, or a foreign script."""
-    skip = {word for name, _ in unsure for word in name.words}
-    plain = _NOISE.sub(" ", folded) if ":" in folded or "-" in folded else folded
-    return any(len(word) > 2 and word.isascii() and word not in _NAMELESS and word not in skip
-               for word in _LETTERS.findall(plain.lower()))
+def _inside(word: str, offset: int, tables: Tables) -> Iterator[tuple[Name, Mention]]:
+    """The names inside a word of a script without spaces; a longer name of another drug hides those it holds."""
+    at = 0
+    while at < len(word):
+        hit = next(((text, name) for text, name in tables.parts.get(word[at], ()) if word.startswith(text, at)), None)
+        if hit is None:
+            at += 1
+            continue
+        text, name = hit
+        if name is not None:
+            yield from ((name, Mention(i, offset + at, offset + at + len(text))) for i in name.ingredients)
+        at += len(text)

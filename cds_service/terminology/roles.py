@@ -8,7 +8,9 @@ from cds_service.model import Role, Strength
 from cds_service.terminology.forms import Trait
 from cds_service.terminology.tables import Ingredient
 
-_FIXED = {"long": Role.FULL_LA, "methadone": Role.METHADONE, "mixed": Role.MIXED, "peripheral": Role.PERIPH}
+_FIXED = {"long": Role.FULL_LA, "methadone": Role.METHADONE, "mixed": Role.MIXED, "peripheral": Role.PERIPH,
+          "antitussive": Role.ANTITUSSIVE, "opioid-like": Role.OPIOID_LIKE, "antagonist": Role.OTHER_ANTAG}
+_NALMEFENE_TABLET = Decimal(18)
 _COUGH_OPIOIDS = frozenset({"codeine", "hydrocodone", "dihydrocodeine"})
 _SEQUESTERED_WITH = frozenset({"morphine", "oxycodone"})
 _SWALLOWED = frozenset({Trait.ORAL, Trait.SOLID})
@@ -20,6 +22,8 @@ _LEAST_SEQUESTERED = Decimal("0.1")
 
 def role_of(ingredient: Ingredient, traits: frozenset[Trait], strength: Strength | None) -> Role | None:
     """The role, or None where the body meets nothing that matters (naloxone, a topical opioid)."""
+    if ingredient.kind == "nalmefene":
+        return _nalmefene(traits, strength)
     if not ingredient.counts:
         return None
     if ingredient.kind == "naltrexone":
@@ -38,10 +42,20 @@ def _naltrexone(traits: frozenset[Trait]) -> Role:
         return Role.NTX_BUP
     if Trait.TOPICAL in traits and not traits & (_SWALLOWED | _INTO_BODY):
         return Role.NTX_TOPICAL
+    if Trait.IMPLANT in traits:
+        return Role.NTX_IMPLANT
     swallowed = bool(traits & (_SWALLOWED | {Trait.LIQUID}))
     if traits & (_INTO_BODY - {Trait.SYRINGE}) or (traits & {Trait.ER, Trait.SYRINGE} and not swallowed):
         return Role.NTX_XR
     return Role.NTX_ORAL
+
+
+def _nalmefene(traits: frozenset[Trait], strength: Strength | None) -> Role | None:
+    """An antagonist for days by mouth; by injection or nose it is a rescue medicine like naloxone."""
+    if traits & (_INTO_BODY | {Trait.NASAL}):
+        return None
+    by_mouth = traits & _SWALLOWED or (strength is not None and strength.mg == _NALMEFENE_TABLET)
+    return Role.OTHER_ANTAG if by_mouth else None
 
 
 def _buprenorphine(traits: frozenset[Trait], strength: Strength | None) -> Role:

@@ -3,77 +3,127 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
 from cds_service.model import Strength
-from cds_service.terminology.forms import Trait, traits_of
-from cds_service.terminology.names import names_in, says_something
+from cds_service.terminology.forms import FORMS, Trait, traits_of
+from cds_service.terminology.likeness import stem_of
+from cds_service.terminology.mentions import Place, is_remedy, mentioned
+from cds_service.terminology.names import names_in
+from cds_service.terminology.rest import Rest, rest_of
 from cds_service.terminology.strengths import Amount, Mention, Scan, amounts_in, strength_for
 from cds_service.terminology.tables import Name, Product, Tables
-from cds_service.terminology.words import fold, says_ldn
+from cds_service.terminology.words import fold, says_ldn, skeleton
 
-EXCERPT = 2_000             # names are sought in all of a text, form and strength around the first of them
+HEAD, TAIL = 1_500, 500     # characters of a long text that are looked at
+CUT = " [...] "
 _SPACES = re.compile(r"\s{2,}")
 _PARTNERS = frozenset({Trait.COUGH, Trait.ANALGESIC, Trait.BUPROPION})
 _NOT_POURED = frozenset({Trait.SOLID, Trait.INJECTION, Trait.SYRINGE})
 _NOT_BY_MOUTH = frozenset({Trait.NASAL, Trait.INJECTION, Trait.SYRINGE, Trait.TOPICAL})
+_GUESSES = 12               # unknown words of a text that are compared with relevant names
 
-# Brands that no RxNorm product of the tables describes.
-_TOLD = {"palladone": frozenset({Trait.ER, Trait.SOLID}),
-         "mysimba": frozenset({Trait.BUPROPION, Trait.ER, Trait.SOLID})}
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """A relevant drug that a text may mean: by likeness to ``name`` or by a stem."""
+
+    ingredients: frozenset[str]
+    name: str
+    word: str
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One text, read: ``plain`` are the ingredients it names, ``branded`` those that its brands stand for."""
+    """One text, read: ``plain`` are the ingredients it names, ``branded`` those that its brands stand for.
+
+    ``decisive`` is True where one of the plain ones counts. ``tables`` are the tables that the names
+    stand in, ``only_mentioned`` is True where a name is there and not meant.
+    """
 
     folded: str
     plain: frozenset[str]
     branded: frozenset[str]
+    decisive: bool
     brands: tuple[str, ...]
+    tables: frozenset[str]
     traits: frozenset[Trait]
     strengths: tuple[tuple[str, Strength], ...]
     amounts: tuple[Amount, ...]
     ldn: bool
-    names_a_drug: bool
+    only_mentioned: bool
+    others: tuple[str, ...]
+    unknown: tuple[str, ...]
+    is_other: bool
+    guess: Guess | None
 
     @property
     def ingredients(self) -> frozenset[str]:
         """Ingredients beat brand among opioids; where only one of the two says naltrexone, both are kept."""
-        if not self.plain or ("naltrexone" in self.plain) != ("naltrexone" in self.branded) or (
+        if not self.decisive or ("naltrexone" in self.plain) != ("naltrexone" in self.branded) or (
                 self.plain & self.branded):
             return self.plain | self.branded
         return self.plain
 
+    @property
+    def names_a_drug(self) -> bool:
+        return bool(self.plain or self.branded or self.others or self.unknown or self.only_mentioned)
+
+
+def bounded(text: str) -> str:
+    """The text, or the head and the tail of a long one."""
+    return text if len(text) <= HEAD + TAIL else text[:HEAD] + CUT + text[-TAIL:]
+
 
 def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset()) -> Reading:
     """All that one text says; ``around`` (form and route) may confirm an ambiguous spelling."""
-    folded = _SPACES.sub(" ", fold(text))
-    everywhere = names_in(folded, tables)
-    excerpt = _excerpt(folded, everywhere)
-    near = everywhere if excerpt is folded else names_in(excerpt, tables)
-    amounts, own = amounts_in(excerpt), traits_of((excerpt,))
+    folded = _SPACES.sub(" ", fold(bounded(text)))
+    found = names_in(folded, tables)
+    passing = _passing(folded, found, tables)
+    meant = [(name, at) for name, at in found if (at.start, at.end) not in passing]
+    amounts, own = amounts_in(folded), traits_of((folded,))
     confirmed = _confirmed(own | around, amounts)
-    sure = [(name, at) for name, at in near if name.match != "ambiguous" or confirmed]
-    names = {name for name, _ in (*sure, *everywhere) if name.match != "ambiguous" or confirmed}
-    brands = tuple(sorted({" ".join(name.words) for name in names if name.kind == "brand"}))
-    traits = own.union(*(brand_traits(brand, tables) for brand in brands))
+    sure = [(name, at) for name, at in meant if name.match != "ambiguous" or confirmed]
+    left = rest_of(folded, ((at.start, at.end) for name, at in (*sure, *_passed(found, meant))), tables)
+    guess = None if sure else _guess(left, tables)
+    brands = tuple(sorted({" ".join(name.words) for name, _ in sure if name.kind == "brand"}))
+    traits = _traits(own, around, amounts, {name for name, _ in sure}, tables)
     return Reading(
-        folded=excerpt, brands=brands, traits=traits, amounts=amounts, ldn=says_ldn(folded),
-        plain=frozenset(i for name in names if name.kind != "brand" for i in name.ingredients),
-        branded=frozenset(i for name in names if name.kind == "brand" for i in name.ingredients),
-        strengths=tuple(_strengths(_scan(excerpt, sure, amounts, traits), brands, traits, tables)),
-        names_a_drug=bool(names) or says_something(folded, everywhere))
+        folded=folded, brands=brands, traits=traits, amounts=amounts, ldn=says_ldn(folded),
+        plain=frozenset(i for name, _ in sure if name.kind != "brand" for i in name.ingredients),
+        branded=frozenset(i for name, _ in sure if name.kind == "brand" for i in name.ingredients),
+        decisive=any(i not in tables.never for name, _ in sure if name.kind != "brand" for i in name.ingredients),
+        tables=frozenset(name.table for name, _ in sure), only_mentioned=bool(passing),
+        strengths=tuple(_strengths(_scan(folded, sure, guess, amounts, traits), brands, traits, tables)),
+        others=left.others, unknown=left.unknown, guess=guess,
+        is_other=not (sure or guess or CUT in folded) and (
+            left.is_other or (bool(passing) and not left.unknown) or is_remedy(folded)))
 
 
-def _excerpt(folded: str, found: list[tuple[Name, Mention]]) -> str:
-    if len(folded) <= EXCERPT:
-        return folded
-    first = found[0][1].start if found else 0
-    return folded[max(0, first - EXCERPT // 4):][:EXCERPT]
+def _passing(folded: str, found: list[tuple[Name, Mention]], tables: Tables) -> frozenset[Place]:
+    """The places of names that are not meant; where none would be left, only what the text surely turns away."""
+    places = tuple(dict.fromkeys(Place(at.start, at.end) for _, at in found))
+    gone = mentioned(folded, places, alone=False)
+    if not gone or len(gone) < len(places) or rest_of(folded, places, tables).others:
+        return gone
+    return mentioned(folded, places, alone=True)
+
+
+def _passed(found: list[tuple[Name, Mention]], meant: list[tuple[Name, Mention]]) -> list[tuple[Name, Mention]]:
+    return [each for each in found if each not in meant]
+
+
+def _traits(own: frozenset[Trait], around: frozenset[Trait], amounts: tuple[Amount, ...], names: Iterable[Name],
+            tables: Tables) -> frozenset[Trait]:
+    """What the text says of the form, with what its names alone tell; a brand sold in both releases counts as slow."""
+    told = frozenset[Trait]().union(*(name.traits for name in names))
+    told |= frozenset[Trait]().union(*(brand_traits(" ".join(n.words), tables) for n in names if n.kind == "brand"))
+    if Trait.EITHER in told and not (own | around) & FORMS and not amounts:
+        told |= {Trait.ER}
+    return own | told
 
 
 def _confirmed(traits: frozenset[Trait], amounts: tuple[Amount, ...]) -> bool:
@@ -84,13 +134,28 @@ def _confirmed(traits: frozenset[Trait], amounts: tuple[Amount, ...]) -> bool:
     return bool(traits & {Trait.ORAL, Trait.SOLID} or units) and not traits & _NOT_BY_MOUTH
 
 
-def _scan(excerpt: str, found: list[tuple[Name, Mention]], amounts: tuple[Amount, ...],
+def _guess(left: Rest, tables: Tables) -> Guess | None:
+    """The first unknown word that looks like a relevant name, where no known name explains it, or that has its stem."""
+    for word in left.alone[:_GUESSES]:
+        near = tables.lookalikes.near(word, tables.others.starting_with(word), tables.never)
+        if near:
+            return Guess(frozenset(tables.lookalikes.means[near]) - tables.never, near, word)
+    for word in left.unknown[:_GUESSES]:
+        if family := stem_of(word) or stem_of(skeleton(word)):
+            return Guess(frozenset({family}), family, word)
+    return None
+
+
+def _scan(folded: str, found: list[tuple[Name, Mention]], guess: Guess | None, amounts: tuple[Amount, ...],
           traits: frozenset[Trait]) -> Scan:
     """The text with its mentions; a brand's place counts only where the text leaves the ingredient out."""
     plain = {at.ingredient for name, at in found if name.kind != "brand"}
     mentions = tuple(at for name, at in found if name.kind != "brand" or at.ingredient not in plain)
+    if guess:
+        start = max(folded.lower().find(guess.word), 0)
+        mentions = tuple(Mention(i, start, start + len(guess.word)) for i in sorted(guess.ingredients))
     alone = len({m.ingredient for m in mentions}) == 1 and not traits & _PARTNERS
-    return Scan(excerpt, mentions, amounts, alone)
+    return Scan(folded, mentions, amounts, alone)
 
 
 def _strengths(scan: Scan, brands: tuple[str, ...], traits: frozenset[Trait],
@@ -108,8 +173,7 @@ def _strengths(scan: Scan, brands: tuple[str, ...], traits: frozenset[Trait],
 def brand_traits(brand: str, tables: Tables) -> frozenset[Trait]:
     """What all products of a brand have in common: "OxyContin" is extended release, "Opana" may be either."""
     sold = [traits_of((p.name, p.dose_form)) for p in tables.brands.get(brand, ())]
-    common = frozenset[Trait].intersection(*sold) if sold else frozenset[Trait]()
-    return common | _TOLD.get(brand, frozenset())
+    return frozenset[Trait].intersection(*sold) if sold else frozenset()
 
 
 @lru_cache(maxsize=1024)

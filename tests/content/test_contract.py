@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from cds_service.snapshot import THRESHOLDS
 CARDS = [rule.id for rule in RULES]
 FILES = {
     file.name.removesuffix(".yaml"): file.read_bytes()
-    for file in resources.files("cards").iterdir()
+    for file in loader.content_folder().iterdir()
     if file.name.endswith(".yaml")
 }
 PARSED: dict[str, Any] = {name: loader._parse(data) for name, data in FILES.items()}
@@ -429,12 +428,12 @@ def test_check_exits_with_one_and_a_line_for_each_fault(
     removal: Removal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One of each kind through the command itself; the others differ only in the key."""
-    shutil.copytree(str(resources.files("cards")), tmp_path / "cards")
+    shutil.copytree(str(loader.content_folder()), tmp_path / "cards")
     changed = without(removal)[removal.file]
     (tmp_path / "cards" / f"{removal.file}.yaml").write_text(
         yaml.safe_dump(changed), encoding="utf-8"
     )
-    monkeypatch.setattr(loader, "_packaged", lambda: tmp_path / "cards")
+    monkeypatch.setattr(loader, "content_folder", lambda: tmp_path / "cards")
     monkeypatch.setattr("cds_service.cli.check._check_terminology", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["check"])

@@ -18,7 +18,7 @@ from cds_service.content.contract import printable
 from cds_service.content.loader import ContentError
 from cds_service.content.words import placeholders
 from cds_service.model import Role, State
-from cds_service.planner import edition, ehr_server, gate, trouble, view, write
+from cds_service.planner import answers, edition, ehr_server, gate, trouble, view, write
 from cds_service.planner.words import _PRINTED, PLANNER_WORDS, SCHEDULE_IDS
 from cds_service.titration import plan
 from cds_service.titration.supply import Form
@@ -36,6 +36,8 @@ NAMES: set[str] = {  # what may stand where a key is put together
     *write.NOT_SENT,
     *trouble.TROUBLES,
     *view.WISH_COMPLAINTS,
+    *answers.ANSWER_COMPLAINTS,
+    *answers.TESTS,
     *plan.COMPLAINTS,
     *plan.Kind,
     *Form,

@@ -28,7 +28,7 @@ TODAY = NOON.date()
 EDITION = edition_of(engine().content, TODAY)
 READ = ("patient", "medicationRequests", "medicationStatements", "medicationDispenses", "medicationAdministrations",
         "conditions")
-NAMES = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
+NAMES = ("opioids", "unknown", "opioid-free", "maintenance", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
          "consent", "pharmacy")
 
 
@@ -109,6 +109,10 @@ def order(text: str, status: str = "active", **more: Any) -> dict[str, Any]:
             "medicationCodeableConcept": {"text": text}, **more}
 
 
+def ended_on(day: str) -> dict[str, Any]:
+    return {"authoredOn": day, "dosageInstruction": [{"timing": {"repeat": {"boundsPeriod": {"end": day}}}}]}
+
+
 def test_the_gate_has_every_point_of_the_specification_once() -> None:
     """In the order of the page."""
     assert tuple(point.id for point in gate_of(chart_of()).points) == NAMES
@@ -132,8 +136,9 @@ def test_the_gate_has_every_point_of_the_specification_once() -> None:
     (chart_of(order("Oxycodone 5 mg tablet", "on-hold")), "opioids", Mark.ASK),
     (chart_of(order("Loperamide 2 mg capsule")), "opioids", Mark.PASSED),
     (chart_of(without="medicationRequests"), "opioids", Mark.ASK),
-    (chart_of(order("naltrexone 380 MG Injection", "completed", authoredOn="2026-10-24")), "duplicate", Mark.BLOCKED),
-    (chart_of(order("naltrexone 380 MG Injection", "completed", authoredOn="2026-10-23")), "duplicate", Mark.PASSED),
+    (chart_of(order("naltrexone 380 MG Injection", "completed", **ended_on("2026-10-24"))), "duplicate", Mark.BLOCKED),
+    (chart_of(order("naltrexone 380 MG Injection", "completed", **ended_on("2026-10-23"))), "duplicate", Mark.PASSED),
+    (chart_of(order("naltrexone 380 MG Injection", "completed", authoredOn="2026-10-23")), "duplicate", Mark.ASK),
     (chart_of(without="medicationRequests"), "duplicate", Mark.ASK),
     (chart_of(without="medicationStatements"), "opioids", Mark.ASK),
     (chart_of(without="medicationDispenses"), "opioids", Mark.ASK),

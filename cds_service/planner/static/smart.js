@@ -35,7 +35,11 @@
     const before = document.getElementById("headline").textContent;
     for (const fresh of new DOMParser().parseFromString(text, "text/html").querySelectorAll("[id^=live-]")) {
       const shown = document.getElementById(fresh.id);
-      if (shown && shown.innerHTML !== fresh.innerHTML) shown.innerHTML = fresh.innerHTML;
+      if (!shown || shown.innerHTML === fresh.innerHTML) continue;
+      shown.innerHTML = fresh.innerHTML;
+      const field = document.querySelector(`[aria-describedby~="${fresh.id}"]`);
+      if (field) field.toggleAttribute("aria-invalid", false);
+      if (field && fresh.textContent) field.setAttribute("aria-invalid", "true");
     }
     const verdict = document.getElementById("live-verdict").textContent.replace(/\s+/g, " ").trim();
     status.textContent = document.getElementById("headline").textContent === before && status.textContent ? status.textContent : verdict;

@@ -108,7 +108,7 @@ def test_a_period_is_in_its_unit_and_a_month_is_30_days(unit: str, period: str, 
     ("QD", "2"), ("BID", "4"), ("bid", "4"), ("TID", "6"), ("QID", "8"), ("QOD", "1"), ("AM", "2"),
     ("PM", "2"),
     ("BED", "2"), ("HS", "2"), ("QHS", "2"), ("Q4H", "12"), ("Q6H", "8"), ("Q8H", "6"), ("Q12H", "4"),
-    ("WK", "0.2857"), ("MO", "0.0667"), ("Q6H PRN", "unknown"), ("229797004", "unknown"),
+    ("WK", "0.2857"), ("MO", "0.0667"), ("Q6H PRN", "unknown"), ("999999999", "unknown"), ("229797004", "2"),
 ])
 def test_a_timing_code_alone_tells_how_often(code: str, expected: str) -> None:
     assert expected == daily(dose("2", timing_code=code))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.model import Coding, Concept, Drug, Role
+from cds_service.model import Coding, Concept, Drug, Identity, Role
 from cds_service.terminology import load
 from cds_service.terminology.build import BuildError, Report, build
 
@@ -249,3 +249,19 @@ def test_tables_that_name_an_unknown_substance_cannot_be_loaded(built: tuple[Rep
 def test_a_directory_without_tables_cannot_be_loaded(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load(tmp_path)
+
+
+def test_every_other_name_and_number_of_the_release_is_another_drugs(tmp_path: Path) -> None:
+    """An IN, PIN, BN or MIN name counts as other because the site's release says so, unless an opioid is in it."""
+    release = Release()
+    release.conso += [conso("9100000", "IN", "blorptexin"), conso("9100001", "BN", "Zyxolor"),
+                      conso("9100002", "MIN", "blorptexin / zyxolamide"), conso("9100003", "IN", "furanyl morphine"),
+                      conso("9100004", "SCD", "blorptexin 5 MG Oral Capsule"), conso("9100005", "DF", "Oral Foam")]
+    build(release.write(tmp_path / "rrf"), tmp_path / "tables")
+    site, packaged = load(tmp_path / "tables"), load()
+    named = [Drug(Concept(text=t)) for t in ("Blorptexin 5 mg", "ZYXOLOR", "blorptexin / zyxolamide")]
+    coded = [Drug(Concept((Coding(RXNORM, code),))) for code in ("9100000", "9100004", "1000", "9100003", "9100006")]
+    assert [Identity.UNKNOWN] * 3 == [packaged.recognise(d).kind for d in named]
+    assert [Identity.OTHER] * 3 == [site.recognise(d).kind for d in named]
+    assert [Identity.OTHER] * 3 + [Identity.UNREADABLE] * 2 == [site.recognise(d).kind for d in coded]
+    assert Identity.RELEVANT is site.recognise(Drug(Concept(text="furanyl morphine"))).kind
