@@ -38,7 +38,7 @@ POINTS = (
     "consent",
     "pharmacy",
 )
-_FORMS = frozenset({"opioid-free", "maintenance", "unknown"})  # asked by more than one tick box
+_FORMS = frozenset({"opioid-free", "maintenance", "unknown", "surgery"})  # asked by more than one tick box
 ASKED = tuple(point for point in POINTS if point not in _FORMS)
 LISTS = {  # what could not be read -> how it is called
     "medicationRequests": "orders",
@@ -145,6 +145,7 @@ def check(
     answers: Answers,
     say: Words,
     born: date | None = None,
+    sex: str = "",
 ) -> Gate:
     """Every point of the gate for this record and these answers."""
     treatment = maintenance.of_record(snapshot)
@@ -161,7 +162,7 @@ def check(
         _unknown(snapshot, answers, say),
         _opioid_free(snapshot, answers, stated, wrong, say),
         *_maintenance(snapshot, treatment, answers, known, wrong, say),
-        *_conditions(snapshot, answers, say),
+        *_conditions(snapshot, answers, sex, say),
         _age(snapshot, answers, say),
         _surgery(answers, say),
         _duplicate(snapshot, answers, say),
@@ -364,7 +365,9 @@ def _maintenance(
     yield Point("maintenance", title, mark, because, is_exception=True)
 
 
-def _conditions(snapshot: Snapshot, answers: Answers, say: Words) -> Iterator[Point]:
+def _conditions(
+    snapshot: Snapshot, answers: Answers, sex: str, say: Words
+) -> Iterator[Point]:
     """Withdrawal, dependence, liver, pregnancy and kidney from the problem list."""
     unread = () if snapshot.conditions_read else (say("unread.problems"),)
     yield _dependence(snapshot, answers, unread, say)
@@ -373,9 +376,11 @@ def _conditions(snapshot: Snapshot, answers: Answers, say: Words) -> Iterator[Po
     else:
         yield _asked_if(unread, "liver", answers, say)
     pregnant = (say("pregnancy.listed"),) if snapshot.has(ConditionKind.PREGNANCY) else ()
-    yield replace(
-        _ask("pregnancy", answers, (*pregnant, *unread), say), is_exception=bool(pregnant)
-    )
+    if sex == "male" and not pregnant:
+        yield Point("pregnancy", say("pregnancy.title"), Mark.PASSED, (say("pregnancy.male"),))
+    else:
+        asked = _ask("pregnancy", answers, (*pregnant, *unread), say)
+        yield replace(asked, is_exception=bool(pregnant))
     kidney = (say("kidney.listed"),) if snapshot.has(ConditionKind.CKD_4_5) else ()
     yield _asked_if((*kidney, *unread), "kidney", answers, say)
 

@@ -49,10 +49,10 @@ def add_launch(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
 
 def _about(desk: PlannerDesk) -> str:
-    """The page without an EHR: what the planner does, the default schedule, and where to start from."""
+    """The page without an EHR: what the planner does, and the default schedule. It names no EHR."""
     edition = desk.edition()
     plan = draw(edition.schedules, propose(edition.schedules, DEFAULT, desk.today()))
-    return render_template("smart/about.html", plan=plan, issuers=sorted(desk.services.oauth.listed))
+    return render_template("smart/about.html", plan=plan)
 
 
 def _start(desk: PlannerDesk) -> Response:

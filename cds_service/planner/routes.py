@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from datetime import date
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -15,8 +14,10 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
-from cds_service.planner.view import LONGEST_FIELD, Wish, read_wish
+from cds_service.planner.verdict import headline, questions
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -38,12 +39,8 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
     @blueprint.post("/s/<handle>/preview")
     def preview(handle: str) -> str:
-        _posted(desk, handle)
-        earliest = request.form.get("earliest", "")
-        edition = desk.edition()
-        wish = read_wish(request.form, desk.today(), date.fromisoformat(earliest) if _is_day(earliest) else None,
-                         edition.schedules)
-        return render_template("smart/_plan.html", **_drawn(wish, edition))
+        visit = _posted(desk, handle)
+        return render_template("smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True)))
 
     @blueprint.post("/s/<handle>/write")
     def write(handle: str) -> Response | tuple[str, int]:
@@ -60,11 +57,16 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
-        return render_template("smart/handout.html", done=done, **_drawn(done.wish, done.edition))
+        return render_template("smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition))
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
         return _download(FinishedPlan(desk, desk.visit(handle)))
+
+    @blueprint.get("/s/<handle>/end")
+    def leave(handle: str) -> str:
+        visit = desk.visit(handle)
+        return render_template("smart/leave.html", handle=handle, csrf=desk.csrf(visit))
 
     @blueprint.post("/s/<handle>/end")
     def end(handle: str) -> str:
@@ -78,21 +80,27 @@ def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
     return visit
 
 
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
 def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False) -> str:
-    return render_template(
-        "smart/plan.html", case=case, gate=case.gate, answers=case.answers, tried=tried,
-        csrf=desk.csrf(case.visit), handle=case.visit.handle, context=case.visit.body["context"],
-        banner=case.visit.body["banner"], **_drawn(case.wish, desk.edition()))
+    return render_template("smart/plan.html", tried=tried, csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+    """What the plan's page and what is redrawn of it show: the verdict, the open questions, the plan."""
+    edition = desk.edition()
+    return {
+        "case": case, "gate": case.gate, "answers": case.answers, "handle": case.visit.handle,
+        "verdict": headline(case.record, case.gate, desk.today(), edition.say),
+        "questions": questions(case.record, case.gate),
+        "complaints": _complaints(case, edition.phrases),
+        "context": case.visit.body["context"], "banner": case.visit.body["banner"], **_drawn(case.wish, edition)}
+
+
+def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
+    """What is wrong with each field, "" where nothing is: a fault that was mended must go from the page as well."""
+    wrong = {f.about: phrases.answer_fault(f) for f in reversed(case.gate.faults)}
+    return {**dict.fromkeys(FIELDS, ""), **wrong, **{f.about: phrases.complaint(f) for f in reversed(case.wish.faults)}}
 
 
 def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
@@ -173,7 +181,7 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
     done = FinishedPlan(desk, visit)
     return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
-                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
+                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"], context=visit.body["context"],
                            **_drawn(done.wish, done.edition))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from cachetools import TTLCache
 from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -23,6 +25,9 @@ from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
 _SECRET_LENGTH = 43                            # token_urlsafe(32)
+
+
+_Read = TypeVar("_Read")
 
 
 class HaltError(Exception):
@@ -83,12 +88,34 @@ class PlannerVisit:
         return self.session.handle
 
 
+class RecentCharts:
+    """What was read of a record a moment ago, for pages that only show. Short-lived, few, in this process."""
+
+    SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: TTLCache[str, Any] = TTLCache(64, self.SECONDS)
+
+    def read(self, handle: str, fetch: Callable[[], _Read], *, again: bool) -> _Read:
+        """What ``fetch`` gives; where ``again`` is enough, what it gave for this handle a moment ago."""
+        with self._lock:
+            kept: _Read | None = self._kept.get(handle) if again else None
+        if kept is not None:
+            return kept
+        fetched = fetch()
+        with self._lock:
+            self._kept[handle] = fetched
+        return fetched
+
+
 class PlannerDesk:
     """Settings and services with the few things that all routes do."""
 
     def __init__(self, settings: Settings, services: SmartServices) -> None:
         self.settings = settings
         self.services = services
+        self.recent = RecentCharts()
 
     def today(self) -> date:
         return self.services.now().astimezone(self.settings.zone).date()

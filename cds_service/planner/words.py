@@ -23,7 +23,7 @@ from cds_service.titration.supply import Form
 
 Facts = dict[str, frozenset[str]]
 SCHEDULE_IDS = ("A", "B", "C", "D", "E")
-_PARTS = ("name", "source", "evidence", "standing")
+_PARTS = ("name", "short", "source", "evidence", "standing")
 
 
 def _spell(table: Mapping[str, str]) -> Facts:
@@ -45,30 +45,35 @@ _PLAN = (
         {
             "layout: title skip footer": "",
             "person: region no_name unknown": "",
+            "layout: clinic": "name? phone?",
             "person: born": "born",
+            "person: age": "age sex",
+            "person: number": "number",
+            "person: opened": "dose",
             "chart: title onset caption": "",
             "chart: step": "dose day",
             "chart: reviews": "days",
             "chart: review": "week",
             "steps: caption region from to dose take": "",
             "steps: amount": "dose when",
-            "counts: caption region made_up": "",
+            "counts: head caption region made_up": "",
             "counts: fill": "days",
-            "drawn: summary": "schedule standing from to to_words start end evidence source",
-            "drawn: none": "",
-            "drawn: reviews": "reviews",
+            "drawn: summary": "schedule name",
+            "drawn: none reviews_label stop_label": "",
             "drawn: review": "week day",
             "drawn: stop": "day",
-            "drawn: fill": "days supplies until",
-            "drawn: refills": "refills",
+            "drawn: fill_label": "days",
+            "drawn: refills_label": "",
             "drawn: refill": "day supplies",
+            "drawn: fill": "supplies until",
             "drawn: many_capsules": "count",
             "guidance: head region caption event do stop": "",
             "evidence: head for against mechanism effects cost": "",
-            "about: head lead what gate result open open_how no_ehr default": "",
+            "about: head lead what gate result open default": "",
             "about: plan": "count",
             "about: default_schedule": "schedule name evidence source",
             "ended: head text": "",
+            "leave: head text stay end": "",
         }
     )
     | _family("counts.*", Form, "strength?")
@@ -80,12 +85,19 @@ _PLAN = (
 _GATE = (
     _spell(
         {
-            "page: head not_written no_reason conflict check_again end": "",
-            "page: drafted": "dose",
-            "gate: head blocked no_earliest no_write all_passed passed_head": "",
-            "gate: earliest not_before": "day",
-            "gate: open_one open_many": "count",
-            "history: head region caption medicine role state earliest no_wait none unread unnamed": "",
+            "page: not_written no_reason print back end": "",
+            "verdict: clear answered no_write yours": "",
+            "verdict: not_before": "day medicines",
+            "verdict: not_now_medicine": "medicines",
+            "verdict: medicine": "label state",
+            "verdict: not_now unknown care": "reason",
+            "verdict: yours_not_before": "day",
+            "verdict: yours_not_now": "title",
+            "verdict: answers_one answers_many": "count given",
+            "gate: head folded": "",
+            "gate: not_before": "day",
+            "gate: settled_one settled_many": "count",
+            "history: head region caption medicine role state earliest no_wait unread unnamed": "",
             "history: wait_unknown": "days day",
             "history: ended_one ended_many": "days",
             "unread: rule problems birth_date": "",
@@ -100,7 +112,7 @@ _GATE = (
             "maintenance: wait": "days",
             "dependence: withdrawal disorder": "",
             "liver: blocked": "",
-            "pregnancy: listed": "",
+            "pregnancy: listed male": "",
             "kidney: listed": "",
             "age: below": "age",
             "surgery: because no yes": "",
@@ -122,9 +134,9 @@ _GATE = (
 _FORM = (
     _spell(
         {
-            "form: head schedule schedule_hint start_on made_up fill_days": "",
+            "form: head schedule start_on made_up fill_days more": "",
             "form: reason reason_choose reason_text reason_above": "",
-            "form: change_head change change_none change_on hold_days update redrawn not_redrawn": "",
+            "form: change change_none change_on hold_days update not_redrawn": "",
             "field: start_mg step_mg interval_days maximum_mg": "",
             "unit: mg days mg_per_dose": "",
             "hint: fixed": "unit",
@@ -138,8 +150,12 @@ _FORM = (
 
 _RESULT = _spell(
     {
-        "finish: head writes write not_granted no_release offer": "",
-        "result: title head offered lost writing look_again complete incomplete": "",
+        "finish: writes write not_granted no_release offer blocked": "",
+        "finish: missing_one missing_many": "count",
+        "result: title offered offered_next lost lost_next writing look_again": "",
+        "result: complete complete_next incomplete incomplete_next": "",
+        "result: opened": "dose",
+        "result: opened_unnamed written not_written unclear take_along copy copied": "",
         "result: region caption draft outcome reference retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
@@ -148,6 +164,7 @@ _HANDOUT = _spell(
     {
         "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
         "handout: effects common heart stop stop_pregnant good_to_know off_label": "",
+        "handout: clinic phone prescriber": "",
         "handout: diary diary_caption week_of pain sleep side_effects": "",
         "handout: for": "name born day",
         "handout: review": "day week",
@@ -231,7 +248,6 @@ _PRINTED: Mapping[str, str] = {  # numbers that the words of a key must print, n
     "age.below": "adult_age",
     "age.ask": "adult_age",
     "surgery.title": "titration.surgery_ask_weeks",
-    "surgery.ask": "titration.surgery_ask_weeks",
     "surgery.because": _HOLD,
     "pharmacy.because": "dose_bands.labelled_from",
     "handout.surgery": "oral_hold_days oral_hold_hours",
