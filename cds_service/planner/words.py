@@ -85,7 +85,7 @@ _PLAN = (
 _GATE = (
     _spell(
         {
-            "page: not_written no_reason print back end": "",
+            "page: stale stale_other not_written no_reason print back end": "",
             "verdict: clear answered no_write yours": "",
             "verdict: not_before": "day medicines",
             "verdict: not_now_medicine": "medicines",
