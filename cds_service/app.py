@@ -149,7 +149,7 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
                     log: Any) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
-    seen = used_tokens.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
+    seen = used_tokens.SeenTokens(store.writer, lambda: now().timestamp(), durable=settings.audit == "required",
                              on_failure=lambda: log.error("used-tokens-unavailable"))
     return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
                                 on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
