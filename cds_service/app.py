@@ -149,6 +149,7 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
                     log: Any) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
+    keys.keep_fresh(source for c in known_clients(settings) for source in (c.jwks_file or c.jwks_url, *c.jku) if source)
     seen = used_tokens.SeenTokens(store.writer, lambda: now().timestamp(), durable=settings.audit == "required",
                              on_failure=lambda: log.error("used-tokens-unavailable"))
     return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
@@ -161,7 +162,7 @@ def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
     outbound = Outbound(listed, settings.is_demo, 256_000)
 
     def get(url: str) -> bytes:
-        answer = outbound.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
+        answer = outbound.call("GET", url, seconds=settings.limits.jwks_timeout_ms / 1_000, headers={"Accept": "application/json"})
         if answer.status != 200:
             raise LookupError("no key document")
         return answer.body

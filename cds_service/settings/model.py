@@ -89,6 +89,10 @@ class Limits:
         means("Largest answer of a FHIR server, after inflating.", 10_000, 100_000_000),
     ] = 2_000_000
     fhir_pages: Annotated[Whole, means("Most pages of one search.", 1, 100)] = 10
+    jwks_timeout_ms: Annotated[
+        Whole,
+        means("Wall clock of one fetch of a client's keys; no call waits for more than 0.8 s.", 200, 30_000),
+    ] = 5_000
     requests_per_minute: Annotated[
         Whole,
         means("Hook calls of one client that one worker answers; 0 = unlimited.", 0, 10_000_000),

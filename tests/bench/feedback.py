@@ -16,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import click
@@ -53,28 +53,57 @@ print(threads * each / (time.perf_counter() - begun))
 
 
 def _body() -> bytes:
-    item = {"card": str(uuid.uuid4()), "outcome": "accepted", "outcomeTimestamp": "2026-11-21T22:17:53Z"}
+    item = {
+        "card": str(uuid.uuid4()),
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-21T22:17:53Z",
+    }
     return json.dumps({"feedback": [item]}).encode()
 
 
 def in_process(version: Path, connections: int, each: int) -> float:
     """Items a second of threads that call the journal."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-c", _JOURNAL, str(Path(folder) / "store.sqlite3"), str(connections), str(each)]
-        done = subprocess.run(command, cwd=version, env={**os.environ, "PYTHONPATH": str(version)},
-                              capture_output=True, text=True, check=True, timeout=300)
+        command = [
+            sys.executable,
+            "-c",
+            _JOURNAL,
+            str(Path(folder) / "store.sqlite3"),
+            str(connections),
+            str(each),
+        ]
+        done = subprocess.run(
+            command,
+            cwd=version,
+            env={**os.environ, "PYTHONPATH": str(version)},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
     return float(done.stdout)
 
 
 def over_http(version: Path, connections: int, calls: int) -> load.Sent:
     """What one worker keeps of calls over HTTP; RuntimeError where an acknowledged item is not in the store."""
-    with tempfile.TemporaryDirectory() as name, servers.serve("feedback", servers.SERVICE, Path(name), version=version) as server:
+    with tempfile.TemporaryDirectory() as name, ExitStack() as running:
+        toml = Path(name) / "settings.toml"
+        toml.write_text("[limits]\nrequests_per_minute = 0\n")
+        server = running.enter_context(
+            servers.serve("feedback", servers.SERVICE, Path(name), version=version, toml=toml)
+        )
         time.sleep(0.5)
-        sent = load.send(server.port, [_body() for _ in range(calls)], (), connections=connections, calls=calls,
-                         path=FEEDBACK)
+        sent = load.send(
+            server.port,
+            [_body() for _ in range(calls)],
+            (),
+            connections=connections,
+            calls=calls,
+            path=FEEDBACK,
+        )
         with closing(sqlite3.connect(Path(name) / "feedback" / "store.sqlite3")) as store:
             kept = store.execute("SELECT count(*) FROM feedback").fetchone()[0]
-    if kept < sent.answered:
+    if sent.failed or kept < sent.answered:
         raise RuntimeError(f"{sent.answered} acknowledged, {kept} kept")
     return sent
 
@@ -82,11 +111,17 @@ def over_http(version: Path, connections: int, calls: int) -> load.Sent:
 @click.command(help=__doc__)
 @click.option("--rounds", default=3)
 @click.option("--connections", default="1,32")
-@click.option("--against", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Another checkout.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout.",
+)
 @click.option("--http/--no-http", default=True)
 def main(rounds: int, connections: str, against: Path | None, *, http: bool) -> None:
     versions = {"now": ROOT} | ({"before": against.resolve()} if against else {})
-    table = Table("connections", "version", "journal items/s", "HTTP items/s", "HTTP p50 ms", "HTTP p99 ms")
+    table = Table(
+        "connections", "version", "journal items/s", "HTTP items/s", "HTTP p50 ms", "HTTP p99 ms"
+    )
     for number in map(int, connections.split(",")):
         alone: dict[str, list[float]] = {name: [] for name in versions}
         whole: dict[str, list[load.Sent]] = {name: [] for name in versions}
@@ -96,7 +131,9 @@ def main(rounds: int, connections: str, against: Path | None, *, http: bool) -> 
                 if http:
                     whole[name].append(over_http(version, number, 300 if number == 1 else 1_500))
         for name in versions:
-            table.add_row(str(number), name, f"{statistics.median(alone[name]):.0f}", *_of_http(whole[name]))
+            table.add_row(
+                str(number), name, f"{statistics.median(alone[name]):.0f}", *_of_http(whole[name])
+            )
     _out.print(table)
 
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cds_service.auth.client_auth import ALGORITHMS, ClientAuthentication
 from cds_service.auth.jwks import JwksCache, KeySource
 from cds_service.auth.used_tokens import SeenTokens
-from cds_service.errors import Unauthorized
+from cds_service.errors import Unauthorized, Unavailable
 from cds_service.settings import Client, Settings
 from cds_service.store.store import open_store
 
@@ -147,6 +147,6 @@ class Entrance:
         """"admitted" or the reason of the refusal of these Authorization headers."""
         try:
             self.authentication.admit(headers, endpoints or (ENDPOINT,))
-        except Unauthorized:
+        except (Unauthorized, Unavailable):
             return self.reasons[-1]
         return "admitted"
