@@ -45,8 +45,10 @@ from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
+from cds_service.web.health_door import open_door
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
+from cds_service.web.refusals import TakeUnreadBodies
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
@@ -105,6 +107,8 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
          allow_headers=["Authorization", "Content-Type"], send_wildcard=False, always_send=False, vary_header=False)
     threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
+    if settings.health_port:
+        open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
 
 
@@ -159,10 +163,10 @@ def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Cloc
 def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
     """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
     listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
-    outbound = Outbound(listed, settings.is_demo, 256_000)
+    outbound, seconds = Outbound(listed, settings.is_demo, 256_000), settings.limits.jwks_timeout_ms / 1_000
 
     def get(url: str) -> bytes:
-        answer = outbound.call("GET", url, seconds=settings.limits.jwks_timeout_ms / 1_000, headers={"Accept": "application/json"})
+        answer = outbound.call("GET", url, seconds=seconds, headers={"Accept": "application/json"})
         if answer.status != 200:
             raise LookupError("no key document")
         return answer.body
@@ -227,5 +231,5 @@ def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
 
 
 def _middleware(application: Any, settings: Settings) -> Any:
-    wrapped = wire.MergeSlashes(application)
+    wrapped = TakeUnreadBodies(wire.MergeSlashes(application))
     return ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0) if settings.trusted_proxy else wrapped

@@ -1,4 +1,4 @@
-"""The public keys of our clients: read from a URL or a file, checked, and kept so that no call waits for keys that are known."""
+"""The public keys of our clients: read from a URL or a file, checked, and kept; no call waits for known ones."""
 
 from __future__ import annotations
 
@@ -146,7 +146,9 @@ class _KeySet:
     @property
     def is_out_of_reach(self) -> bool:
         """Nobody knows what is published there now: the last fetch failed, or has not ended."""
-        return self._failed_at is not None or (self.fetching is not None and not self.fetching.done.is_set())
+        return self._failed_at is not None or (
+            self.fetching is not None and not self.fetching.done.is_set()
+        )
 
     def with_kid(self, kid: str) -> tuple[PublishedKey, ...]:
         published = self.published
@@ -253,7 +255,10 @@ class JwksCache:
                 return None
             shelf.fetching = fetch = _Fetch(self._clock())
             threading.Thread(
-                target=shelf.ask, args=(lambda: self._read(where), fetch), name="keys-fetch", daemon=True
+                target=shelf.ask,
+                args=(lambda: self._read(where), fetch),
+                name="keys-fetch",
+                daemon=True,
             ).start()
             return fetch
 

@@ -22,12 +22,12 @@ from cds_service.store.database import insert_once
 from cds_service.store.group_commit import GroupCommit
 from cds_service.store.schema import jwt_seen
 
-RETRY_SECONDS = 2               # said to a caller that may come again
-KEEP_SECONDS = 7_200            # more than any token lives: its hour, and what two clocks may differ
-JUMP_SECONDS = 60               # a clock on the wall that leaves the steady one by more has jumped
-PURGE_SECONDS = 2               # how often old rows are swept, a few at a time
+RETRY_SECONDS = 2  # said to a caller that may come again
+KEEP_SECONDS = 7_200  # more than any token lives: its hour, and what two clocks may differ
+JUMP_SECONDS = 60  # a clock on the wall that leaves the steady one by more has jumped
+PURGE_SECONDS = 2  # how often old rows are swept, a few at a time
 PURGE_ROWS = 2_000
-RECENT_TOKENS = 50_000          # what one worker remembers by itself, about 10 MB
+RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
 
 
 class UsedTokens(Protocol):
@@ -45,9 +45,15 @@ class SeenTokens:
     with ``durable`` also from a loss of power; that raises Unavailable where the store cannot tell.
     """
 
-    def __init__(self, writer: GroupCommit, clock: Callable[[], float] = time.time, *, durable: bool = False,
-                 on_failure: Callable[[], None] = lambda: None,
-                 steady: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        writer: GroupCommit,
+        clock: Callable[[], float] = time.time,
+        *,
+        durable: bool = False,
+        on_failure: Callable[[], None] = lambda: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._writer = writer
         self._lane = writer.lane(self._write, synced=durable)
         self._durable = durable
@@ -97,12 +103,16 @@ class SeenTokens:
         if not told:
             self._on_failure()
         if self._durable:
-            raise Unavailable("The service cannot check this request now. Please try again.",
-                              headers={"Retry-After": str(RETRY_SECONDS)}) from None
+            raise Unavailable(
+                "The service cannot check this request now. Please try again.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            ) from None
 
     def _write(self, connection: Connection, tokens: Sequence[tuple[str, int]]) -> list[bool]:
         """Which of them nobody used before. Sorted, so that replicas wait for each other in one order."""
-        rows = [{"token_hash": token_hash, "expires": expires} for token_hash, expires in sorted(tokens)]
+        rows = [
+            {"token_hash": token_hash, "expires": expires} for token_hash, expires in sorted(tokens)
+        ]
         insert = insert_once(connection, jwt_seen, "token_hash").returning(jwt_seen.c.token_hash)
         new = set(connection.execute(insert, rows).scalars())
         self._purge.run(connection)
@@ -130,7 +140,11 @@ class _Purge:
         if steady < max(self._next, self._trusted_from):
             return
         self._next = steady + PURGE_SECONDS
-        old = select(jwt_seen.c.token_hash).where(jwt_seen.c.expires < now - KEEP_SECONDS).limit(PURGE_ROWS)
+        old = (
+            select(jwt_seen.c.token_hash)
+            .where(jwt_seen.c.expires < now - KEEP_SECONDS)
+            .limit(PURGE_ROWS)
+        )
         connection.execute(delete(jwt_seen).where(jwt_seen.c.token_hash.in_(old)))
 
 

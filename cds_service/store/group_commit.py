@@ -77,7 +77,9 @@ class GroupCommit:
         self._busy_since: float | None = None
         self._failed = False
 
-    def lane(self, write: Callable[[Connection, Sequence[T]], Sequence[R]], *, synced: bool = True) -> Lane[T, R]:
+    def lane(
+        self, write: Callable[[Connection, Sequence[T]], Sequence[R]], *, synced: bool = True
+    ) -> Lane[T, R]:
         """Open a lane; the earlier it is opened, the earlier its items are written."""
         made = Lane(write, synced)
         self._order[made] = len(self._order)

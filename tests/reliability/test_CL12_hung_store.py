@@ -75,7 +75,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, Hang]:
     if request.param == "sqlite":
         file = tmp_path / "store.sqlite3"
         return f"sqlite:///{file}", lambda: locked(file)
-    url, server = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_server")
+    url, server = (
+        request.getfixturevalue("postgres_url"),
+        request.getfixturevalue("postgres_server"),
+    )
     return url, lambda: stopped(server)
 
 
@@ -87,7 +90,9 @@ def production(folder: Path, url: str, audit: str) -> Iterator[Running]:
         yield service
 
 
-def twelve_calls(service: Running, headers: Callable[[], dict[str, str]]) -> tuple[list[int], float]:
+def twelve_calls(
+    service: Running, headers: Callable[[], dict[str, str]]
+) -> tuple[list[int], float]:
     """Eight at once and then four in turn: their statuses, and how long the slowest took."""
 
     def call(_number: int) -> tuple[int, float]:
@@ -101,16 +106,22 @@ def twelve_calls(service: Running, headers: Callable[[], dict[str, str]]) -> tup
     return [status for status, _ in said], max(seconds for _, seconds in said)
 
 
-def test_CL12_every_hook_call_is_answered_while_the_store_hangs(tmp_path: Path, store: tuple[str, Hang]) -> None:
+def test_CL12_every_hook_call_is_answered_while_the_store_hangs(
+    tmp_path: Path, store: tuple[str, Hang]
+) -> None:
     """With its card; a replay at the same worker is still refused, and the store is used again afterwards."""
     url, hang = store
     with production(tmp_path, url, "best-effort") as service:
         once = bearer(SIGN)
         with hang():
             statuses, slowest = twelve_calls(service, lambda: bearer(SIGN))
-            replayed = [service.post(SIGN, json=conflict(), headers=once).status_code for _ in range(2)]
+            replayed = [
+                service.post(SIGN, json=conflict(), headers=once).status_code for _ in range(2)
+            ]
             begun = time.monotonic()
-            feedback = service.post(f"{SIGN}/feedback", json=feedback_body(), headers=bearer(f"{SIGN}/feedback"))
+            feedback = service.post(
+                f"{SIGN}/feedback", json=feedback_body(), headers=bearer(f"{SIGN}/feedback")
+            )
             refused_after = time.monotonic() - begun
         after = recovered(service)
         assert ([200] * 12, [200, 401], 503) == (statuses, replayed, feedback.status_code)
@@ -119,7 +130,9 @@ def test_CL12_every_hook_call_is_answered_while_the_store_hangs(tmp_path: Path, 
         assert 401 == service.post(SIGN, json=conflict(), headers=once).status_code
 
 
-def test_CL12_required_audit_refuses_in_time_while_the_store_hangs(tmp_path: Path, store: tuple[str, Hang]) -> None:
+def test_CL12_required_audit_refuses_in_time_while_the_store_hangs(
+    tmp_path: Path, store: tuple[str, Hang]
+) -> None:
     url, hang = store
     with production(tmp_path, url, "required") as service:
         with hang():
@@ -129,7 +142,15 @@ def test_CL12_required_audit_refuses_in_time_while_the_store_hangs(tmp_path: Pat
 
 
 def feedback_body() -> dict[str, object]:
-    return {"feedback": [{"card": str(uuid4()), "outcome": "overridden", "outcomeTimestamp": "2026-11-21T11:59:00Z"}]}
+    return {
+        "feedback": [
+            {
+                "card": str(uuid4()),
+                "outcome": "overridden",
+                "outcomeTimestamp": "2026-11-21T11:59:00Z",
+            }
+        ]
+    }
 
 
 def recovered(service: Running) -> float:
