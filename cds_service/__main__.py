@@ -18,6 +18,7 @@ from rich.console import Console
 
 from cds_service import settings as configuration
 from cds_service.cli import commands
+from cds_service.cli.store import store
 from cds_service.errors import ServiceError
 from cds_service.hooks.services import SERVICES, Service
 from cds_service.settings import Settings, SettingsError
@@ -232,7 +233,7 @@ def build(rrf: Path, out: Path | None) -> None:
     click.echo(str(report))
 
 
-for _group in (commands.doctor, commands.feedback, commands.audit):
+for _group in (commands.doctor, commands.feedback, commands.audit, store):
     main.add_command(_group)
 
 

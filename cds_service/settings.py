@@ -84,7 +84,10 @@ class Settings:
     audit: str = "best-effort"                 # best-effort | required | off
     audit_key_file: str = ""                   # key of the patient hash; "" = made once in data_dir
     audit_retention_days: int = 0              # 0 = keep
+    high_water_file: str = ""                  # how much the store has held, apart from it; "" = in data_dir
     log_level: str = "INFO"
+    metrics: str = ""                          # on | off: /metrics; "" = on in demo, off in production
+    traces_endpoint: str = ""                  # OTLP over HTTP, e.g. http://collector:4318/v1/traces; "" = no traces
     trusted_proxy: bool = False                # believe X-Forwarded-* of exactly one proxy
     cors_origins: tuple[str, ...] = ()
     content_overlay: str = ""                  # a folder of cards/ files that replace ours
@@ -107,6 +110,15 @@ class Settings:
     @property
     def auth_mode(self) -> str:
         return self.auth or ("off" if self.is_demo else "hooks")
+
+    @property
+    def has_metrics(self) -> bool:
+        return (self.metrics or ("on" if self.is_demo else "off")) == "on"
+
+    @property
+    def high_water(self) -> Path:
+        """The file that says how much the store has held."""
+        return Path(self.high_water_file) if self.high_water_file else Path(self.data_dir) / "high-water.json"
 
     @property
     def zone(self) -> ZoneInfo:
@@ -161,11 +173,13 @@ def _value_complaints(s: Settings) -> list[str]:
     allowed = {
         "profile": ({"demo", "production"}, s.profile), "auth": ({"", "off", "hooks", "all"}, s.auth),
         "audit": ({"best-effort", "required", "off"}, s.audit),
+        "metrics": ({"", "on", "off"}, s.metrics),
         "log_level": ({"DEBUG", "INFO", "WARNING", "ERROR"}, s.log_level),
     }
     found = [f"{name}: must be one of {', '.join(sorted(x for x in values if x))}"
              for name, (values, value) in allowed.items() if value not in values]
-    numbers = {"port": (0, 65535, s.port), "threads": (1, 1024, s.threads), "workers": (1, 64, s.workers),
+    numbers = {"audit_retention_days": (0, 36_500, s.audit_retention_days),
+               "port": (0, 65535, s.port), "threads": (1, 1024, s.threads), "workers": (1, 64, s.workers),
                "limits.fhir_budget_ms": (200, 4000, s.limits.fhir_budget_ms),
                "limits.body_bytes": (10_000, 100_000_000, s.limits.body_bytes)}
     found += [f"{name}: must be between {low} and {high}" for name, (low, high, value) in numbers.items()
@@ -178,6 +192,8 @@ def _value_complaints(s: Settings) -> list[str]:
         found.append("time_zone: not a time zone of the IANA database")
     found += [f"{name}: there is no such folder" for name in ("content_overlay", "terminology_dir")
               if getattr(s, name) and not Path(getattr(s, name)).is_dir()]
+    if s.traces_endpoint and not _is_http_url(s.traces_endpoint):
+        found.append("traces_endpoint: must be an absolute http(s) URL")
     if s.public_base_url and not _is_http_url(s.public_base_url):
         found.append("public_base_url: must be an absolute http(s) URL")
     found += [f"cors_origins: {origin!r} is not an origin (scheme://host[:port])" for origin in s.cors_origins

@@ -121,6 +121,10 @@ class _KeySet:
     def age(self) -> float:
         return self.clock() - self.published[0] if self.published else float("inf")
 
+    @property
+    def was_asked(self) -> bool:
+        return self.published is not None or self._failed_at is not None
+
     def with_kid(self, kid: str) -> tuple[PublishedKey, ...]:
         published = self.published
         if published is None or self.clock() - published[0] > LAST_GOOD_SECONDS:
@@ -181,6 +185,20 @@ class JwksCache:
     def at_hand(self, where: str) -> bool:
         """Are there keys of ``where`` that can be used without asking anybody?"""
         return self._shelf(where).age <= LAST_GOOD_SECONDS
+
+    def warm(self, where: str) -> None:
+        """Have the keys of ``where`` at hand before they are needed, if they can be had."""
+        shelf = self._shelf(where)
+        if shelf.age > FRESH_SECONDS:
+            self._refresh(where, shelf, wait=True)
+
+    def asked(self, where: str) -> bool:
+        """Were the keys of ``where`` asked for at least once, with whatever end?"""
+        return self._shelf(where).was_asked
+
+    def age(self, where: str) -> float:
+        """Seconds since the keys of ``where`` were had; infinite for never."""
+        return self._shelf(where).age
 
     def _shelf(self, where: str) -> _KeySet:
         with self._lock:

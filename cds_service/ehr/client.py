@@ -181,6 +181,11 @@ class FhirClient:
         finally:
             breaker.record(answered)
 
+    def open_circuits(self) -> dict[str, bool]:
+        """Which bases were asked so far, and whether each is left alone now."""
+        with self._lock:
+            return {base: breaker.is_open for base, breaker in self._breakers.items()}
+
     def _breaker(self, base: Place) -> Breaker:
         with self._lock:
             return self._breakers.setdefault(base.url, Breaker(self._monotonic))

@@ -13,6 +13,8 @@ from sqlalchemy import Connection
 
 from cds_service.errors import Unavailable
 from cds_service.journal import audit_chain
+from cds_service.journal.audit_chain import ChainEnd
+from cds_service.journal.high_water import HighWater, Loss, Mark
 from cds_service.model import Gap
 from cds_service.store.database import insert_once
 from cds_service.store.queue_writer import QueueWriter
@@ -78,13 +80,19 @@ class AuditLog:
         retention_days: int = 0,
         queue_events: int = QUEUE_EVENTS,
         clock: Callable[[], datetime] = utc_now,
+        water: HighWater | None = None,
+        on_loss: Callable[[Loss], None] = lambda _loss: None,
     ) -> None:
+        if retention_days < 0:                 # a date in the future: everything would be older
+            raise ValueError("retention_days must not be negative")
         self._store = store
+        self._water = water
+        self._on_loss = on_loss
         self._mode = mode
         self._retention = timedelta(days=retention_days)
         self._clock = clock
         self._writer = QueueWriter("audit", self._try_to_write, room=queue_events, batch=BATCH_EVENTS,
-                                   between=self._prune_if_due)
+                                   between=self._keep_house)
         self._lock = threading.Lock()
         self._dropped_told = 0
         self._pruned_at = float("-inf")
@@ -121,7 +129,10 @@ class AuditLog:
 
     def close(self, seconds: float = 2.0) -> bool:
         """Write what is pending and stop; False if some of it could not be written in time."""
-        return self._writer.close(seconds)
+        done = self._writer.close(seconds)
+        if self._water is not None:
+            self._water.save(at_once=True)
+        return done
 
     def _try_to_write(self, events: Sequence[AuditEvent]) -> bool:
         """False if the store is away. Events that nothing can write are dropped: the thread must live on."""
@@ -140,11 +151,49 @@ class AuditLog:
         if lost:
             bodies.append((self._clock(), {"kind": "lost", "events": lost}))
         with self._store.write() as connection:
-            numbers = audit_chain.append(connection, bodies)
+            before = audit_chain.lock_end(connection)
+            broken = self._breaks(before)
+            bodies[0] = (bodies[0][0], {**bodies[0][1], **self._predecessor(before, broken=broken)})
+            numbers, after = audit_chain.append(connection, bodies, before)
             _record_cards(connection, list(zip(numbers, events, strict=False)))
+        self._mark(before, after, broken=broken)
         self._dropped_told = dropped
         with self._lock:
             self.written += len(events)
+
+    def _breaks(self, end: ChainEnd) -> bool:
+        """True where the chain does not go on from the end that we know: it ends before it, or there with another hash."""
+        if self._water is None or not self._is_short(end):
+            return False
+        self._water.adopt()                    # another worker may have noticed it first
+        return self._is_short(end)
+
+    def _is_short(self, end: ChainEnd) -> bool:
+        known = self._water.known("audit") if self._water else Mark()
+        return end.seq < known.last or (end.seq == known.last > 0 and end.hash != known.hash)
+
+    def _predecessor(self, end: ChainEnd, *, broken: bool) -> dict[str, Any]:
+        """What the first event of a chain, or of the rest of one, says of the events before it."""
+        if self._water is None or not (broken or end.seq == 0):
+            return {}
+        known = self._water.known("audit")
+        if broken:
+            return {"predecessor": {"seq": known.last, "hash": known.hash}}
+        return {"predecessor": "missing" if self._store.made_before or known.epoch else "none"}
+
+    def _mark(self, before: ChainEnd, after: ChainEnd, *, broken: bool) -> None:
+        if self._water is None:
+            return
+        if broken:
+            held = Mark(before.seq, before.hash, before.seq, self._water.known("audit").epoch)
+            if loss := self._water.lose("audit", audit_chain.written(self._clock()), held):
+                self._on_loss(loss)
+        self._water.rise("audit", after.seq, after.hash)
+
+    def _keep_house(self) -> None:
+        if self._water is not None:
+            self._water.save()
+        self._prune_if_due()
 
     def _prune_if_due(self) -> None:
         if not self._retention or time.monotonic() - self._pruned_at < PRUNE_SECONDS:

@@ -40,10 +40,29 @@ class ChainReport:
         return not self.faults
 
 
-def append(connection: Connection, events: Sequence[tuple[datetime, Body]]) -> tuple[int, ...]:
-    """Add events to the end of the chain in the open write transaction; their numbers, in order."""
+@dataclass(frozen=True, slots=True)
+class ChainEnd:
+    """Number and hash of the newest event."""
+
+    seq: int
+    hash: str
+
+
+def lock_end(connection: Connection) -> ChainEnd:
+    """Where the chain ends; nobody else can append until this transaction ends."""
     head = connection.execute(select(audit_head).with_for_update()).one()
-    seq, chained, rows = head.seq, head.hash, []
+    return ChainEnd(head.seq, head.hash)
+
+
+def append(connection: Connection, events: Sequence[tuple[datetime, Body]],
+           end: ChainEnd | None = None) -> tuple[tuple[int, ...], ChainEnd]:
+    """Add events to the end of the chain in the open write transaction: their numbers, in order, and the new end.
+
+    ``end`` is what ``lock_end`` said in this transaction, where the caller has asked already.
+    """
+    end = end or lock_end(connection)
+    seq, chained = end.seq, end.hash
+    rows: list[dict[str, Any]] = []
     for time, body in events:
         seq += 1
         text = canonical({**body, "seq": seq, "time": written(time)})
@@ -52,7 +71,7 @@ def append(connection: Connection, events: Sequence[tuple[datetime, Body]]) -> t
     if rows:
         connection.execute(insert(audit_event), rows)
         connection.execute(update(audit_head).values(seq=seq, hash=chained))
-    return tuple(row["seq"] for row in rows)
+    return tuple(row["seq"] for row in rows), ChainEnd(seq, chained)
 
 
 def canonical(body: Body) -> str:

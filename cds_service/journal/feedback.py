@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from sqlalchemy import Connection, func, select
 
 from cds_service.errors import Unavailable
 from cds_service.hooks.feedback import FeedbackItem
+from cds_service.journal.audit_chain import written
+from cds_service.journal.high_water import HighWater, Loss, Mark
 from cds_service.store.database import insert_once
 from cds_service.store.schema import feedback, shown_card
 from cds_service.store.store import Store
@@ -21,11 +23,17 @@ QUOTA_RETRY_SECONDS = 3_600
 
 
 class FeedbackJournal:
-    """``cards_recorded``: the audit log writes down shown cards; without that nobody can tell a match."""
+    """``cards_recorded``: the audit log writes down shown cards; without that nobody can tell a match.
 
-    def __init__(self, store: Store, *, cards_recorded: bool) -> None:
+    ``water`` keeps how many there were; ``on_loss`` hears of it when the store turns out to hold fewer.
+    """
+
+    def __init__(self, store: Store, *, cards_recorded: bool, water: HighWater | None = None,
+                 on_loss: Callable[[Loss], None] = lambda _loss: None) -> None:
         self._store = store
         self._cards_recorded = cards_recorded
+        self._water = water
+        self._on_loss = on_loss
 
     def record(
         self, items: Sequence[FeedbackItem], *, issuer: str, now: datetime, quota: int = QUOTA
@@ -43,6 +51,19 @@ class FeedbackJournal:
             if added and _kept(connection, issuer) > quota:
                 headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
                 raise Unavailable("No more feedback of this client can be kept.", headers=headers)
+        if added and self._water is not None:
+            self._mark(self._water, [row.id for row in added], now)
+
+    def _mark(self, water: HighWater, ids: Sequence[int], now: datetime) -> None:
+        """Numbers only rise; ones that were used before mean that the store is not the one that it was."""
+        if min(ids) <= water.known("feedback").last:
+            water.adopt()                      # another worker may have noticed it first
+        known = water.known("feedback")
+        if min(ids) <= known.last:
+            held = Mark(min(ids) - 1, "", min(ids) - 1, known.epoch)
+            if loss := water.lose("feedback", written(now), held):
+                self._on_loss(loss)
+        water.rise("feedback", max(ids), more=len(ids), at_once=True)
 
     def _shown(self, connection: Connection, items: Sequence[FeedbackItem]) -> set[tuple[str, str]]:
         cards = {item.card for item in items} if self._cards_recorded else set()
