@@ -110,6 +110,7 @@ def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
     counting = CallMetrics(parts.reporter.numbers, parts.log)
     if settings.has_metrics:
         counting.install(app)
+        parts.reporter.say_if_unshared(settings.workers)
     if settings.traces_endpoint:
         CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
     app.register_blueprint(make_hooks(parts.engine, settings, HookPorts(
@@ -162,6 +163,7 @@ def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
     """Everything that a worker opens; raises ContentError or StoreError for what no waiting mends."""
     log, sink = open_log(settings.log_level)
     reporter = Reporter(log, sink, Metrics())
+    reporter.begin()
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings.database, now, reporter.witness)
     water = HighWater(settings.high_water)

@@ -20,8 +20,9 @@ from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import LogSink
 from cds_service.journal.versions import package_version, rules_version
 from cds_service.pipeline import Engine
+from cds_service.rules import RULES
 from cds_service.settings import Settings
-from cds_service.store.conditions import Condition, Witness
+from cds_service.store.conditions import ALARMS, Condition, Witness
 from cds_service.store.store import Store
 from cds_service.web.health import Check
 
@@ -35,6 +36,16 @@ class Reporter:
     log: Any
     sink: LogSink
     numbers: Metrics
+
+    def begin(self) -> None:
+        """The counters that alerts watch are there before anything happens."""
+        self.numbers.begin(metrics.STORE_ALARMS, ALARMS)
+        self.numbers.begin(metrics.STORE_CHANGES, Condition)
+        self.numbers.begin(metrics.BROKEN_RULES, RULES)
+
+    def say_if_unshared(self, workers: int) -> None:
+        if workers > 1 and not self.numbers.shared:
+            self.log.warning("metrics-per-worker", workers=workers)
 
     @property
     def witness(self) -> Witness:

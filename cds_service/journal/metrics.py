@@ -8,7 +8,7 @@ whichever worker is scraped adds them up (the multiprocess mode of prometheus-cl
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -91,10 +91,13 @@ SPECS: tuple[Spec, ...] = tuple(spec for spec in list(globals().values()) if isi
 
 
 class Metrics:
-    """The metrics of one worker. Whatever breaks here costs a number, so callers put a fence around it."""
+    """The metrics of one worker; ``shared`` where those of all are added up.
+
+    Whatever breaks here costs a number, so callers put a fence around it.
+    """
 
     def __init__(self) -> None:
-        self._shared = _is_shared()
+        self.shared = _is_shared()
         self._registry = CollectorRegistry()
         self._made = {spec.name: _make(spec, self._registry) for spec in SPECS}
         self._children: dict[tuple[str, ...], Any] = {}
@@ -109,7 +112,7 @@ class Metrics:
     def set(self, spec: Spec, value: float, *labels: str) -> None:
         self.child(spec, *labels).set(value)
 
-    def set_one(self, spec: Spec, chosen: str, among: Mapping[str, str] | type[StrEnum]) -> None:
+    def set_one(self, spec: Spec, chosen: str, among: type[StrEnum]) -> None:
         """1 for the chosen word, 0 for all others of its kind."""
         for word in among:
             self.set(spec, float(word == chosen), str(word))
@@ -126,9 +129,14 @@ class Metrics:
             found = self._children[key] = made.labels(*labels) if labels else made
         return found
 
+    def begin(self, spec: Spec, words: Iterable[str]) -> None:
+        """Show these series from the start, at 0: a counter that first appears as 1 has not risen, to Prometheus."""
+        for word in words:
+            self.child(spec, str(word))
+
     def expose(self) -> bytes:
         """What Prometheus scrapes: of all workers, if the values are shared."""
-        if not self._shared:
+        if not self.shared:
             return generate_latest(self._registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -25,6 +25,8 @@ class Condition(StrEnum):
     FAILED = "failed"                          # whatever else; the log names the error
 
 
+ALARMS = ("damaged", "removed", "replaced")
+
 _SQLITE = {
     sqlite3.SQLITE_FULL: Condition.FULL, sqlite3.SQLITE_READONLY: Condition.READ_ONLY,
     sqlite3.SQLITE_BUSY: Condition.LOCKED, sqlite3.SQLITE_LOCKED: Condition.LOCKED,

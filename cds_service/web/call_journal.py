@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,7 @@ class Recorder:
     now: Callable[[], datetime]
     content_version: str
     required: bool
+    state: dict[str, bool] = field(default_factory=lambda: {"available": True})
 
     def install(self, app: Flask) -> None:
         app.before_request(self._begin)
@@ -50,7 +51,22 @@ class Recorder:
     def _append_or_refuse(self, event: AuditEvent) -> None:
         """Write now, or Unavailable; a store that has just refused is not asked a second time by the same call."""
         g.audited = True
-        self.audit.append(event)
+        try:
+            self.audit.append(event)
+        except Unavailable:
+            self._note(available=False)
+            raise
+        self._note(available=True)
+
+    def _note(self, *, available: bool) -> None:
+        """Once per change, not per call."""
+        if available == self.state["available"]:
+            return
+        self.state["available"] = available
+        if available:
+            self.log.info("audit-available", request_id=g.request_id)
+        else:
+            self.log.error("audit-unavailable", request_id=g.request_id)
 
     def _end(self, response: Response) -> Response:
         if _is_call():
@@ -64,7 +80,7 @@ class Recorder:
         try:
             self.audit.append(self._event(status))
         except Unavailable:
-            self.log.error("audit-unavailable", request_id=g.request_id)
+            self._note(available=False)
         except Exception as error:  # noqa: BLE001
             self.log.error("audit-broken", request_id=g.request_id, fault=name_fault(error))
 
