@@ -40,7 +40,7 @@ from cds_service.journal.metrics import CLOCK_JUMPS, FEEDBACK, TOKENS_UNSHARED, 
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
 from cds_service.journal.traces import Traces
-from cds_service.journal.versions import package_version
+from cds_service.journal.versions import package_version, rules_version
 from cds_service.observing import Reporter, Seldom, Watched
 from cds_service.outbound.http import Outbound
 from cds_service.pipeline import Engine
@@ -105,7 +105,8 @@ def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
 
     wire.install(app, settings)
     recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.engine.content.version,
-                        required=settings.audit == "required")
+                        required=settings.audit == "required", prescribers=settings.audit_prescribers,
+                        rules_version=rules_version())
     recorder.install(app)
     counting = CallMetrics(parts.reporter.numbers, parts.log)
     if settings.has_metrics:

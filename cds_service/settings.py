@@ -83,6 +83,7 @@ class Settings:
     auth: str = ""                             # off | hooks | all; "" = off in demo, hooks in production
     audit: str = "best-effort"                 # best-effort | required | off
     audit_key_file: str = ""                   # key of the patient hash; "" = made once in data_dir
+    audit_prescribers: bool = False            # keep a keyed hash of who prescribed with each shown card
     audit_retention_days: int = 0              # 0 = keep
     high_water_file: str = ""                  # how much the store has held, apart from it; "" = in data_dir
     log_level: str = "INFO"

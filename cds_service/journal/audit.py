@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,12 +29,16 @@ LONGEST_TEXT = 256
 
 @dataclass(frozen=True, slots=True)
 class AuditedCard:
-    """A card of an answer; ``shown`` is False for one that a client's settings silence."""
+    """A card of an answer; ``shown`` is False for one that a client's settings silence.
+
+    ``situation`` says which of the rule's findings it is; it is kept with the card, not in the chain.
+    """
 
     uuid: str
     topic: str
     indicator: str
     shown: bool = True
+    situation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class AuditEvent:
 
     ``kind`` is call, or begin where a call is announced before it is worked on. ``sources`` maps our prefetch
     keys and "context" to answered, fetched, failed or absent; ``rules`` were run; "" and None mean not known.
+    What follows ``ms`` is kept with the shown cards, so that feedback can be joined with its call; ``prescriber`` is
+    a keyed hash, where the settings allow one.
     """
 
     time: datetime
@@ -62,6 +68,10 @@ class AuditEvent:
     gaps: Sequence[Gap] = ()
     status: int | None = None
     ms: int | None = None
+    client: str = ""
+    release: str = ""
+    rules_version: str = ""
+    prescriber: str = ""
 
 
 class AuditLog:
@@ -221,7 +231,7 @@ def _body(event: AuditEvent) -> dict[str, Any]:
         "sources": {_short(key): _short(word) for key, word in event.sources.items()},
         "rules": list(event.rules),
         "content_version": event.content_version,
-        "cards": [asdict(card) for card in event.cards],
+        "cards": [{"uuid": c.uuid, "topic": c.topic, "indicator": c.indicator, "shown": c.shown} for c in event.cards],
         "gaps": [f"{_short(gap.about)}/{_short(gap.why)}" for gap in event.gaps],
         "status": event.status,
         "ms": event.ms,
@@ -234,7 +244,10 @@ def _short(text: str) -> str:
 
 def _record_cards(connection: Connection, numbered: Sequence[tuple[int, AuditEvent]]) -> None:
     rows = [
-        {"card": card.uuid, "service": event.service, "seq": seq}
+        {"card": card.uuid, "service": event.service, "seq": seq, "rule": card.topic, "situation": card.situation,
+         "indicator": card.indicator, "hook": event.hook, "client": event.client, "release": event.release,
+         "content_version": event.content_version, "rules_version": event.rules_version,
+         "prescriber": event.prescriber, "shown_at": event.time}
         for seq, event in numbered
         for card in event.cards
         if card.shown

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from cds_service.store.schema import audit_event, audit_head, shown_card
+from cds_service.store.schema import audit_event, audit_head, feedback, shown_card
 from cds_service.store.store import Store
 
 PRUNE_EVENTS = 5_000
@@ -110,10 +110,18 @@ def _prune_some(store: Store, before: datetime, now: datetime) -> int:
         if last <= head.base_seq or base is None or _only_checkpoint(connection, head.base_seq + 1, last):
             return 0
         connection.execute(delete(audit_event).where(audit_event.c.seq <= last))
-        connection.execute(delete(shown_card).where(shown_card.c.seq <= last))
+        _forget_cards(connection, int(last))
         connection.execute(update(audit_head).values(base_seq=last, base_hash=base))
         append(connection, [(now, {"kind": "checkpoint", "base": last, "base_hash": base})])
         return int(last - head.base_seq)
+
+
+def _forget_cards(connection: Connection, last: int) -> None:
+    """Cards that nobody said anything about go with their events; of the others only who prescribed."""
+    old = shown_card.c.seq <= last
+    answered = select(feedback.c.card).where(feedback.c.card == shown_card.c.card).exists()
+    connection.execute(delete(shown_card).where(old, ~answered))
+    connection.execute(update(shown_card).where(old).values(prescriber=None))
 
 
 def _only_checkpoint(connection: Connection, first: int, last: int) -> bool:

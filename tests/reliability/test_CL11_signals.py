@@ -226,7 +226,7 @@ def test_CL11_a_store_that_lost_its_tables_is_behind_and_upgrades_itself(tmp_pat
     store = open_store(url_of(tmp_path), witness=Witness(changed=lambda now, before, _: heard.append((now, before))))
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as connection:
         for table in ("feedback", "shown_card", "audit_event", "audit_head", "readiness", "jwt_seen", "smart_session",
-                      "alembic_version"):
+                      "client_calls", "alembic_version"):
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
     with pytest.raises(Exception, match="cannot take this now"):
