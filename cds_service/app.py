@@ -19,12 +19,11 @@ from flask import Blueprint, Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from cds_service import clinical, terminology
 from cds_service import settings as configuration
-from cds_service import terminology
 from cds_service.auth import used_tokens
 from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
-from cds_service.content import loader as content
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
 from cds_service.errors import Unavailable
@@ -49,6 +48,7 @@ from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
+from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
@@ -91,15 +91,16 @@ class Parts:
     authentication: ClientAuthentication | None
     reporter: Reporter
     water: HighWater
+    overlay_refused: tuple[str, ...] = ()      # why the site's own content is not used
 
     @property
     def log(self) -> Any:
         return self.reporter.log
 
 
-def create_app(settings: Settings, now: Clock = utc_now) -> Flask:
+def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Flask:
     """The whole service for one worker process."""
-    parts = make_parts(settings, now)
+    parts = make_parts(settings, now, rules)
     app = Flask("cds_service", static_folder=None)
     app.extensions["naltrexone_cds"] = parts
 
@@ -153,41 +154,44 @@ def start_watching(app: Flask) -> None:
 def _make_ops(app: Flask, parts: Parts, settings: Settings, now: Clock) -> Blueprint:
     reporter = parts.reporter
     watched = Watched(settings, parts.engine, parts.store, parts.audit, parts.pseudonyms, parts.water, parts.fhir,
-                      parts.keys, parts.authentication is not None, reporter)
+                      parts.keys, parts.authentication is not None, reporter, parts.overlay_refused)
     health = Health(watched.checks(), parts.log, now, gauges=watched.set_gauges,
                     on_jump=lambda: reporter.numbers.count(CLOCK_JUMPS))
     app.extensions |= {"health": health, "watched": watched}
     return make_ops(health, watched.started, watched.versions(), reporter.numbers if settings.has_metrics else None)
 
 
-def make_parts(settings: Settings, now: Clock = utc_now) -> Parts:
-    """Everything that a worker opens; raises ContentError or StoreError for what no waiting mends."""
+def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Parts:
+    """Everything that a worker opens; raises SettingsError, ContentError or StoreError for what no waiting mends."""
+    configuration.check_topics(settings, {rule.id for rule in rules})
     log, sink = open_log(settings.log_level)
-    reporter = Reporter(log, sink, Metrics())
-    reporter.begin()
+    content = clinical.load(settings.content_overlay, rules)
+    if content.refused:
+        log.error("content-overlay-refused", complaints=len(content.refused), first=content.refused[0])
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = open_store(settings.database, now, reporter.witness)
     water = HighWater(settings.high_water)
+    reporter = Reporter(log, sink, Metrics(), water)
+    reporter.begin()
+    store = open_store(settings.database, now, reporter.witness)
     _compare_with_mark(store, water, reporter, now)
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now, water=water,
                      on_loss=reporter.lost)
     keys = JwksCache(jwks_getter(settings))
     return Parts(
-        engine=Engine(terminology.load(settings.terminology_dir), content.load(settings.content_overlay), settings.zone,
-                  settings.base_url, make_ids()),
+        engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
+                      make_ids(), rules),
         store=store, audit=audit,
         feedback=FeedbackJournal(store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost),
         pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
                               make=not settings.audit_key_file),
         fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
                         allow_http=settings.is_demo),
-        keys=keys, authentication=_authentication(settings, keys, store, now, reporter), reporter=reporter, water=water)
+        keys=keys, authentication=_authentication(settings, keys, store, now, reporter), reporter=reporter, water=water,
+        overlay_refused=content.refused)
 
 
 def _compare_with_mark(store: Store, water: HighWater, reporter: Reporter, now: Clock) -> None:
     """Say at once what the store no longer holds; a store that cannot be read now is compared by its next write."""
-    if water.fault:
-        reporter.log.error("high-water-mark-unreadable", fault=water.fault)
     try:
         with store.read() as connection:
             for loss in reconcile(connection, water, written(now())):
@@ -247,7 +251,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     listed = registrations(settings)
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits),
         judge=HookJudge(parts.engine), now=now)

@@ -14,6 +14,8 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 Json = Mapping[str, Any]
+ORDER_KINDS = ("request", "statement", "dispense", "administration")
+DATED = ("written", "recorded", "ended", "dose", "dispensed")    # what a printed date is
 
 
 class Release(StrEnum):
@@ -262,7 +264,7 @@ class Order:
     """
 
     ref: str
-    kind: str                                  # request | statement | dispense | administration
+    kind: str                                  # one of ORDER_KINDS
     release: Release
     source: str
     standing: Standing
@@ -341,7 +343,7 @@ class Exposure:
     brief: bool = False
     because: str = ""
     on: date | None = None                     # the date worth printing ...
-    dated: str = "written"                     # ... and what it is: written | ended | dose | dispensed
+    dated: str = "written"                     # ... and what it is: one of DATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,9 +354,19 @@ class Condition:
     kinds: frozenset[ConditionKind]
 
 
+GAP_ABOUT = ("patient", "medicationRequests", "medicationOrders", "medicationStatements", "medicationDispenses",
+             "medicationAdministrations", "conditions", "encounter", "draft", "medicine")
+GAP_WHY = (
+    "not-sent", "more-pages", "null-means-unknown", "operation-outcome", "error-status", "unreadable",
+    "unreadable-entries", "not-json", "unexpected-type", "timeout", "circuit-open", "busy", "unreachable", "broken", "tls",
+    "redirect", "unauthorized", "expired", "bad-token", "bad-id", "wrong-patient", "refused-host", "http-404",
+    "http-4xx", "http-5xx", "too-large", "too-many", "not-identified", "resource-type", "other-patient",
+    "code-and-text-disagree", "failed")
+
+
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something we could not know. ``about`` is a stable word (a prefetch key, "draft"), ``why`` a stable reason."""
+    """Something we could not know: ``about`` is one of GAP_ABOUT, ``why`` one of GAP_WHY; content has their words."""
 
     about: str
     why: str

@@ -20,7 +20,7 @@ from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import LogSink
 from cds_service.journal.versions import package_version, rules_version
 from cds_service.pipeline import Engine
-from cds_service.rules import RULES
+from cds_service.rules import TOPICS
 from cds_service.settings import Settings
 from cds_service.store.conditions import ALARMS, Condition, Witness
 from cds_service.store.store import Store
@@ -36,12 +36,18 @@ class Reporter:
     log: Any
     sink: LogSink
     numbers: Metrics
+    water: HighWater
 
     def begin(self) -> None:
-        """The counters that alerts watch are there before anything happens."""
+        """The counters that alerts watch are there before anything happens; what nobody acknowledged is said again."""
         self.numbers.begin(metrics.STORE_ALARMS, ALARMS)
         self.numbers.begin(metrics.STORE_CHANGES, Condition)
-        self.numbers.begin(metrics.BROKEN_RULES, RULES)
+        self.numbers.begin(metrics.BROKEN_RULES, sorted(TOPICS))
+        self.numbers.begin(metrics.BROKEN_CARDS, sorted(TOPICS))
+        if self.water.fault:
+            self.log.error("high-water-mark-unreadable", fault=self.water.fault)
+        for word, sentence in self.water.alarms():
+            self._say_alarm(word, sentence)
 
     def say_if_unshared(self, workers: int) -> None:
         if workers > 1 and not self.numbers.shared:
@@ -57,11 +63,17 @@ class Reporter:
         self.numbers.count(metrics.STORE_CHANGES, str(now))
 
     def _alarmed(self, word: str, sentence: str) -> None:
+        self.water.alarm(word, sentence)
+        self._say_alarm(word, sentence)
+
+    def _say_alarm(self, word: str, sentence: str) -> None:
         self.log.error("store-alarm", alarm=word, means=sentence)
         self.numbers.count(metrics.STORE_ALARMS, word)
 
     def lost(self, loss: Loss) -> None:
-        self.log.error("records-missing", kind=loss.kind, count=loss.count, last=loss.last, hash=loss.hash)
+        self.log.error(
+            "records-missing", kind=loss.kind, count=loss.count, last=loss.last, hash=loss.hash
+        )
 
     def token_refused(self, why: str, request_id: str) -> None:
         self.log.warning("refused", why=why, request_id=request_id)
@@ -99,18 +111,29 @@ class Watched:
     keys: JwksCache
     authenticates: bool
     reporter: Reporter
+    overlay_refused: tuple[str, ...] = ()
     seen: dict[str, float] = field(default_factory=dict)
 
     def checks(self) -> dict[str, Check]:
         """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
-        return {"rules": self._rules, "store": self._store, "audit": self._audit, "records": self._records,
-                "keys": self._keys, "log": self._log}
+        return {
+            "rules": self._rules,
+            "content": self._content,
+            "store": self._store,
+            "audit": self._audit,
+            "records": self._records,
+            "keys": self._keys,
+            "log": self._log,
+        }
 
     def started(self) -> dict[str, str]:
         """What the start has to bring about once; a key server that is down does not keep a replica from starting."""
         asked = all(map(self.keys.asked, self._key_urls()))
-        return {"rules": self._rules(), "content": "ok" if self.engine.content.version else "not loaded",
-                "keys": "ok" if asked else "not asked for yet"}
+        return {
+            "rules": self._rules(),
+            "content": "ok" if self.engine.content.version else "not loaded",
+            "keys": "ok" if asked else "not asked for yet",
+        }
 
     def ask_for_keys(self) -> None:
         """Have each client's keys before its first call; what cannot be had is asked for again by that call."""
@@ -118,16 +141,36 @@ class Watched:
             self.keys.warm(where)
 
     def versions(self) -> dict[str, str]:
-        return {"package": package_version(), "content": self.engine.content.version,
-                "terminology": self.engine.terminology.version, "rules": rules_version()}
+        return {
+            "package": package_version(),
+            "content": self.engine.content.version,
+            "terminology": self.engine.terminology.version,
+            "rules": rules_version(),
+        }
 
     def _rules(self) -> str:
-        return "ok" if self.engine.terminology.version and self.engine.content.cards else "not ready: no rules"
+        return (
+            "ok"
+            if self.engine.terminology.version and self.engine.content.cards
+            else "not ready: no rules"
+        )
+
+    def _content(self) -> str:
+        faults = len(self.overlay_refused)
+        return (
+            f"degraded: content overlay refused ({faults} complaints), packaged content in use"
+            if faults
+            else "ok"
+        )
 
     def _store(self) -> str:
         if self.store.writable():
             return "ok"
-        why = self.store.condition if self.store.condition is not Condition.WELL else "no answer in time"
+        why = (
+            self.store.condition
+            if self.store.condition is not Condition.WELL
+            else "no answer in time"
+        )
         if self.settings.audit == "required":
             return f"not ready: audit is required, store not writable ({why})"
         return f"degraded: store not writable ({why})"
@@ -142,19 +185,34 @@ class Watched:
         return "degraded: audit events wait" if self.audit.pending > QUEUE_EVENTS // 2 else "ok"
 
     def _records(self) -> str:
-        missing = {kind: sum(loss.count for loss in self.water.losses() if loss.kind == kind) for kind in KINDS}
+        missing = {
+            kind: sum(loss.count for loss in self.water.losses() if loss.kind == kind)
+            for kind in KINDS
+        }
         if any(missing.values()):
             said = ", ".join(f"{count} of {kind}" for kind, count in missing.items() if count)
             return f"degraded: records are missing ({said})"
-        return f"degraded: high-water mark not kept ({self.water.fault})" if self.water.fault else "ok"
+        if alarms := self.water.alarms():
+            return f"degraded: {alarms[-1][1]}"
+        return (
+            f"degraded: high-water mark not kept ({self.water.fault})" if self.water.fault else "ok"
+        )
 
     def _keys(self) -> str:
         if not self.authenticates:
             return "ok"
-        return "ok" if all(map(self.keys.at_hand, self._key_urls())) else "degraded: keys not fetched yet"
+        return (
+            "ok"
+            if all(map(self.keys.at_hand, self._key_urls()))
+            else "degraded: keys not fetched yet"
+        )
 
     def _log(self) -> str:
-        return "degraded: log lines are lost" if self._rose("log", self.reporter.sink.dropped) else "ok"
+        return (
+            "degraded: log lines are lost"
+            if self._rose("log", self.reporter.sink.dropped)
+            else "ok"
+        )
 
     def _rose(self, what: str, number: int) -> bool:
         """True for a minute after this number has last risen."""
@@ -163,22 +221,38 @@ class Watched:
         return time.monotonic() - self.seen.get(f"{what} at", float("-inf")) < RECENT_SECONDS
 
     def _key_urls(self) -> list[str]:
-        return [c.jwks_url for c in known_clients(self.settings) if c.jwks_url] if self.authenticates else []
+        return (
+            [c.jwks_url for c in known_clients(self.settings) if c.jwks_url]
+            if self.authenticates
+            else []
+        )
 
     def set_gauges(self, found: Mapping[str, str]) -> None:
         """What is true now rather than counted; counters that others keep rise by what they rose."""
         numbers = self.reporter.numbers
         for name, word in found.items():
-            numbers.set(metrics.READY, 1 if word == "ok" else 0 if word.startswith("not ready") else 0.5, name)
+            numbers.set(
+                metrics.READY,
+                1 if word == "ok" else 0 if word.startswith("not ready") else 0.5,
+                name,
+            )
         numbers.set_one(metrics.STORE_CONDITION, self.store.condition, Condition)
         for kind in KINDS:
-            numbers.set(metrics.MISSING_RECORDS, sum(x.count for x in self.water.losses() if x.kind == kind), kind)
+            numbers.set(
+                metrics.MISSING_RECORDS,
+                sum(x.count for x in self.water.losses() if x.kind == kind),
+                kind,
+            )
         for base, is_open in self.fhir.open_circuits().items():
             numbers.set(metrics.BREAKER_OPEN, is_open, urlsplit(base).netloc)
         for client in known_clients(self.settings):
             if client.jwks_url and self.authenticates:
                 age = self.keys.age(client.jwks_url)
-                numbers.set(metrics.KEY_SET_AGE, -1 if age == float("inf") else age, client.name or client.issuer)
+                numbers.set(
+                    metrics.KEY_SET_AGE,
+                    -1 if age == float("inf") else age,
+                    client.name or client.issuer,
+                )
         numbers.set(metrics.AUDIT_WAITING, self.audit.pending)
         self._raise_to(metrics.AUDIT_WRITTEN, self.audit.written)
         self._raise_to(metrics.AUDIT_DROPPED, self.audit.dropped)
@@ -186,7 +260,14 @@ class Watched:
         numbers.set(metrics.MEMORY, _resident_bytes())
         numbers.set(metrics.WORKERS, 1)
         versions = self.versions()
-        numbers.set(metrics.BUILD, 1, versions["package"], versions["content"], versions["terminology"], versions["rules"])
+        numbers.set(
+            metrics.BUILD,
+            1,
+            versions["package"],
+            versions["content"],
+            versions["terminology"],
+            versions["rules"],
+        )
 
     def _raise_to(self, spec: metrics.Spec, value: int) -> None:
         before = self.seen.get(spec.name, 0)

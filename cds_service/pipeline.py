@@ -14,18 +14,17 @@ from typing import Any
 from cds_service.content.loader import Content
 from cds_service.content.render import CardWriter, could_not_check, render
 from cds_service.errors import PreconditionFailed
-from cds_service.fhir.bundle import Resolver
-from cds_service.fhir.read import read_drug
 from cds_service.hooks.prefetch import Record, read_prefetch
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
 from cds_service.model import Finding, Snapshot, Verdict
-from cds_service.rules import Rule, decide
+from cds_service.reading import Reading
+from cds_service.rules import RULES, Rule, data_gap, decide
 from cds_service.settings import Client
-from cds_service.snapshot import ReadingAids, concerns_us, read_snapshot
+from cds_service.snapshot import ReadingAids, read_snapshot
 from cds_service.terminology import Terminology
 
-Fetch = Callable[[HookRequest, Record], Record]
+Fetch = Callable[[Reading], Record]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,28 +36,67 @@ class Engine:
     zone: tzinfo
     base_url: str
     new_id: Callable[[], str]
-    rules: Mapping[str, Rule] | None = None    # None = the table of cds_service.rules
+    rules: tuple[Rule, ...] = RULES
 
     @property
     def writer(self) -> CardWriter:
-        return CardWriter(self.content, self.base_url, self.new_id)
+        return CardWriter(self.content, self.rules, self.base_url, self.new_id)
 
     def aids(self, now: datetime) -> ReadingAids:
         """The reading aids with the thresholds in force at ``now``."""
-        return ReadingAids(self.terminology, self.content.thresholds(now.astimezone(self.zone).date()), self.zone)
+        return ReadingAids(self.content.thresholds(now.astimezone(self.zone).date()), self.zone)
+
+
+class Laps:
+    """Seconds per step of a call."""
+
+    def __init__(self, stopwatch: Callable[[], float] = time.perf_counter) -> None:
+        self._stopwatch, self._last = stopwatch, stopwatch()
+        self.seconds: dict[str, float] = {}
+
+    def end(self, step: str) -> None:
+        now = self._stopwatch()
+        self.seconds[step], self._last = now - self._last, now
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the rules make of one reading, in no words."""
+
+    snapshot: Snapshot
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(finding for verdict in self.verdicts for finding in verdict.findings)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One answered call: what the EHR gets and what the observers (audit, telemetry, explain) may record."""
 
-    request: HookRequest
-    record: Record
-    snapshot: Snapshot
-    verdicts: tuple[Verdict, ...]
+    reading: Reading
+    judgement: Judgement
     cards: tuple[dict[str, Any], ...]
     silenced: tuple[Finding, ...] = ()
+    broken_cards: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)   # seconds per step
+
+    @property
+    def request(self) -> HookRequest:
+        return self.reading.request
+
+    @property
+    def record(self) -> Record:
+        return self.reading.record
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.judgement.snapshot
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        return self.judgement.verdicts
 
     @property
     def response(self) -> dict[str, Any]:
@@ -67,28 +105,34 @@ class Outcome:
 
 def answer(body: object, service: Service, engine: Engine, now: datetime, *, client: Client | None = None,
            fetch: Fetch | None = None, stopwatch: Callable[[], float] = time.perf_counter) -> Outcome:
-    """Judge one hook call to ``service`` at ``now`` (with an offset).
+    """Answer one hook call to ``service`` at ``now`` (with an offset).
 
     Raises BadRequest (400) for a body that is no hook call and PreconditionFailed (412) where no order can be identified.
     """
-    marks = [stopwatch()]
+    laps = Laps(stopwatch)
     request = decode(body, service)
     record = read_prefetch(request.prefetch, client.null_means_unknown if client else False)
-    marks.append(stopwatch())
-    if fetch is not None and concerns_us(request, record, engine.terminology):
-        record = fetch(request, record)
-    marks.append(stopwatch())
-    snapshot = read_snapshot(request, record, engine.aids(now), now)
-    _require_orders(snapshot, client)
-    marks.append(stopwatch())
+    reading = Reading(request, record, engine.terminology)
+    laps.end("decode")
+    if fetch is not None and reading.concerns_us:
+        reading = reading.with_record(fetch(reading))
+    laps.end("fetch")
+    judgement = judge(reading, engine, now, laps)
+    _require_orders(judgement.snapshot, client)
+    shown, silenced = _sort_by_client(judgement.findings, client)
+    written = render(shown, judgement.snapshot, service, engine.writer)
+    laps.end("render")
+    return Outcome(reading, judgement, written.cards, silenced, written.broken, laps.seconds)
+
+
+def judge(reading: Reading, engine: Engine, now: datetime, laps: Laps | None = None) -> Judgement:
+    """What every rule says of this reading at ``now``; no card is made."""
+    laps = laps or Laps()
+    snapshot = read_snapshot(reading, engine.aids(now), now)
+    laps.end("read")
     verdicts = decide(snapshot, engine.rules)
-    shown, silenced = _sort_by_client(verdicts, client)
-    marks.append(stopwatch())
-    cards = render(shown, snapshot, service, engine.writer)
-    marks.append(stopwatch())
-    steps = ("decode", "fetch", "read", "decide", "render")
-    return Outcome(request, record, snapshot, verdicts, tuple(cards), silenced,
-                   {name: marks[i + 1] - marks[i] for i, name in enumerate(steps)})
+    laps.end("decide")
+    return Judgement(snapshot, verdicts)
 
 
 def _require_orders(snapshot: Snapshot, client: Client | None) -> None:
@@ -101,24 +145,25 @@ def _require_orders(snapshot: Snapshot, client: Client | None) -> None:
                                  expression=("prefetch",))
 
 
-def _sort_by_client(verdicts: tuple[Verdict, ...], client: Client | None) -> tuple[list[Finding], tuple[Finding, ...]]:
+def _sort_by_client(findings: tuple[Finding, ...], client: Client | None) -> tuple[list[Finding], tuple[Finding, ...]]:
     """(shown, silenced): topics that a client switched off vanish, silent ones are judged and recorded only."""
     off = frozenset(client.topics_off) if client else frozenset()
     silent = frozenset(client.topics_silent) if client else frozenset()
-    findings = [f for verdict in verdicts for f in verdict.findings if f.topic not in off]
-    return [f for f in findings if f.topic not in silent], tuple(f for f in findings if f.topic in silent)
+    kept = [f for f in findings if f.topic not in off]
+    return [f for f in kept if f.topic not in silent], tuple(f for f in kept if f.topic in silent)
 
 
 def salvage(body: object, service: Service, engine: Engine) -> dict[str, Any] | None:
-    """After a fault of our own: the could-not-check answer where naltrexone is (or may be) drafted, else None.
+    """After a fault of our own: the could-not-check answer where naltrexone or an opioid is (or may be) drafted, else None.
 
     An EHR shows "all clear" on a 5xx, so a broken check is said on a card wherever that card would be meant.
     """
     try:
-        request = decode(body, service)
-        resolver = Resolver(request.orders.entries)
-        drafted = any(c.role.is_naltrexone for entry in request.orders.entries
-                      for c in engine.terminology.recognise(read_drug(entry.resource, resolver)).components)
+        drafts = [*Reading(decode(body, service), Record({}), engine.terminology).drafts()]
+        roles = {component.role for recognition in drafts for component in recognition.components}
     except Exception:  # noqa: BLE001 - the second fault of one call: what was drafted is unknown, so it is said
-        drafted = True
-    return {"cards": [could_not_check(engine.writer)]} if drafted else None
+        roles = None
+    if roles is not None and not roles:
+        return None
+    naltrexone = roles is None or any(role.is_naltrexone for role in roles)
+    return {"cards": [could_not_check(data_gap.could_not_check(naltrexone=naltrexone), engine.writer)]}

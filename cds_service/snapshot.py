@@ -15,8 +15,8 @@ from cds_service.dosing import structured as dosing
 from cds_service.dosing.structured import BandEdges
 from cds_service.exposure import timeline
 from cds_service.fhir import read
-from cds_service.fhir.bundle import Entry, Resolver, might_be_order
-from cds_service.fhir.releases import ASSUMED, profile_of
+from cds_service.fhir.bundle import Entry, might_be_order
+from cds_service.fhir.releases import profile_of
 from cds_service.fhir.status import order_kind, release_of, standing_of
 from cds_service.fhir.values import as_code, resource_ref
 from cds_service.hooks.prefetch import Record, missing
@@ -33,24 +33,29 @@ from cds_service.model import (
     Medication,
     Order,
     Recognition,
-    Release,
     Role,
     Snapshot,
     Standing,
     State,
 )
+from cds_service.reading import Reading
 from cds_service.terminology import Terminology, says_ldn
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 _NEVER = frozenset({"cancelled", "entered-in-error"})
+# The thresholds that the reading of a call rests on, whatever rule speaks afterwards.
+THRESHOLDS = (
+    "brief_course_days", "stale_grace_days", "stale_authored_days", "dispense_without_supply_days.current",
+    "dispense_without_supply_days.held", "depot_interval_days.weekly", "depot_interval_days.monthly",
+    "depot_interval_days.implant", "dose_bands.micro_below", "dose_bands.ldn_from", "dose_bands.ldn_to",
+    "dose_bands.labelled_from", "dose_bands.labelled_to")
 _PRODUCT_BANDS = {Role.NTX_XR: Band.XR, Role.NTX_BUP: Band.BUPROPION, Role.NTX_TOPICAL: Band.TOPICAL}
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingAids:
-    """What turns FHIR into meaning: the terminology, the dated thresholds and the zone that days are counted in."""
+    """What gives what was read its meaning: the dated thresholds and the zone that days are counted in."""
 
-    terminology: Terminology
     thresholds: Mapping[str, Any]
     zone: tzinfo
 
@@ -73,58 +78,33 @@ class _Context:
             self.masked[ref] = None if recognition is None else _ingredients(recognition)
 
 
-def read_snapshot(request: HookRequest, record: Record, aids: ReadingAids, now: datetime) -> Snapshot:
+def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapshot:
     """All that the rules may see of this call."""
+    request, record = reading.request, reading.record
     clock = timeline.Clock(now, now.astimezone(aids.zone).date())
-    listed = record.entries
-    entries = [entry for _, entry in listed]
-    reader = _Reader(Resolver([*request.orders.entries, *entries]), release_in_use(request, entries), aids)
+    entries = [entry for _, entry in record.entries]
+    reader = _Reader(reading, aids)
 
     context = _read_context(request, reader)
-    medications, gaps = _read_listed(listed, request.patient_id, context.masked, reader)
+    medications, gaps = _read_listed(record.entries, request.patient_id, context.masked, reader)
     exposures = _expose([*medications, *context.stopped], context.stopped, clock, aids)
-    conditions = _read_conditions(entries, request.patient_id, aids)
+    conditions = _read_conditions(entries, request.patient_id, reading.terminology)
     gaps.update(context.gaps)
     return Snapshot(
-        hook=request.hook, as_of=now, today=clock.today, release=reader.release,
+        hook=request.hook, as_of=now, today=clock.today, release=reading.release,
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)), exposures=exposures,
         conditions=conditions,
         conditions_read=_is_answered(record, "conditions", _is_condition, request.patient_id),
-        list_available=_is_answered(record, profile_of(reader.release).order_key, order_kind, request.patient_id),
+        list_available=_is_answered(record, profile_of(reading.release).order_key, order_kind, request.patient_id),
         unidentified_draft=context.unidentified > 0,
         foreign_naltrexone=context.foreign_naltrexone,
         unidentifiable=context.seen > 0 and context.seen == context.unidentified,
         age=_read_age(entries, request.patient_id, clock, aids),
         setting=read.read_setting(_of_type(entries, "Encounter", request.patient_id), request.encounter_id),
-        gaps=(*missing(record, reader.release, bool(request.encounter_id)),
+        gaps=(*missing(record, reading.release, bool(request.encounter_id)),
               *(Gap(about, why, n) for (about, why), n in sorted(gaps.items()))),
         thresholds=aids.thresholds, orders_in_call=len(request.orders.entries),
     )
-
-
-def release_in_use(request: HookRequest, entries: Sequence[Entry]) -> Release:
-    """The release of the call: what a draft's shape gives away, else any resource's; R4 where nothing does (R45)."""
-    for group in (request.orders.entries, entries):
-        for entry in group:
-            if release := release_of(entry.resource):
-                return release
-    return ASSUMED
-
-
-def concerns_us(request: HookRequest, record: Record, terminology: Terminology) -> bool:
-    """True where a drafted order is, or may be, naltrexone or an opioid: only then is more of the record needed (R25)."""
-    resolver = Resolver([*request.orders.entries, *(entry for _, entry in record.entries)])
-    drawn = (terminology.recognise(read.read_drug(entry.resource, resolver)) for entry in request.orders.entries
-             if order_kind(entry.resource) and read.names_medication(entry.resource))
-    return any(recognition.components or not recognition.identified for recognition in drawn)
-
-
-def unread_medications(request: HookRequest, record: Record) -> frozenset[str]:
-    """``Medication/id`` of every order whose drug is a reference to something that was not sent."""
-    entries = [*request.orders.entries, *(entry for _, entry in record.entries)]
-    resolver = Resolver(entries)
-    return frozenset(ref for entry in entries if order_kind(entry.resource)
-                     if (ref := read.has_unread_reference(entry.resource, resolver)))
 
 
 def _is_answered(record: Record, key: str, sought: Callable[[Json], object], patient_id: str) -> bool:
@@ -143,29 +123,19 @@ def _is_condition(resource: Json) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Reader:
-    """Reads single resources of this call."""
+    """Understands single resources of this call."""
 
-    resolver: Resolver
-    release: Release
+    reading: Reading
     aids: ReadingAids
 
-    def recognise(self, resource: Json) -> tuple[Drug, Recognition]:
-        """The drug and what it is; the route is read only where it can make a difference."""
-        drug = read.read_drug(resource, self.resolver, routed=False)
-        recognition = self.aids.terminology.recognise(drug)
-        if recognition.identified and not recognition.components:
-            return drug, recognition
-        drug = read.read_drug(resource, self.resolver)
-        return drug, self.aids.terminology.recognise(drug)
-
     def understand(self, resource: Json, drug: Drug, recognition: Recognition, source: str) -> Medication:
-        release = release_of(resource) or self.release
-        order = read.read_order(resource, drug, source, release, self.aids.zone, self.resolver)
+        release = release_of(resource) or self.reading.release
+        order = read.read_order(resource, drug, source, release, self.aids.zone, self.reading.resolver)
         return understand(order, recognition, self.aids)
 
     def draft(self, medication: Medication, selected: bool) -> Draft:
         order = medication.order
-        kinds = frozenset[ConditionKind]().union(*map(self.aids.terminology.classify, order.reasons))
+        kinds = frozenset[ConditionKind]().union(*map(self.reading.terminology.classify, order.reasons))
         words = (*(d.text for d in order.dosages), *(r.label for r in order.reasons), *read.notes(order.resource))
         return Draft(medication, selected, has_reason=any(r.codings or r.text for r in order.reasons),
                      reason_kinds=kinds, says_ldn=medication.recognition.ldn_text or any(map(says_ldn, words)))
@@ -206,7 +176,7 @@ def _sort_order(entry: Entry, selected: bool, request: HookRequest, reader: _Rea
         return
     if as_code(resource.get("intent")) == "option" or not read.names_medication(resource):
         return
-    drug, recognition = reader.recognise(resource)
+    drug, recognition = reader.reading.name(resource)
     if foreign:
         context.gaps["draft", "other-patient"] += 1
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
@@ -278,7 +248,7 @@ def _read_listed(listed: Sequence[tuple[str, Entry]], patient_id: str, masked: M
         if read.belongs_to_other(resource, patient_id):
             gaps["medicine", "other-patient"] += 1
             continue
-        drug, recognition = reader.recognise(resource)
+        drug, recognition = reader.reading.name(resource)
         if (ref := resource_ref(resource)) in masked and masked[ref] in {None, _ingredients(recognition)}:
             continue
         if not recognition.identified:
@@ -305,12 +275,12 @@ def _expose(medications: list[Medication], stopped: list[Medication], clock: tim
 
 # --- the rest of the record -------------------------------------------------------------------------------------------
 
-def _read_conditions(entries: Sequence[Entry], patient_id: str, aids: ReadingAids) -> tuple[Condition, ...]:
+def _read_conditions(entries: Sequence[Entry], patient_id: str, terminology: Terminology) -> tuple[Condition, ...]:
     found = []
     for resource in _of_type(entries, "Condition", patient_id):
         if read.condition_counts(resource):
             concept = read.read_condition(resource)
-            found.append(Condition(concept, aids.terminology.classify(concept)))
+            found.append(Condition(concept, terminology.classify(concept)))
     return tuple(found)
 
 

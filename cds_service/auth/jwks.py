@@ -11,22 +11,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import jwt
 from cachetools import TTLCache
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+from joserfc.util import base64_to_int
 
-MAX_BYTES = 256_000             # of one JWK Set
-MAX_KEYS = 100                  # of one JWK Set; the rest is not looked at
-MAX_RSA_BITS = 8_192            # larger ones cost more time to verify than a call may take
-FETCH_SECONDS = 1.0             # wall clock of one fetch
-FRESH_SECONDS = 600             # keys younger than this are used without asking again
-LAST_GOOD_SECONDS = 86_400      # keys older than this are not used, whatever the reason
-FETCHES_PER_MINUTE = 2          # of one URL, unknown kids included
-PAUSE_AFTER_FAILURE = 30        # seconds
-ABSENT_SECONDS = 60             # how long a kid that was asked for and not found is not asked for again
+MAX_BYTES = 256_000  # of one JWK Set
+MAX_KEYS = 100  # of one JWK Set; the rest is not looked at
+MAX_RSA_BITS = 8_192  # larger ones cost more time to verify than a call may take
+FETCH_SECONDS = 1.0  # wall clock of one fetch
+FRESH_SECONDS = 600  # keys younger than this are used without asking again
+LAST_GOOD_SECONDS = 86_400  # keys older than this are not used, whatever the reason
+FETCHES_PER_MINUTE = 2  # of one URL, unknown kids included
+PAUSE_AFTER_FAILURE = 30  # seconds
+ABSENT_SECONDS = 60  # how long a kid that was asked for and not found is not asked for again
 
 KEY_OF_ALGORITHM: Mapping[str, str] = {
-    "ES256": "EC P-256", "ES384": "EC P-384", "ES512": "EC P-521",
-    "RS256": "RSA", "RS384": "RSA", "PS384": "RSA",
+    "ES256": "EC P-256",
+    "ES384": "EC P-384",
+    "ES512": "EC P-521",
+    "RS256": "RSA",
+    "RS384": "RSA",
+    "PS384": "RSA",
 }
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
@@ -43,7 +49,7 @@ class PublishedKey:
     kind: str
     alg: str = ""
     fault: str = ""
-    key: Any = None
+    key: ECKey | RSAKey | None = None
 
     def objection(self, algorithm: str) -> str:
         """Why this key cannot verify a token of ``algorithm``; "" if it can."""
@@ -74,35 +80,37 @@ def read_keys(document: bytes) -> tuple[PublishedKey, ...]:
     keys = content.get("keys") if isinstance(content, dict) else None
     if not isinstance(keys, list):
         raise KeysUnavailableError("not-a-key-set")
-    return tuple(_read_key(key) for key in keys[:MAX_KEYS]
-                 if isinstance(key, dict) and isinstance(key.get("kid"), str))
+    return tuple(
+        _read_key(key)
+        for key in keys[:MAX_KEYS]
+        if isinstance(key, dict) and isinstance(key.get("kid"), str)
+    )
 
 
 def _read_key(jwk: Mapping[str, Any]) -> PublishedKey:
     kind = f"EC {jwk.get('crv')}" if jwk.get("kty") == "EC" else str(jwk.get("kty"))
-    alg = jwk.get("alg", "")
-    fault = _declared_fault(jwk, kind)
-    if fault:
-        return PublishedKey(jwk["kid"], kind, fault=fault)
     try:
-        key = jwt.PyJWK(dict(jwk), "RS384" if kind == "RSA" else None).key
-    except (jwt.PyJWTError, ValueError, TypeError, KeyError, AttributeError):
-        return PublishedKey(jwk["kid"], kind, fault="the key cannot be read")
-    if kind == "RSA" and not 2_048 <= key.key_size <= MAX_RSA_BITS:
-        return PublishedKey(jwk["kid"], kind, fault=f"RSA keys need 2048 to {MAX_RSA_BITS} bits")
-    return PublishedKey(jwk["kid"], kind, alg, key=key)
+        fault = _declared_fault(jwk, kind)
+        if fault:
+            return PublishedKey(jwk["kid"], kind, fault=fault)
+        key = (RSAKey if kind == "RSA" else ECKey).import_key(dict(jwk))
+        key.check_use("sig")
+        key.check_key_op("verify")
+    except (JoseError, ValueError, TypeError, KeyError) as error:
+        said = error.error if isinstance(error, JoseError) else type(error).__name__
+        return PublishedKey(jwk["kid"], kind, fault=f"the key cannot be used to verify ({said})")
+    return PublishedKey(jwk["kid"], kind, key.alg or "", key=key)
 
 
 def _declared_fault(jwk: Mapping[str, Any], kind: str) -> str:
+    """What we refuse before the key is built; joserfc judges its members, use and operations."""
     if kind not in KEY_OF_ALGORITHM.values():
         return "not a kind of key that we accept"
     if _PRIVATE_MEMBERS & jwk.keys():
         return "its private part is published"
-    if jwk.get("use", "sig") != "sig":
-        return "not meant for signatures"
-    if "key_ops" in jwk and "verify" not in (jwk["key_ops"] if isinstance(jwk["key_ops"], list) else ()):
-        return "not meant for verifying"
-    return "" if isinstance(jwk.get("alg", ""), str) else "its alg is no text"
+    if kind == "RSA" and not 2_048 <= base64_to_int(jwk["n"]).bit_length() <= MAX_RSA_BITS:
+        return f"RSA keys need 2048 to {MAX_RSA_BITS} bits"
+    return ""
 
 
 class _KeySet:
@@ -163,7 +171,9 @@ class JwksCache:
     An unknown kid leads to one more fetch, and is then known to be absent for a minute.
     """
 
-    def __init__(self, get: Callable[[str], bytes], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, get: Callable[[str], bytes], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._get = get
         self._clock = clock
         self._shelves: dict[str, _KeySet] = {}
@@ -176,7 +186,11 @@ class JwksCache:
         if found:
             if shelf.age > FRESH_SECONDS:
                 self._refresh(where, shelf, wait=False)
-        elif not shelf.is_absent(kid) and self._refresh(where, shelf, wait=True) and not shelf.with_kid(kid):
+        elif (
+            not shelf.is_absent(kid)
+            and self._refresh(where, shelf, wait=True)
+            and not shelf.with_kid(kid)
+        ):
             shelf.note_absent(kid)
         if shelf.age > LAST_GOOD_SECONDS:
             raise KeysUnavailableError("no-keys")

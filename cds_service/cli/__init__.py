@@ -1,0 +1,1 @@
+"""The command line: ``main`` names the commands, one file each holds a command or its group."""

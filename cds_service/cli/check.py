@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import click
 import orjson
 
-from cds_service import terminology
-from cds_service.cli import explain
-from cds_service.content import loader as content
+from cds_service import clinical, terminology
+from cds_service import settings as configuration
+from cds_service.cli.options import load_settings, with_settings
+from cds_service.cli.preflight import key_faults, store_faults
+from cds_service.content.loader import ContentError
 from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
+from cds_service.settings.reference import reference
 
 
 @dataclass(slots=True)
@@ -22,6 +28,40 @@ class Findings:
 
     checked: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+
+@click.command(name="check")
+@click.option(
+    "--fixtures",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of FHIR fixtures to check.",
+)
+@click.option(
+    "--reference",
+    "as_reference",
+    is_flag=True,
+    help="Print docs/settings.md instead, and check nothing.",
+)
+@with_settings
+def check_all(fixtures: Path | None, as_reference: bool, settings_file: str | None) -> None:
+    """Check content, terminology, fixtures, settings, keys and store; exit 1 with a line per fault."""
+    if as_reference:
+        click.echo(reference(), nl=False)
+        return
+    settings = load_settings(settings_file)
+    here = Path.cwd() / "fhir_fixtures"
+    found = run(
+        settings.content_overlay,
+        settings.terminology_dir,
+        fixtures or (here if here.is_dir() else None),
+    )
+    found.faults += [*key_faults(settings), *store_faults(settings)]
+    for line in found.checked:
+        click.echo(f"ok    {line}")
+    click.echo("ok    settings " + json.dumps(configuration.redacted(settings)))
+    for fault in found.faults:
+        click.secho(f"FAULT {fault}", fg="red")
+    sys.exit(1 if found.faults else 0)
 
 
 def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Findings:
@@ -36,17 +76,18 @@ def run(overlay: str = "", tables: str = "", fixtures: Path | None = None) -> Fi
 
 def _check_content(found: Findings, overlay: str) -> None:
     try:
-        loaded = content.load(overlay)
-    except content.ContentError as error:
-        found.faults += str(error).splitlines()
+        loaded = clinical.load_checked(overlay)
+    except ContentError as error:
+        found.faults += error.faults
         return
     lines = sum(len(card.lines) for card in loaded.cards.values())
-    found.checked.append(f"content {loaded.version}: {len(loaded.cards)} topics, {lines} cited lines, "
-                         f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds")
-    found.faults += [f"rules: {name} has no card" for name in RULES if name not in loaded.cards]
-    found.faults += [f"cards: {name} has no rule" for name in loaded.cards if name not in RULES]
-    if not explain.is_complete():
-        found.faults.append("explain: a rule's thresholds are not named")
+    found.checked.append(
+        f"content {loaded.version}: {len(loaded.cards)} topics, {lines} cited lines, "
+        f"{len(loaded.sources)} sources, {len(loaded.threshold_history)} thresholds, "
+        f"{len(loaded.titration_history['schedules'])} schedules, "
+        f"{sum(len(page.words) for page in loaded.pages.values())} planner words"
+    )
+    found.checked.append(f"rules: {', '.join(rule.id for rule in RULES)}")
     if not loaded.reviewed:
         found.checked.append("content is not yet reviewed by a clinician (reviewed_by: null)")
 
@@ -59,7 +100,9 @@ def _check_terminology(found: Findings, tables: str) -> None:
         return
     counts = loaded.counts()
     found.checked.append(f"terminology {loaded.version}")
-    found.checked.append("recognition: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items()))
+    found.checked.append(
+        "recognition: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items())
+    )
     found.faults += [*_recognition_faults(counts)]
 
 

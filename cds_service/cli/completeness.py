@@ -24,7 +24,7 @@ def missing(settings: Settings, store: Store | None, kind: str) -> Iterator[str]
         return
     yield from (str(loss) for loss in marks.losses if loss.kind == kind)
     if store is None:
-        if (held := marks.of(kind).count):
+        if held := marks.of(kind).count:
             yield f"there is no store; it held {held} records of {kind}"
         return
     yield from _now(store, marks, kind)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
 
-from cds_service.app import jwks_getter
+import click
+
 from cds_service.auth.client_auth import Rule, explain_token
 from cds_service.auth.jwks import JwksCache
+from cds_service.cli.options import load_settings, with_settings
 from cds_service.ehr.missing_data import DEMO_BASES
 from cds_service.hooks.services import SERVICES
 from cds_service.outbound.addresses import Place, Resolver, find_listed, pin, read_place
@@ -18,6 +22,36 @@ from cds_service.settings import Settings
 
 _CALL_SECONDS = 5.0
 _BEARER = "bearer "
+_COLOURS = {"pass": "green", "fail": "red", "not checked": "yellow"}
+
+
+@click.group()
+def doctor() -> None:
+    """Explain why a token or a FHIR server would be refused, rule by rule."""
+
+
+@doctor.command(name="jwt")
+@click.argument("file", type=click.File("r", errors="replace"))
+@click.option("--endpoint", "endpoints", multiple=True, help="URL that was called; default: every URL of this service.")
+@with_settings
+def explain_jwt(file: Iterable[str], endpoints: Sequence[str], settings_file: str | None) -> None:
+    """Explain the client token in FILE (or -); exit 1 if a rule fails."""
+    _show(doctor_jwt("".join(file), load_settings(settings_file), time.time(), endpoints))
+
+
+@doctor.command(name="fhir")
+@click.argument("url")
+@click.option("--offline", is_flag=True, help="Resolve the name, but do not call the server.")
+@with_settings
+def explain_fhir(url: str, offline: bool, settings_file: str | None) -> None:
+    """Explain whether the FHIR server at URL could be used; exit 1 if a rule fails."""
+    _show(doctor_fhir(url, load_settings(settings_file), call=not offline))
+
+
+def _show(rules: Sequence[Rule]) -> None:
+    for rule in rules:
+        click.echo(f"{click.style(rule.verdict.ljust(11), fg=_COLOURS[rule.verdict])} {rule.name:<10} {rule.why}")
+    sys.exit(1 if any(rule.verdict == "fail" for rule in rules) else 0)
 
 
 def doctor_jwt(token_text: str, settings: Settings, now: float, endpoints: Sequence[str] = ()) -> list[Rule]:
@@ -26,6 +60,7 @@ def doctor_jwt(token_text: str, settings: Settings, now: float, endpoints: Seque
     The text may begin with "Bearer ". Without ``endpoints`` the token may be meant for any URL of this service.
     The result quotes the token: it is for the eyes of its owner.
     """
+    from cds_service.app import jwks_getter  # noqa: PLC0415 - the app takes half a second, for --help too
     token = token_text.strip()
     if token[:len(_BEARER)].lower() == _BEARER:
         token = token[len(_BEARER):]

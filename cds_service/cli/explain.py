@@ -5,51 +5,88 @@ For the eyes of the person who has the request: the trace quotes it. Nothing her
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
-from cds_service.content.loader import CARD_IDS, Content
-from cds_service.fhir import read, write
-from cds_service.fhir.bundle import Entry, Resolver
+import click
+from rich.console import Console
+
+from cds_service.cli.hook_request import judge, read_request, service_for, with_file, with_service
+from cds_service.cli.show import show_trace
+from cds_service.content.loader import Content
+from cds_service.fhir import write
+from cds_service.fhir.bundle import Entry
 from cds_service.fhir.status import order_kind, release_of, standing_of
 from cds_service.fhir.values import resource_ref
 from cds_service.model import Dose, Exposure, Gap, Medication, Recognition, Verdict
 from cds_service.pipeline import Engine, Outcome
 
 _MOST_FAULTS = 12
-# Which thresholds each rule looks at; their values and sources are printed with its verdict.
-_THRESHOLDS = {
-    "naltrexone-opioid-interaction": ("short_acting_days", "long_acting_days", "depot_opioid_days", "oral_hold_days",
-                                      "xr_blockade_days", "tolerance_notice_days", "brief_course_days"),
-    "naltrexone-off-label": ("dose_bands", "labelled_start_mg", "start_low"),
-    "naltrexone-dose-check": ("dose_check", "dose_bands"),
-    "naltrexone-patient-safety": ("adult_age", "labelled_start_mg"),
-    "naltrexone-data-gap": (),
-}
+
+
+@click.command(name="explain")
+@with_file
+@click.option("--as-of", help="The day (or moment, ISO 8601) to judge at; default now.")
+@with_service
+@click.option("--json", "as_json", is_flag=True, help="Print the trace as JSON.")
+def explain_request(file: Any, as_of: str | None, service_id: str | None, as_json: bool) -> None:
+    """Trace the hook request in FILE (or -): what was read, what each rule said, what could not be known."""
+    body = read_request(file)
+    outcome, engine = judge(body, service_for(body, service_id), as_of)
+    trace = explain(outcome, engine)
+    if as_json:
+        click.echo(json.dumps(trace, indent=2, ensure_ascii=False))
+    else:
+        show_trace(trace, Console())
 
 
 def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
     """The whole trace as plain JSON values."""
     snapshot = outcome.snapshot
     return {
-        "hook": snapshot.hook, "service": outcome.request.service.id, "as_of": snapshot.as_of.isoformat(),
+        "hook": snapshot.hook,
+        "service": outcome.request.service.id,
+        "as_of": snapshot.as_of.isoformat(),
         "fhir_release": str(snapshot.release),
         "versions": {"content": engine.content.version, "terminology": engine.terminology.version},
-        "prefetch": [{"key": key, "state": a.state, "resources": len(a.entries), "why": a.why}
-                     for key, a in sorted(outcome.record.answers.items())],
+        "prefetch": [
+            {"key": key, "state": a.state, "resources": len(a.entries), "why": a.why}
+            for key, a in sorted(outcome.record.answers.items())
+        ],
         "medication_list_available": snapshot.list_available,
-        "read": [*_read(outcome, engine)],
-        "drafts": [{**_medication(d.medication), "selected": d.selected, "renewal": d.renewal,
-                    "reasons": sorted(d.reason_kinds), "says_ldn": d.says_ldn} for d in snapshot.drafts],
+        "read": [*_read(outcome)],
+        "drafts": [
+            {
+                **_medication(d.medication),
+                "selected": d.selected,
+                "renewal": d.renewal,
+                "reasons": sorted(d.reason_kinds),
+                "says_ldn": d.says_ldn,
+            }
+            for d in snapshot.drafts
+        ],
         "exposures": [_exposure(e) for e in snapshot.exposures],
-        "conditions": [{"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions],
-        "setting": {"acute": snapshot.setting.acute, "outpatient": snapshot.setting.outpatient}, "age": snapshot.age,
-        "rules": [_verdict(v, engine.content, snapshot.thresholds) for v in outcome.verdicts],
+        "conditions": [
+            {"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions
+        ],
+        "setting": {"acute": snapshot.setting.acute, "outpatient": snapshot.setting.outpatient},
+        "age": snapshot.age,
+        "rules": [_verdict(v, engine, snapshot.today) for v in outcome.verdicts],
         "gaps": [_gap(g) for g in snapshot.gaps],
         "departures_from_fhir": [*_departures(outcome)],
-        "timings_ms": {name: round(seconds * 1_000, 3) for name, seconds in outcome.timings.items()},
-        "cards": [{"topic": c["source"]["topic"]["code"], "indicator": c["indicator"], "summary": c["summary"]}
-                  for c in outcome.cards],
+        "timings_ms": {
+            name: round(seconds * 1_000, 3) for name, seconds in outcome.timings.items()
+        },
+        "cards": [
+            {
+                "topic": c["source"]["topic"]["code"],
+                "indicator": c["indicator"],
+                "summary": c["summary"],
+            }
+            for c in outcome.cards
+        ],
     }
 
 
@@ -58,63 +95,102 @@ def _entries(outcome: Outcome) -> Iterator[tuple[str, Entry]]:
     yield from outcome.record.entries
 
 
-def _read(outcome: Outcome, engine: Engine) -> Iterator[dict[str, Any]]:
+def _read(outcome: Outcome) -> Iterator[dict[str, Any]]:
     """Every medicine that was sent, the ones that concern no rule included."""
-    listed = [*_entries(outcome)]
-    resolver = Resolver(entry for _, entry in listed)
-    for source, entry in listed:
+    for source, entry in _entries(outcome):
         kind = order_kind(entry.resource)
         if not kind:
             continue
-        drug = read.read_drug(entry.resource, resolver)
-        recognition = engine.terminology.recognise(drug)
+        drug, recognition = outcome.reading.name(entry.resource)
         yield {
-            "from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
-            "standing": str(standing_of(entry.resource, kind)) if source != "context" else "context",
+            "from": source,
+            "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
+            "standing": str(standing_of(entry.resource, kind))
+            if source != "context"
+            else "context",
             "codings": [f"{c.system}|{c.code} {c.display}".strip() for c in drug.concept.codings],
-            "text": drug.concept.text, **_recognition(recognition),
+            "text": drug.concept.text,
+            **_recognition(recognition),
         }
 
 
 def _recognition(recognition: Recognition) -> dict[str, Any]:
     return {
-        "identified": recognition.identified, "recognised_by": list(recognition.matched_by),
-        "components": [{"ingredient": c.ingredient, "rxcui": c.rxcui, "role": str(c.role),
-                        "strength": f"{c.strength.mg} mg / {c.strength.per_amount} {c.strength.per_unit}"
-                        if c.strength else None} for c in recognition.components],
+        "identified": recognition.identified,
+        "recognised_by": list(recognition.matched_by),
+        "components": [
+            {
+                "ingredient": c.ingredient,
+                "rxcui": c.rxcui,
+                "role": str(c.role),
+                "strength": f"{c.strength.mg} mg / {c.strength.per_amount} {c.strength.per_unit}"
+                if c.strength
+                else None,
+            }
+            for c in recognition.components
+        ],
         **({"conflict": recognition.conflict} if recognition.conflict else {}),
     }
 
 
 def _medication(medication: Medication) -> dict[str, Any]:
-    return {"resource": medication.order.ref, "label": medication.order.label,
-            "roles": [str(c.role) for c in medication.recognition.components],
-            "band": str(medication.band) if medication.band else None, "dose": _dose(medication.dose)}
+    return {
+        "resource": medication.order.ref,
+        "label": medication.order.label,
+        "roles": [str(c.role) for c in medication.recognition.components],
+        "band": str(medication.band) if medication.band else None,
+        "dose": _dose(medication.dose),
+    }
 
 
 def _dose(dose: Dose) -> dict[str, Any]:
-    mg = {"daily_mg": dose.daily_mg, "first_phase_mg": dose.first_phase_mg, "structured_mg": dose.structured_mg,
-          "sig_mg": dose.sig_mg}
-    return {**{name: str(value) if value is not None else None for name, value in mg.items()},
-            "phases": dose.phases, "because": list(dose.because)}
+    mg = {
+        "daily_mg": dose.daily_mg,
+        "first_phase_mg": dose.first_phase_mg,
+        "structured_mg": dose.structured_mg,
+        "sig_mg": dose.sig_mg,
+    }
+    return {
+        **{name: str(value) if value is not None else None for name, value in mg.items()},
+        "phases": dose.phases,
+        "because": list(dose.because),
+    }
 
 
 def _exposure(exposure: Exposure) -> dict[str, Any]:
-    return {**_medication(exposure.medication), "source": exposure.medication.order.source, "state": str(exposure.state),
-            "days_since_end": exposure.days, "days_since_last_dose": exposure.last_dose_days,
-            "dose_lasts_days": exposure.interval_days, "brief": exposure.brief, "because": exposure.because}
+    return {
+        **_medication(exposure.medication),
+        "source": exposure.medication.order.source,
+        "state": str(exposure.state),
+        "days_since_end": exposure.days,
+        "days_since_last_dose": exposure.last_dose_days,
+        "dose_lasts_days": exposure.interval_days,
+        "brief": exposure.brief,
+        "because": exposure.because,
+    }
 
 
-def _verdict(verdict: Verdict, content: Content, thresholds: Mapping[str, Any]) -> dict[str, Any]:
-    names = _THRESHOLDS.get(verdict.rule, ())
+def _verdict(verdict: Verdict, engine: Engine, day: date) -> dict[str, Any]:
+    """What the rule said and why, with the numbers that it declares, as they stand on ``day``."""
     return {
         "rule": verdict.rule,
-        "verdict": f"broken: {verdict.error}" if verdict.error
-        else ", ".join(f"{f.severity.indicator} ({f.situation})" for f in verdict.findings) or "says nothing",
+        "verdict": f"broken: {verdict.error}"
+        if verdict.error
+        else ", ".join(f"{f.severity.indicator} ({f.situation})" for f in verdict.findings)
+        or "says nothing",
         "because": list(verdict.trace),
-        "thresholds": {name: {"value": thresholds[name], "sources": content.threshold_history[name][-1]["sources"]}
-                       for name in names},
+        "thresholds": {
+            name: _threshold(name, engine.content, day)
+            for rule in engine.rules
+            if rule.id == verdict.rule
+            for name in dict.fromkeys(path.partition(".")[0] for path in rule.thresholds)
+        },
     }
+
+
+def _threshold(name: str, content: Content, day: date) -> dict[str, Any]:
+    entry = content.threshold(name, day)
+    return {"value": entry["value"], "sources": entry["sources"]}
 
 
 def _gap(gap: Gap) -> dict[str, Any]:
@@ -127,10 +203,10 @@ def _departures(outcome: Outcome) -> Iterator[dict[str, Any]]:
         release = release_of(entry.resource) or outcome.snapshot.release
         faults = write.faults(entry.resource, release)
         if faults:
-            yield {"from": source, "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
-                   "release": str(release), "faults": faults[:_MOST_FAULTS], "more": max(0, len(faults) - _MOST_FAULTS)}
-
-
-def is_complete() -> bool:
-    """Every rule's thresholds are named here."""
-    return set(_THRESHOLDS) == set(CARD_IDS)
+            yield {
+                "from": source,
+                "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),
+                "release": str(release),
+                "faults": faults[:_MOST_FAULTS],
+                "more": max(0, len(faults) - _MOST_FAULTS),
+            }

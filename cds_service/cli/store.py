@@ -6,22 +6,31 @@ from pathlib import Path
 
 import click
 
-from cds_service.cli.commands import data_dir_option, load_settings, settings_option, stop
+from cds_service.cli.completeness import missing
+from cds_service.cli.options import (
+    existing_folder,
+    load_settings,
+    stop,
+    with_data_dir,
+    with_settings,
+)
+from cds_service.journal.high_water import HighWater
+from cds_service.store.backup import BackupError, back_up, bring_back
+from cds_service.store.read_only import open_to_read
 
 
 @click.group()
 def store() -> None:
-    """The store of feedback and audit: back up, restore, acknowledge a loss."""
+    """Back up and restore the store; acknowledge a loss."""
 
 
 @store.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@data_dir_option
-@settings_option
+@with_data_dir
+@with_settings
 def backup(file: Path, data_dir: str | None, settings_file: str | None) -> None:
     """Copy the SQLite store into FILE, also while the service runs; the copy is checked before it counts."""
-    from cds_service.store.backup import BackupError, back_up  # noqa: PLC0415 - SQLAlchemy is slow to import
-    settings = load_settings(settings_file, data_dir)
+    settings = load_settings(settings_file, data_dir=existing_folder(data_dir))
     try:
         held = back_up(settings.database, file)
     except BackupError as error:
@@ -31,17 +40,14 @@ def backup(file: Path, data_dir: str | None, settings_file: str | None) -> None:
 
 @store.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@data_dir_option
-@settings_option
+@with_data_dir
+@with_settings
 def restore(file: Path, data_dir: str | None, settings_file: str | None) -> None:
     """Put the back-up FILE in the place of the store; what stood there is set aside. Stop the service first.
 
     Exit 1 where the back-up holds less than the store has held: the rest is in the file that was set aside.
     """
-    from cds_service.cli.completeness import missing  # noqa: PLC0415
-    from cds_service.store.backup import BackupError, bring_back  # noqa: PLC0415
-    from cds_service.store.read_only import open_to_read  # noqa: PLC0415
-    settings = load_settings(settings_file, data_dir)
+    settings = load_settings(settings_file, data_dir=existing_folder(data_dir))
     try:
         kept = bring_back(settings.database, file)
     except BackupError as error:
@@ -56,12 +62,11 @@ def restore(file: Path, data_dir: str | None, settings_file: str | None) -> None
 
 
 @store.command()
-@data_dir_option
-@settings_option
+@with_data_dir
+@with_settings
 def acknowledge(data_dir: str | None, settings_file: str | None) -> None:
     """Say that a person has seen what is missing: readiness, exports and ``verify`` are silent about it from now on."""
-    from cds_service.journal.high_water import HighWater  # noqa: PLC0415
-    water = HighWater(load_settings(settings_file, data_dir).high_water)
+    water = HighWater(load_settings(settings_file, data_dir=existing_folder(data_dir)).high_water)
     for loss in water.acknowledge():
         click.echo(f"acknowledged: {loss}")
     if water.fault:

@@ -1,55 +1,73 @@
-"""Clinical content as data: load ``cards/``, check it against its schemas and against itself.
+"""Clinical content as data: load ``cards/`` and, key by key on top of it, a site's overlay.
 
-Loaded once at start. A site overlays single files by name from a folder of its own; code is never edited for a word.
+Loaded once at start. What a file must look like stands in its JSON Schema; whether words and rules know each other is
+``contract``'s to say. A site changes a word by a file of the same name that holds only that word; code is never edited.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import string
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
-from importlib import resources
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import orjson
 import yaml
 
-CARD_IDS = ("naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check",
-            "naltrexone-patient-safety", "naltrexone-data-gap")
-_TABLES = ("sources", "shared", "override-reasons", "thresholds")
-_FACTS = {  # what a rule may put into its card's words
-    "naltrexone-opioid-interaction": {"opioid", "ago", "last", "all"},
-    "naltrexone-off-label": {"mg"},
-    "naltrexone-dose-check": {"mg"},
-    "naltrexone-patient-safety": set(),
-    "naltrexone-data-gap": set(),
-}
+from cds_service.content.words import numbers
+
+PAGE_FILES = ("planner", "handout", "drafts", "troubles")  # words of the titration planner, by page
+_REMEMBERED_DAYS = 8
+_NOT_CONTENT = (
+    ".",
+    "README",
+)  # how the names of files begin that may lie in an overlay beside content
 
 
 class ContentError(Exception):
     """The content cannot be used; one line per fault."""
 
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(self.faults))
+
 
 @dataclass(frozen=True, slots=True)
 class CardText:
-    """The words of one topic."""
+    """The words of one topic; ``cites`` are the sources of each line."""
 
     id: str
     title: str
     reviewed_by: str | None
     summaries: Mapping[str, str]
     lines: Mapping[str, str]
+    cites: Mapping[str, tuple[str, ...]]
     override_reasons: tuple[str, ...]
     links: tuple[str, ...]
     links_for: Mapping[str, tuple[str, ...]]
 
+    @property
+    def linked(self) -> frozenset[str]:
+        """Every source that this card links to in some situation."""
+        return frozenset(self.links).union(*self.links_for.values())
+
 
 @dataclass(frozen=True, slots=True)
+class PageText:
+    """The words of some pages of the planner by key; ``cites`` are the sources of those that have any."""
+
+    id: str
+    reviewed_by: str | None
+    words: Mapping[str, str]
+    cites: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
 class Content:
     """All clinical content of one start. ``version`` changes with every byte of it."""
 
@@ -58,107 +76,222 @@ class Content:
     shared: Mapping[str, Any]
     override_reasons: Mapping[str, Mapping[str, str]]
     threshold_history: Mapping[str, list[Mapping[str, Any]]]
+    titration_history: Mapping[
+        str, Mapping[str, list[Mapping[str, Any]]]
+    ]  # "schedules" by id, and "titration"
+    pages: Mapping[str, PageText]
     version: str
+    _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def thresholds(self, day: date) -> Mapping[str, Any]:
-        """The numbers in force on ``day``: of each, the newest entry that has begun (else the oldest)."""
-        return _in_force(self, day)
+        """The numbers in force on ``day``; those of titration under ``schedules`` and ``titration``."""
+        return self._on(day)[0]
+
+    def numbers(self, day: date) -> Mapping[str, str]:
+        """The numbers in force on ``day`` as words print them, by placeholder."""
+        return self._on(day)[1]
+
+    def _on(self, day: date) -> tuple[Mapping[str, Any], Mapping[str, str]]:
+        if (found := self._days.get(day)) is None:
+            if len(self._days) >= _REMEMBERED_DAYS:
+                self._days.clear()
+            titration = {
+                group: _values(histories, day)
+                for group, histories in self.titration_history.items()
+            }
+            in_force = {**_values(self.threshold_history, day), **titration}
+            found = self._days[day] = in_force, numbers(in_force)
+        return found
+
+    def threshold(self, name: str, day: date) -> Mapping[str, Any]:
+        """The entry of this number in force on ``day``: the newest that has begun (else the oldest)."""
+        return _in_force(self.threshold_history[name], day)
+
+    @property
+    def days(self) -> list[date]:
+        """Every day on which a number changes."""
+        groups = (self.threshold_history, *self.titration_history.values())
+        return sorted(
+            {entry["from"] for group in groups for history in group.values() for entry in history}
+        )
 
     @property
     def reviewed(self) -> bool:
-        return all(card.reviewed_by for card in self.cards.values())
-
-    def __hash__(self) -> int:
-        return hash(self.version)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Content) and other.version == self.version
+        return all(card.reviewed_by for card in self.cards.values()) and all(
+            page.reviewed_by for page in self.pages.values()
+        )
 
 
-@lru_cache(maxsize=8)
-def _in_force(content: Content, day: date) -> Mapping[str, Any]:
-    return {name: _newest(history, day)["value"] for name, history in content.threshold_history.items()}
+def _values(histories: Mapping[str, list[Mapping[str, Any]]], day: date) -> dict[str, Any]:
+    return {name: _in_force(history, day)["value"] for name, history in histories.items()}
 
 
-def _newest(history: list[Mapping[str, Any]], day: date) -> Mapping[str, Any]:
+def _in_force(history: list[Mapping[str, Any]], day: date) -> Mapping[str, Any]:
     begun = [entry for entry in history if entry["from"] <= day]
-    return max(begun, key=lambda e: e["from"]) if begun else min(history, key=lambda e: e["from"])
+    return max(begun, key=_beginning) if begun else min(history, key=_beginning)
+
+
+def _beginning(entry: Mapping[str, Any]) -> date:
+    begins: date = entry["from"]
+    return begins
+
+
+def content_folder() -> Path:
+    """The packaged content: inside the package where it is installed, at the top level in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "cards"
+    return installed if installed.is_dir() else package.parent / "cards"
 
 
 def load(overlay: str = "") -> Content:
-    """The content of the package with ``overlay`` files on top; raises ContentError with every fault found."""
-    raw = {name: _read(name, overlay) for name in (*CARD_IDS, *_TABLES)}
+    """The packaged content with the files of the folder ``overlay`` merged in; raises ContentError with every fault."""
+    packaged = {name: file.read_bytes() for name, file in _files(content_folder())}
+    own = {name: file.read_bytes() for name, file in _files(Path(overlay))} if overlay else {}
+    faults = [*_strangers(Path(overlay), packaged)] if overlay else []
     parsed: dict[str, Any] = {}
-    for name, data in raw.items():
+    for name, data in packaged.items():
         try:
-            parsed[name] = yaml.safe_load(data)
-        except yaml.YAMLError as error:
-            raise ContentError(f"{name}.yaml: not valid YAML ({type(error).__name__})") from None
-    faults = [*_schema_faults(parsed)]
-    faults = faults or [*_reference_faults(parsed)]
+            parsed[name] = _merge(_parse(data), _parse(own[name])) if name in own else _parse(data)
+        except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
+            faults.append(f"{name}.yaml: not valid YAML ({type(error).__name__})")
+    faults = faults or [*_schema_faults(parsed)] or [*_day_faults(parsed)]
     if faults:
-        raise ContentError("\n".join(faults))
-    digest = hashlib.sha256(b"\0".join(raw[name] for name in sorted(raw))).hexdigest()[:12]
+        raise ContentError(faults)
+    return _content(parsed, _version([*packaged.values(), *own.values()]))
+
+
+def _content(parsed: Mapping[str, Any], version: str) -> Content:
     return Content(
-        cards={name: _card(parsed[name]) for name in CARD_IDS}, sources=parsed["sources"], shared=parsed["shared"],
-        override_reasons=parsed["override-reasons"], threshold_history=parsed["thresholds"], version=digest)
+        cards={name: _card(parsed[name]) for name in parsed if _kind(name) == "card"},
+        sources=parsed["sources"],
+        shared=parsed["shared"],
+        override_reasons=parsed["override-reasons"],
+        threshold_history=_dated(parsed["thresholds"]),
+        titration_history={
+            group: _dated(histories) for group, histories in parsed["schedules"].items()
+        },
+        pages={name: _page(parsed[name]) for name in PAGE_FILES},
+        version=version,
+    )
 
 
-def _read(name: str, overlay: str) -> bytes:
-    own = Path(overlay) / f"{name}.yaml" if overlay else None
-    if own is not None and own.is_file():
-        return own.read_bytes()
-    return resources.files("cards").joinpath(f"{name}.yaml").read_bytes()
+def _dated(histories: Mapping[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
+    return {
+        name: [{**entry, "from": date.fromisoformat(entry["from"])} for entry in history]
+        for name, history in histories.items()
+    }
+
+
+def _page(data: Mapping[str, Any]) -> PageText:
+    cited = {key: said for key, said in data["words"].items() if isinstance(said, Mapping)}
+    words = {key: said["text"] if key in cited else said for key, said in data["words"].items()}
+    return PageText(
+        data["id"],
+        data["reviewed_by"],
+        words,
+        {key: tuple(said["sources"]) for key, said in cited.items()},
+    )
 
 
 def _card(data: Mapping[str, Any]) -> CardText:
+    lines = data["lines"]
     return CardText(
-        data["id"], data["title"], data["reviewed_by"], data["summaries"],
-        {name: line["text"] for name, line in data["lines"].items()}, tuple(data["override_reasons"]),
-        tuple(data["links"]), {name: tuple(ids) for name, ids in data.get("links_for", {}).items()})
+        data["id"],
+        data["title"],
+        data["reviewed_by"],
+        data["summaries"],
+        {name: line["text"] for name, line in lines.items()},
+        {name: tuple(line["sources"]) for name, line in lines.items()},
+        tuple(data["override_reasons"]),
+        tuple(data["links"]),
+        {name: tuple(ids) for name, ids in data.get("links_for", {}).items()},
+    )
 
 
-# --- the faults -------------------------------------------------------------------------------------------------------
+# --- files ------------------------------------------------------------------------------------------------------------
 
+
+@cache
+def _tables() -> frozenset[str]:
+    """The files with a schema of their own."""
+    names = (file.name.partition(".")[0] for file in content_folder().joinpath("schema").iterdir())
+    return frozenset(names) - {"card", "words"}
+
+
+def _kind(name: str) -> str:
+    """The schema of a file: its own, or that of a page's words, or that of a card, which is named like its rule."""
+    return name if name in _tables() else "words" if name in PAGE_FILES else "card"
+
+
+def _files(folder: Path) -> list[tuple[str, Path]]:
+    found = ((file.name, file) for file in folder.iterdir() if file.is_file())
+    return sorted(
+        (name.removesuffix(".yaml"), file)
+        for name, file in found
+        if name.endswith(".yaml") and not name.startswith(_NOT_CONTENT)
+    )
+
+
+def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
+    """What lies in the overlay and would be passed over in silence."""
+    known = {f"{name}.yaml" for name in packaged}
+    for file in sorted(overlay.iterdir()):
+        if file.name not in known and not file.name.startswith(_NOT_CONTENT):
+            yield f"{file.name}: the service has no content file of this name"
+
+
+def _parse(data: bytes) -> Any:
+    """The file as plain JSON values: a day is text, a number that is none is null."""
+    return orjson.loads(
+        orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS)
+    )
+
+
+def _merge(packaged: Any, own: Any) -> Any:
+    """``own`` over ``packaged``, key by key; a list or a text replaces the whole of what was there."""
+    if isinstance(packaged, Mapping) and isinstance(own, Mapping):
+        return {**packaged, **{key: _merge(packaged.get(key), value) for key, value in own.items()}}
+    return own
+
+
+def _version(files: Iterable[bytes]) -> str:
+    return hashlib.sha256(b"\0".join(files)).hexdigest()[:12]
+
+
+# --- the shape of a file ----------------------------------------------------------------------------------------------
+
+
+@cache
 def _schema(name: str) -> Any:
-    return json.loads(resources.files("cards").joinpath("schema", f"{name}.schema.json").read_bytes())
+    schema = json.loads(content_folder().joinpath("schema", f"{name}.schema.json").read_bytes())
+    return jsonschema_rs.Draft202012Validator(schema)
 
 
 def _schema_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
     for name, data in parsed.items():
-        schema = _schema("card" if name in CARD_IDS else name)
-        plain = json.loads(json.dumps(data, default=str))
-        for error in jsonschema_rs.Draft202012Validator(schema).iter_errors(plain):
+        for error in _schema(_kind(name)).iter_errors(data):
             yield f"{name}.yaml: {'/'.join(map(str, error.instance_path)) or '(top)'}: {error.message}"
 
 
-def _reference_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
-    sources, reasons = set(parsed["sources"]), set(parsed["override-reasons"])
-    for name in CARD_IDS:
-        card = parsed[name]
-        if card["id"] != name:
-            yield f"{name}.yaml: id must be {name}"
-        yield from (f"{name}.yaml: line {key}: no source {s!r}"
-                    for key, line in card["lines"].items() for s in line["sources"] if s not in sources)
-        linked = {*card["links"], *(s for ids in card.get("links_for", {}).values() for s in ids)}
-        yield from (f"{name}.yaml: links: {s!r} has no URL to link to"
-                    for s in sorted(linked) if "url" not in parsed["sources"].get(s, {}))
-        yield from (f"{name}.yaml: no override reason {r!r}" for r in card["override_reasons"] if r not in reasons)
-        yield from _wording_faults(name, card)
-    for name, history in parsed["thresholds"].items():
-        yield from (f"thresholds.yaml: {name}: no source {s!r}" for e in history for s in e["sources"] if s not in sources)
+def _day_faults(parsed: Mapping[str, Any]) -> Iterator[str]:
+    groups = [("thresholds.yaml: ", parsed["thresholds"])]
+    groups += [
+        (f"schedules.yaml: {group}/", histories) for group, histories in parsed["schedules"].items()
+    ]
+    for where, histories in groups:
+        for name, history in histories.items():
+            yield from (
+                f"{where}{name}: {entry['from']!r} is no day"
+                for entry in history
+                if not _is_day(entry["from"])
+            )
 
 
-_FORBIDDEN = ("no interactions", "guideline-recommended", "bi-weekly", " safe ")
-
-
-def _wording_faults(name: str, card: Mapping[str, Any]) -> Iterator[str]:
-    """Placeholders that no rule fills, and the words that specification 5.3 forbids."""
-    words = {**card["summaries"], **{key: line["text"] for key, line in card["lines"].items()}}
-    for key, text in words.items():
-        unknown = {field for _, field, _, _ in string.Formatter().parse(text) if field is not None} - _FACTS[name]
-        yield from (f"{name}.yaml: {key}: nothing fills {{{field}}}" for field in sorted(unknown))
-        yield from (f"{name}.yaml: {key}: says {bad.strip()!r}" for bad in _FORBIDDEN if bad in f" {text.lower()} ")
-    for key, text in card["summaries"].items():
-        if len(text) > 120:
-            yield f"{name}.yaml: {key}: summary has {len(text)} characters, at most 120 before names are filled in"
+def _is_day(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

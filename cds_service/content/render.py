@@ -1,82 +1,101 @@
-"""Finding + words -> Card, in the neutral profile that clients of CDS Hooks 1.0 to 3.0-draft understand."""
+"""Finding + words -> Card, in the neutral profile that clients of CDS Hooks 1.0 to 3.0-draft understand.
+
+Every card has its own fence: whatever breaks while one is made, the others are sent, and that one goes out as
+``plain_card``. A suggestion that breaks is left out; the card stays.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import orjson
 
 from cds_service.content import escaping
+from cds_service.content.declared import Declared
 from cds_service.content.loader import CardText, Content
+from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, plain_card
+from cds_service.content.suggestions import ActionWriter
+from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
-from cds_service.fhir import write
 from cds_service.hooks.services import Service
-from cds_service.model import Exposure, Finding, Gap, Medication, Order, Severity, Snapshot, Suggestion
+from cds_service.model import Exposure, Finding, Gap, Medication, Snapshot
 
-TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
-LONGEST_SUMMARY = 139
-_READING_ORDER = ("naltrexone-opioid-interaction", "naltrexone-data-gap", "naltrexone-patient-safety",
-                  "naltrexone-dose-check", "naltrexone-off-label")  # among cards of one indicator
-_CARRIES_GAPS = ("naltrexone-opioid-interaction", "naltrexone-data-gap", "naltrexone-off-label")
+_LAST = 1_000                                  # the place of a topic that no rule declares
 _MOST_FOUND = 3
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][!-~]*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class CardWriter:
-    """What cards are printed with: the words, where links lead, and fresh ids (lower-case UUIDs)."""
+    """What cards are printed with: the words, the rules that they belong to, where links lead, and fresh ids."""
 
     content: Content
+    rules: Sequence[Declared]
     base_url: str
-    new_id: Callable[[], str]
+    new_id: Callable[[], str]                  # lower-case UUIDs
 
 
-def render(findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter) -> list[dict[str, Any]]:
-    """The cards of an answer, worst first; each validates against the response schema."""
-    ordered = sorted(findings, key=lambda finding: (-finding.severity, _READING_ORDER.index(finding.topic)))
-    carrier = next((topic for topic in _CARRIES_GAPS if any(f.topic == topic for f in ordered)), None)
-    return [_card(f, snapshot, service, writer, carries_gaps=f.topic == carrier) for f in ordered]
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The cards of an answer, worst first; ``broken`` names topic and fault of each that is in its plain form."""
+
+    cards: tuple[dict[str, Any], ...]
+    broken: tuple[str, ...] = ()
 
 
-def could_not_check(writer: CardWriter) -> dict[str, Any]:
-    """The data-gap card for a call in which our own code failed before any rule could speak."""
-    finding = Finding("naltrexone-data-gap", Severity.WARNING, "rule", lines=("rule",))
-    words = writer.content.cards[finding.topic]
-    return {**_head(finding, words, writer), "detail": _bullets([words.lines["rule"]]),
-            "links": [*_links(finding, words, writer)]}
+def render(findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter) -> Written:
+    """One card for each finding; each validates against the response schema, whatever the content is like."""
+    order = {rule.id: rule.order for rule in writer.rules}
+    ordered = sorted(findings, key=lambda f: (-f.severity, order.get(f.topic, _LAST)))
+    carriers = [rule.id for rule in sorted(writer.rules, key=lambda r: r.order) if rule.carries_gaps]
+    carrier = next((topic for topic in carriers if any(f.topic == topic for f in ordered)), None)
+    broken: list[str] = []
+    cards = []
+    for finding in ordered:
+        card = _fenced(finding, snapshot.today, snapshot.gaps if finding.topic == carrier else (), writer, broken)
+        if suggestions := [*_suggestions(finding, snapshot, service, writer, broken)]:
+            card |= {"selectionBehavior": "at-most-one", "suggestions": suggestions}
+        cards.append(card)
+    return Written(tuple(cards), tuple(broken))
 
 
-def _card(finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter, *,
-          carries_gaps: bool) -> dict[str, Any]:
-    words = writer.content.cards[finding.topic]
-    gaps = snapshot.gaps if carries_gaps else ()
-    card = _head(finding, words, writer)
-    card["detail"] = _bullets([*_detail(finding, words, writer.content), *_gap_line(gaps, writer.content)])
-    if suggestions := [*_suggestions(finding, snapshot, service, writer)]:
-        card["selectionBehavior"] = "at-most-one"
-        card["suggestions"] = suggestions
-    if finding.overrides and words.override_reasons:
-        card["overrideReasons"] = [_override(code, writer.content) for code in words.override_reasons]
-    card["links"] = [*_links(finding, words, writer)]
-    return card
+def could_not_check(finding: Finding, writer: CardWriter) -> dict[str, Any]:
+    """The card for a call without a snapshot, with the newest numbers: even the clock may be what failed."""
+    return _fenced(finding, date.max, (), writer, [])
 
 
-def _head(finding: Finding, words: CardText, writer: CardWriter) -> dict[str, Any]:
-    return {
+def _fenced(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter, broken: list[str]) -> dict[str, Any]:
+    try:
+        return _card(finding, day, gaps, writer)
+    except Exception as error:  # noqa: BLE001 - the fence: content is data, and data can be anything
+        broken.append(f"{finding.topic}:{type(error).__name__}")
+        return plain_card(finding, writer.new_id(), writer.rules)
+
+
+def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter) -> dict[str, Any]:
+    content = writer.content
+    words = content.cards[finding.topic]
+    facts, printed = _facts(finding), content.numbers(day)
+    summary = fill(words.summaries[finding.situation], facts, printed)
+    card: dict[str, Any] = {
         "uuid": writer.new_id(),
-        "summary": _summary(words.summaries[finding.situation], _facts(finding)),
+        "summary": words_of(escaping.plain(summary[:1].upper() + summary[1:], LONGEST_SUMMARY)),
         "indicator": finding.severity.indicator,
-        "source": {"label": writer.content.shared["source_label"],
-                   "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": words.title}},
+        "source": {"label": words_of(content.shared["source_label"]),
+                   "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": words_of(words.title)}},
+        "detail": words_of(_bullets([*_detail(finding, words, facts, content, printed), *_gap_line(gaps, content)])),
     }
-
-
-def _summary(template: str, facts: Mapping[str, str]) -> str:
-    text = template.format_map(facts)
-    return escaping.plain(text[:1].upper() + text[1:], LONGEST_SUMMARY)
+    if links := [*_links(finding, words, writer)]:
+        card["links"] = links
+    if finding.overrides and words.override_reasons:
+        card["overrideReasons"] = [_override(code, content) for code in words.override_reasons]
+    return card
 
 
 def _facts(finding: Finding) -> dict[str, str]:
@@ -89,19 +108,19 @@ def _facts(finding: Finding) -> dict[str, str]:
 # --- detail -----------------------------------------------------------------------------------------------------------
 
 def _bullets(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+    return "\n".join(f"- {words_of(line)}" for line in lines)
 
 
-def _detail(finding: Finding, words: CardText, content: Content) -> Iterator[str]:
-    facts = _facts(finding)
+def _detail(finding: Finding, words: CardText, facts: Mapping[str, str], content: Content,
+            printed: Mapping[str, str]) -> Iterator[str]:
     for name in finding.lines:
         if name == "found":
-            yield content.shared["found"].format_map({"found": _found(finding.found, content)})
+            yield fill(content.shared["found"], {"found": _found(finding.found, content)}, printed)
         elif name == "which_draft":
-            yield content.shared["which_draft"].format_map(
-                {"which": "; ".join(_name_draft(d.medication) for d in finding.about)})
+            which = "; ".join(_name_draft(d.medication) for d in finding.about)
+            yield fill(content.shared["which_draft"], {"which": which}, printed)
         else:
-            yield words.lines[name].format_map(facts)
+            yield fill(words.lines[name], facts, printed)
 
 
 def _found(exposures: tuple[Exposure, ...], content: Content) -> str:
@@ -116,8 +135,8 @@ def _name_exposure(exposure: Exposure, content: Content) -> str:
     """{label}, {standing}, {date} ({source}): what a prescriber would otherwise look up in the chart."""
     order = exposure.medication.order
     dated = "recorded" if (exposure.dated, order.kind) == ("written", "statement") else exposure.dated
-    day = f"{content.shared['dated'][dated]} {exposure.on.isoformat()}" if exposure.on else "date unknown"
-    standing, kind = content.shared["standing"][exposure.state], content.shared["kinds"][order.kind]
+    day = f"{words_of(content.shared['dated'][dated])} {exposure.on.isoformat()}" if exposure.on else "date unknown"
+    standing, kind = words_of(content.shared["standing"][exposure.state]), words_of(content.shared["kinds"][order.kind])
     return f"{_label(exposure.medication)}, {standing}, {day} ({kind})"
 
 
@@ -135,75 +154,43 @@ def _name_draft(medication: Medication) -> str:
 def _gap_line(gaps: tuple[Gap, ...], content: Content) -> Iterator[str]:
     """One line for all that could not be read, in words and without a repetition."""
     what, why = content.shared["gap_what"], content.shared["gap_why"]
-    said = dict.fromkeys(f"{what.get(g.about, g.about)} ({why.get(g.why, why['failed'])})" for g in gaps)
+    said = dict.fromkeys(f"{words_of(what[g.about])} ({words_of(why.get(g.why, why['failed']))})" for g in gaps)
     if said:
-        yield content.shared["gap"].format_map({"gaps": "; ".join(said)})
+        yield fill(content.shared["gap"], {"gaps": "; ".join(said)})
 
 
 # --- links and reasons ------------------------------------------------------------------------------------------------
 
 def _links(finding: Finding, words: CardText, writer: CardWriter) -> Iterator[dict[str, Any]]:
     if finding.link is not None:
-        yield {"label": writer.content.shared["labels"]["titration_link"], "url": f"{writer.base_url}/smart/launch",
-               "type": "smart", "appContext": orjson.dumps(dict(finding.link), option=orjson.OPT_SORT_KEYS).decode()}
+        yield {"label": words_of(writer.content.shared["labels"]["titration_link"]),
+               "url": f"{writer.base_url}/smart/launch", "type": "smart",
+               "appContext": orjson.dumps(dict(finding.link), option=orjson.OPT_SORT_KEYS).decode()}
     for source in words.links_for.get(finding.situation, words.links):
         cited = writer.content.sources[source]
-        yield {"label": cited.get("link_label", cited["title"]), "url": cited["url"], "type": "absolute"}
+        yield {"label": words_of(cited.get("link_label", cited["title"])), "url": _url(cited["url"]), "type": "absolute"}
+
+
+def _url(value: object) -> str:
+    if not isinstance(value, str) or not _URL.fullmatch(value):
+        raise TypeError("no URL")
+    return value
 
 
 def _override(code: str, content: Content) -> dict[str, str]:
-    return {"code": code, "system": OVERRIDE_SYSTEM, "display": content.override_reasons[code]["display"]}
+    display = content.override_reasons[code]["display"]
+    return {"code": words_of(code), "system": OVERRIDE_SYSTEM, "display": words_of(display)}
 
 
 # --- suggestions ------------------------------------------------------------------------------------------------------
 
-def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter) -> Iterator[dict[str, Any]]:
+def _suggestions(finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter,
+                 broken: list[str]) -> Iterator[dict[str, Any]]:
+    """Those that can be made; the card does not depend on them."""
+    actions = ActionWriter(snapshot, service, writer.content, writer.new_id)
     for suggestion in finding.suggestions:
-        actions = [_action(suggestion, medication, snapshot, service, writer) for medication in suggestion.targets]
-        if all(actions):
-            yield {"label": _suggestion_label(suggestion, writer), "uuid": writer.new_id(),
-                   "isRecommended": suggestion.recommended, "actions": actions}
-
-
-def _suggestion_label(suggestion: Suggestion, writer: CardWriter) -> str:
-    names = dict.fromkeys(c.ingredient for m in suggestion.targets for c in m.opioids)
-    labels = writer.content.shared["labels"]
-    several = labels.get(f"{suggestion.code}_several") if len(suggestion.targets) > 1 else None
-    return str(several or labels[suggestion.code]).format_map({"opioid": " and ".join(names)})
-
-
-def _action(suggestion: Suggestion, medication: Medication, snapshot: Snapshot, service: Service,
-            writer: CardWriter) -> dict[str, Any] | None:
-    """One action on one order; None where it cannot be made honestly, and then the suggestion is left out."""
-    described = writer.content.shared["actions"][suggestion.code]
-    if suggestion.code in {"DEL_NTX", "DEL_OPI"}:
-        target = _delete_target(medication, snapshot, service)
-        return None if target is None else {"type": "delete", "description": described, **target}
-    order = medication.order
-    if not order.target:
-        return None
-    resource = _changed(suggestion, order, writer)
-    return None if resource is None else {"type": "update", "description": described, "resource": resource}
-
-
-def _changed(suggestion: Suggestion, order: Order, writer: CardWriter) -> dict[str, Any] | None:
-    """The order as the suggestion makes it; None where that is no legal resource or cannot be written as JSON."""
-    try:
-        if suggestion.code == "HOLD_NTX":
-            resource = write.hold(order.resource, order.release, writer.content.shared["hold_reason"])
-        else:
-            resource = write.start_low(order.resource, order.release, writer.content.shared["start_low"])
-        orjson.dumps([[[[[[[[[[resource]]]]]]]]]])   # an answer holds it that deep, and JSON writers have a limit
-    except (RecursionError, TypeError, ValueError):
-        return None
-    return resource if write.is_valid(resource, order.release) else None
-
-
-def _delete_target(medication: Medication, snapshot: Snapshot, service: Service) -> dict[str, str] | None:
-    """``resource`` on the 1.0 hook, ``resourceId`` on the order hooks (R87); {} for the only order without an id."""
-    ref = medication.order.target
-    if service.delete_by_resource:
-        if ref:
-            return {"resource": ref.partition("/")[2]}
-        return {} if snapshot.orders_in_call == 1 else None
-    return {"resourceId": ref} if ref else None
+        try:
+            if offered := actions.suggestion(suggestion):
+                yield offered
+        except Exception as error:  # noqa: BLE001 - a second fence: the warning matters more than the button
+            broken.append(f"{finding.topic}:{suggestion.code}:{type(error).__name__}")

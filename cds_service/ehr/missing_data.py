@@ -15,8 +15,8 @@ from cds_service.fhir.bundle import unpack
 from cds_service.hooks.prefetch import Record, SearchAnswer
 from cds_service.hooks.request import HookRequest
 from cds_service.model import Release
+from cds_service.reading import Reading
 from cds_service.settings import Client, Settings
-from cds_service.snapshot import release_in_use, unread_medications
 
 DEMO_BASES = tuple(f"https://launch.smarthealthit.org/v/{r}/fhir" for r in ("r2", "r3", "r4"))
 _MEDICATIONS = "referencedMedications"
@@ -31,19 +31,19 @@ class MissingData:
     client: Client | None
     monotonic: Callable[[], float] = time.monotonic
 
-    def fetch(self, request: HookRequest, record: Record) -> Record:
+    def fetch(self, reading: Reading) -> Record:
         """The record with everything that could be read in time; what could not stays absent or says why."""
+        request, record = reading.request, reading.record
         if not request.fhir_server:
             return record
-        entries = [entry for _, entry in record.entries]
-        wanted = _wanted(request, record, release_in_use(request, entries))
+        wanted = _wanted(request, record, reading.release)
         partial = [key for key, answer in record.answers.items() if answer.why == "more-pages"]
-        if not wanted and not partial and not unread_medications(request, record):
+        if not wanted and not partial and not reading.unread_medications:
             return record
         access, why = self._access(request)
         if access is None:
             return record if why == "no-server" else _with_reason(record, wanted, why)
-        return self._fetch(request, record, wanted, partial, access)
+        return self._fetch(reading, wanted, partial, access)
 
     def _access(self, request: HookRequest) -> tuple[FhirAccess | None, str]:
         bases = self.client.fhir_bases if self.client else self.settings.fhir_bases
@@ -52,26 +52,25 @@ class MissingData:
         return read_access(request.fhir_server, request.fhir_authorization, request.patient_id,
                            allowed_bases=bases, require_https=not self.settings.is_demo)
 
-    def _fetch(self, request: HookRequest, record: Record, wanted: Mapping[str, str], partial: list[str],
-               access: FhirAccess) -> Record:
+    def _fetch(self, reading: Reading, wanted: Mapping[str, str], partial: list[str], access: FhirAccess) -> Record:
         deadline = self.monotonic() + self.settings.limits.fhir_budget_ms / 1_000
-        answers = dict(record.answers)
+        answers = dict(reading.record.answers)
         for key, fetched in self.fhir.fetch(wanted, access, deadline_ms=self._left(deadline)).items():
             answers[key] = to_answer(key, fetched)
         for key in partial:
-            bundle = request.prefetch.get(key)
+            bundle = reading.request.prefetch.get(key)
             if isinstance(bundle, dict):
                 answers[key] = to_answer(key, self.fhir.follow(bundle, access, deadline_ms=self._left(deadline)))
-        return self._with_medications(request, Record(answers), access, deadline)
+        return self._with_medications(reading.with_record(Record(answers)), access, deadline)
 
-    def _with_medications(self, request: HookRequest, record: Record, access: FhirAccess, deadline: float) -> Record:
-        references = sorted(unread_medications(request, record))
+    def _with_medications(self, reading: Reading, access: FhirAccess, deadline: float) -> Record:
+        references = sorted(reading.unread_medications)
         if not references:
-            return record
+            return reading.record
         read = self.fhir.read_many(references, access, deadline_ms=self._left(deadline))
         found = tuple(entry for fetched in read.values() if fetched.resource
                       for entry in unpack(fetched.resource).entries)
-        return Record({**record.answers, _MEDICATIONS: SearchAnswer(_MEDICATIONS, "answered", found, fetched=True)})
+        return Record({**reading.record.answers, _MEDICATIONS: SearchAnswer(_MEDICATIONS, "answered", found, fetched=True)})
 
     def _left(self, deadline: float) -> int:
         return max(0, int((deadline - self.monotonic()) * 1_000))

@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
-from types import MappingProxyType
+from typing import Any
 
 from cds_service.model import Exposure, Role, State
-
-
-@dataclass(frozen=True, slots=True)
-class Washout:
-    """Whole days without opioid before naltrexone (2.5, 3.4), and the intervals of depot buprenorphine."""
-
-    short_acting: int = 10
-    brief: int = 7
-    long_acting: int = 14
-    depot_intervals: Mapping[str, int] = field(
-        default_factory=lambda: MappingProxyType({"weekly": 7, "monthly": 28, "implant": 180}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +28,21 @@ _SHORT = frozenset({Role.FULL_SA, Role.DUAL, Role.MIXED})
 _LONG = frozenset({Role.FULL_LA, Role.METHADONE, Role.BUP})
 
 
-def earliest_start(exposure: Exposure, today: date, washout: Washout | None = None) -> Earliest | None:
-    """The first safe day after this opioid; None where 2.5 asks for none (PERIPH, finished ANTITUSSIVE)."""
-    rules = washout or Washout()
-    days = max((_washout_days(exposure, role, rules) for role in _roles(exposure)), default=None)
+def earliest_start(exposure: Exposure, today: date, thresholds: Mapping[str, Any]) -> Earliest | None:
+    """The first safe day after this opioid by the thresholds of the rules.
+
+    None where 2.5 asks for none (PERIPH, finished ANTITUSSIVE).
+    """
+    days = max((_washout_days(exposure, role, thresholds) for role in _roles(exposure)), default=None)
     if days is None:
         return None
     last = _last_opioid_day(exposure, today)
     return Earliest(exposure, (last or today) + timedelta(days=days), days, last is not None)
+
+
+def stated_wait(kind: str, thresholds: Mapping[str, Any]) -> int:
+    """Opioid-free days after a last dose that somebody names: ``short`` or ``long`` acting."""
+    return int(thresholds["long_acting_days"] if kind == "long" else thresholds["short_acting_days"]["warning_below"])
 
 
 def _roles(exposure: Exposure) -> list[Role]:
@@ -55,21 +51,15 @@ def _roles(exposure: Exposure) -> list[Role]:
             if c.role is not Role.PERIPH and not (finished and c.role is Role.ANTITUSSIVE)]
 
 
-def _washout_days(exposure: Exposure, role: Role, washout: Washout) -> int:
+def _washout_days(exposure: Exposure, role: Role, thresholds: Mapping[str, Any]) -> int:
+    """The day from which table A is silent; a depot counts from the end of its own dosing interval, as there."""
     if role is Role.BUP_DEPOT:
-        return _depot_interval(exposure, washout) + washout.long_acting
+        return (exposure.interval_days or 0) + int(thresholds["depot_opioid_days"]["critical_below"])
     if role in _LONG:
-        return washout.long_acting
+        return stated_wait("long", thresholds)
     if role in _SHORT and not exposure.brief:
-        return washout.short_acting
-    return washout.brief
-
-
-def _depot_interval(exposure: Exposure, washout: Washout) -> int:
-    """By the words of the product; the monthly interval where they do not say."""
-    words = " ".join([exposure.medication.order.label, *exposure.medication.recognition.matched_by]).lower()
-    return next((days for name, days in washout.depot_intervals.items() if name in words),
-                washout.depot_intervals["monthly"])
+        return stated_wait("short", thresholds)
+    return int(thresholds["short_acting_days"]["critical_below"])
 
 
 def _last_opioid_day(exposure: Exposure, today: date) -> date | None:

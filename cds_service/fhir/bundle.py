@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from cds_service.fhir.values import as_decimal, as_dict, as_list, as_text, local_reference, resource_id, resource_ref
+from cds_service.fhir.values import (
+    as_decimal,
+    as_dict,
+    as_list,
+    as_text,
+    local_reference,
+    resource_id,
+    resource_ref,
+)
 from cds_service.model import Json
 
 MAX_DEPTH = 4  # Bundles inside Bundles; deeper ones are a gap, never a recursion

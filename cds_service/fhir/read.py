@@ -48,13 +48,10 @@ def names_medication(resource: Json) -> bool:
     return bool(first_present(resource, "medicationCodeableConcept", "medicationReference", "medication"))
 
 
-def read_drug(resource: Json, resolver: Resolver, *, routed: bool = True) -> Drug:
-    """The drug an order names: its concept, or the Medication it refers to, with form, route and compounding lines.
-
-    Without ``routed`` the route is left out: most medicines concern no rule, and then how they are given does not matter.
-    """
+def read_drug(resource: Json, resolver: Resolver) -> Drug:
+    """The drug an order names: its concept, or the Medication it refers to, with form, route and compounding lines."""
     concept, reference, display = _medication_choice(resource)
-    route = _route(resource) if routed else _NO_ROUTE
+    route = _route(resource)
     meant = resolver.resolve(reference, resource) if reference else None
     if meant is None:
         named = concept if concept.codings or concept.text else Concept(text=display)
@@ -123,9 +120,10 @@ def _ingredient(line: Json, within: Json, resolver: Resolver) -> IngredientLine:
 
 def _route(resource: Json) -> Concept:
     for dosage in as_list(first_present(resource, "dosageInstruction", "dosage")):
-        route = read_concept(as_dict(dosage).get("route"))
-        if route.codings or route.text:
-            return route
+        if written := as_dict(dosage).get("route"):      # most orders of a list state none
+            route = read_concept(written)
+            if route.codings or route.text:
+                return route
     return _NO_ROUTE
 
 

@@ -25,7 +25,6 @@ NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
 UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
-_START_DAYS = 14
 
 
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
@@ -45,16 +44,16 @@ def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
     return held
 
 
-def start_low(draft: Json, release: Release, words: Mapping[str, str]) -> dict[str, Any]:
-    """The caller's draft as naltrexone 1.5 mg at bedtime, 14 days, quantity 14 (specification 2.7 START_1_5)."""
+def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: float, days: int) -> dict[str, Any]:
+    """The caller's draft as ``dose_mg`` of naltrexone at bedtime for ``days``, one a day (specification 2.7 START_1_5)."""
     row = profile_of(release)
     order = _repaired(draft, row)
     _replace_medication(order, row, words["medication"])
-    order["dosageInstruction"] = [_bedtime_dose(row, words["sig"])]
+    order["dosageInstruction"] = [_bedtime_dose(row, words["sig"], dose_mg, days)]
     order["dispenseRequest"] = {
         **as_dict(order.get("dispenseRequest")),
-        "quantity": {"value": _START_DAYS, "unit": "capsule"},
-        "expectedSupplyDuration": _days(_START_DAYS),
+        "quantity": {"value": days, "unit": "capsule"},
+        "expectedSupplyDuration": _days(days),
     }
     return order
 
@@ -71,9 +70,9 @@ def _replace_medication(order: dict[str, Any], row: ReleaseProfile, text: str) -
             del order["contained"]
 
 
-def _bedtime_dose(row: ReleaseProfile, sig: str) -> dict[str, Any]:
-    quantity = {"value": 1.5, "unit": "mg", "system": UCUM, "code": "mg"}
-    repeat = {row.bounds: _days(_START_DAYS), "frequency": 1, "period": 1, row.period_unit: "d",
+def _bedtime_dose(row: ReleaseProfile, sig: str, dose_mg: float, days: int) -> dict[str, Any]:
+    quantity = {"value": dose_mg, "unit": "mg", "system": UCUM, "code": "mg"}
+    repeat = {row.bounds: _days(days), "frequency": 1, "period": 1, row.period_unit: "d",
               **({"when": ["HS"]} if row.has_when else {})}
     return {"text": sig, "timing": {"repeat": repeat}, **row.dose(quantity)}
 
@@ -143,7 +142,7 @@ def faults(resource: Json, release: Release) -> list[str]:
 def warm_up() -> None:
     """Load and build the models ahead of the first suggestion, which would otherwise wait a third of a second."""
     draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
-    faults(start_low(draft, ASSUMED, {"medication": "x", "sig": "x"}), ASSUMED)
+    faults(start_low(draft, ASSUMED, {"medication": "x", "sig": "x"}, 1, 1), ASSUMED)
 
 
 def _describe(error: Exception) -> list[str]:

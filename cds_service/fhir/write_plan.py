@@ -18,7 +18,6 @@ from cds_service.model import Release
 
 ORAL = {"system": "http://snomed.info/sct", "code": "26643006", "display": "Oral route"}
 IDENTIFIER_SYSTEM = "urn:ietf:rfc:3986"
-HIGHEST_STRENGTH_MG = Decimal(5)
 
 Resource = dict[str, Any]
 
@@ -46,26 +45,21 @@ class Phase:
 class CompoundedProduct:
     """What one order dispenses. ``unit`` is "capsule" or "mL"; ``strength_mg`` is per capsule or per mL."""
 
+    label: str
     strength_mg: Decimal
     unit: str
     quantity: Decimal
     phases: tuple[Phase, ...]
 
-    @property
-    def label(self) -> str:
-        amount = f"{self.strength_mg.normalize():f}"
-        if self.unit == "mL":
-            return f"naltrexone {amount} mg/mL oral solution (compounded)"
-        return f"naltrexone {amount} mg oral capsule (compounded)"
-
 
 @dataclass(frozen=True, slots=True)
 class ReviewVisit:
-    """A review of benefit and harm, to happen within the week from ``on``."""
+    """A review of benefit and harm, to happen between ``on`` and ``until``, both ends included."""
 
     week: int
     on: date
     until: date
+    title: str
     text: str
 
 
@@ -79,6 +73,7 @@ class PlanDraft:
     title: str
     note: str
     fill_days: int
+    highest_strength_mg: Decimal
     products: tuple[CompoundedProduct, ...]
     visits: tuple[ReviewVisit, ...]
     reasons: tuple[Mapping[str, Any], ...] = ()
@@ -166,8 +161,8 @@ def _shapes(release: Release) -> tuple[ReleaseProfile, PlanProfile]:
 
 def _order(plan: PlanDraft, product: CompoundedProduct, row: ReleaseProfile, shape: PlanProfile,
            number: int) -> Resource:
-    if not 0 < product.strength_mg <= HIGHEST_STRENGTH_MG:
-        raise DraftRefusedError("a titration order is never written for a strength above 5 mg")
+    if not 0 < product.strength_mg <= plan.highest_strength_mg:
+        raise DraftRefusedError("a titration order is never written above the highest strength")
     concept = {"coding": [NALTREXONE], "text": product.label}
     resource: Resource = {
         "resourceType": "MedicationRequest", "identifier": [_identifier(plan, f"order-{number}")],
@@ -208,7 +203,7 @@ def _dosage(phase: Phase, sequence: int, row: ReleaseProfile) -> Resource:
 def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
     resource: Resource = {
         "resourceType": "Task", "identifier": [_identifier(plan, f"review-{visit.week}")], "status": "draft",
-        "intent": "plan", "code": {"text": f"Low-dose naltrexone review, week {visit.week}"},
+        "intent": "plan", "code": {"text": visit.title},
         "description": visit.text, "for": _patient(plan),
         "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "restriction": {"period": {"start": visit.on.isoformat(), "end": visit.until.isoformat()}},
@@ -219,7 +214,7 @@ def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
 
 
 def _request(plan: PlanDraft, visit: ReviewVisit, row: ReleaseProfile, focus: str | None) -> Resource:
-    words = {"text": f"Low-dose naltrexone review, week {visit.week}"}
+    words = {"text": visit.title}
     return {
         "resourceType": "ServiceRequest", "identifier": [_identifier(plan, f"review-{visit.week}")],
         "status": "draft", "intent": "plan", "code": row.coded(words),

@@ -52,7 +52,9 @@ def _audit(connection: Connection, had: Mark) -> Mark | None:
         return holds
     if head.base_seq >= had.last:
         return None
-    chained = connection.execute(select(audit_event.c.hash).where(audit_event.c.seq == had.last)).scalar()
+    chained = connection.execute(
+        select(audit_event.c.hash).where(audit_event.c.seq == had.last)
+    ).scalar()
     return None if chained == had.hash else holds
 
 

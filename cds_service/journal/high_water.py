@@ -44,20 +44,23 @@ class Loss:
     count: int
     last: int
     hash: str
-    found: str                                 # when that was noticed, RFC 3339
+    found: str  # when that was noticed, RFC 3339
 
     def __str__(self) -> str:
         what = "audit events" if self.kind == "audit" else "feedback items"
         end = f", the last with hash {self.hash}" if self.hash else ""
-        return f"{self.count} {what} up to number {self.last} are missing{end} (noticed {self.found})"
+        return (
+            f"{self.count} {what} up to number {self.last} are missing{end} (noticed {self.found})"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What the file says. ``losses`` wait for a person; ``acknowledged`` were seen by one."""
+    """What the file says. ``losses`` and ``alarms`` (word, sentence) wait for a person; ``acknowledged`` were seen."""
 
     marks: dict[str, Mark] = field(default_factory=dict)
     losses: tuple[Loss, ...] = ()
+    alarms: tuple[tuple[str, str], ...] = ()
     acknowledged: tuple[Loss, ...] = ()
 
     def of(self, kind: str) -> Mark:
@@ -108,13 +111,22 @@ class HighWater:
             with self._lock:
                 self._known = found
 
-    def rise(self, kind: str, last: int, chained: str = "", more: int = 0, *, at_once: bool = False) -> None:
+    def rise(
+        self, kind: str, last: int, chained: str = "", more: int = 0, *, at_once: bool = False
+    ) -> None:
         """The store holds this record now, ``more`` of them since the last time; written down within a second."""
         with self._lock:
             known = self._known.of(kind)
             if last > known.last:
-                self._known = self._known.with_mark(kind, replace(
-                    known, last=last, hash=chained, count=last if chained else known.count + more))
+                self._known = self._known.with_mark(
+                    kind,
+                    replace(
+                        known,
+                        last=last,
+                        hash=chained,
+                        count=last if chained else known.count + more,
+                    ),
+                )
         self.save(at_once=at_once)
 
     def lose(self, kind: str, found: str, holds: Mark) -> Loss | None:
@@ -126,14 +138,29 @@ class HighWater:
                 return None
             lost = Loss(kind, max(known.count - holds.count, 1), known.last, known.hash, found)
             mark = replace(holds, epoch=known.epoch + 1)
-            self._known = replace(self._known.with_mark(kind, mark), losses=(*self._known.losses, lost))
+            self._known = replace(
+                self._known.with_mark(kind, mark), losses=(*self._known.losses, lost)
+            )
         self._change(lambda marks: _merge(marks, self._known))
         return lost
+
+    def alarms(self) -> tuple[tuple[str, str], ...]:
+        """(word, sentence) of what befell the store and is not acknowledged, whichever process noticed it."""
+        found = self.read()
+        return found.alarms if found else ()
+
+    def alarm(self, word: str, sentence: str) -> None:
+        """Keep what befell the store until a person acknowledges it."""
+        self._change(lambda marks: replace(marks, alarms=(*marks.alarms, (word, sentence))))
 
     def acknowledge(self) -> tuple[Loss, ...]:
         """A person has seen the losses: they stay in the file and are shown no more."""
         seen = self.losses()
-        self._change(lambda marks: replace(marks, losses=(), acknowledged=(*marks.acknowledged, *marks.losses)))
+        self._change(
+            lambda marks: replace(
+                marks, losses=(), alarms=(), acknowledged=(*marks.acknowledged, *marks.losses)
+            )
+        )
         self.adopt()
         return seen
 
@@ -162,9 +189,15 @@ class HighWater:
 
 def _merge(file: Marks, known: Marks) -> Marks:
     """The higher of both for each kind; a later epoch is higher than any number."""
-    marks = {kind: max(file.of(kind), known.of(kind), key=lambda m: (m.epoch, m.last)) for kind in KINDS}
+    marks = {
+        kind: max(file.of(kind), known.of(kind), key=lambda m: (m.epoch, m.last)) for kind in KINDS
+    }
     seen = {*file.losses, *file.acknowledged}
-    return replace(file, marks=marks, losses=(*file.losses, *(loss for loss in known.losses if loss not in seen)))
+    return replace(
+        file,
+        marks=marks,
+        losses=(*file.losses, *(loss for loss in known.losses if loss not in seen)),
+    )
 
 
 @contextmanager
@@ -191,6 +224,9 @@ def _write(path: Path, marks: Marks) -> None:
 
 def _decode(text: bytes) -> Marks:
     found: dict[str, Any] = json.loads(text)
-    return Marks({kind: Mark(**mark) for kind, mark in found["marks"].items() if kind in KINDS},
-                 tuple(Loss(**loss) for loss in found["losses"]),
-                 tuple(Loss(**loss) for loss in found["acknowledged"]))
+    return Marks(
+        {kind: Mark(**mark) for kind, mark in found["marks"].items() if kind in KINDS},
+        tuple(Loss(**loss) for loss in found["losses"]),
+        tuple((str(word), str(sentence)) for word, sentence in found["alarms"]),
+        tuple(Loss(**loss) for loss in found["acknowledged"]),
+    )

@@ -21,9 +21,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-FAST = (.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1.0, 2.5)
-SLOW = (.005, .01, .025, .05, .1, .25, .5, 1.0, 1.5, 2.5, 5.0)
-MOST_LABELS = 2_000                            # children of one metric; what is beyond is counted under "other"
+FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SLOW = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 1.5, 2.5, 5.0)
+MOST_LABELS = 2_000  # children of one metric; what is beyond is counted under "other"
 _FILE_BYTES = 1 << 20
 _FILES = ("counter", "histogram", "gauge_livemax", "gauge_livemin", "gauge_livesum")
 
@@ -31,9 +31,9 @@ _FILES = ("counter", "histogram", "gauge_livemax", "gauge_livemin", "gauge_lives
 class Kind(StrEnum):
     COUNTER = "counter"
     HISTOGRAM = "histogram"
-    HIGHEST = "livemax"                        # a gauge: the highest of the living workers
-    LOWEST = "livemin"                         # a gauge: the lowest of the living workers
-    SUM = "livesum"                            # a gauge: the sum over the living workers
+    HIGHEST = "livemax"  # a gauge: the highest of the living workers
+    LOWEST = "livemin"  # a gauge: the lowest of the living workers
+    SUM = "livesum"  # a gauge: the sum over the living workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,40 +52,116 @@ class Spec:
 
 
 _P = "naltrexone_cds_"
-CALLS = Spec(_P + "calls", Kind.COUNTER, "Calls of hooks and feedback, by how they ended.", ("hook", "client", "outcome"))
-STAGE_SECONDS = Spec(_P + "stage_seconds", Kind.HISTOGRAM,
-                     "Time of each stage of an answered hook call: decode, fetch, read, decide, render, total.", ("stage",))
-CARDS = Spec(_P + "cards", Kind.COUNTER, "Cards by topic and indicator; shown is no for those that a client silences.",
-             ("topic", "indicator", "shown"))
+CALLS = Spec(
+    _P + "calls",
+    Kind.COUNTER,
+    "Calls of hooks and feedback, by how they ended.",
+    ("hook", "client", "outcome"),
+)
+STAGE_SECONDS = Spec(
+    _P + "stage_seconds",
+    Kind.HISTOGRAM,
+    "Time of each stage of an answered hook call: decode, fetch, read, decide, render, total.",
+    ("stage",),
+)
+CARDS = Spec(
+    _P + "cards",
+    Kind.COUNTER,
+    "Cards by topic and indicator; shown is no for those that a client silences.",
+    ("topic", "indicator", "shown"),
+)
 GAPS = Spec(_P + "gaps", Kind.COUNTER, "What could not be known of a call, by cause.", ("cause",))
-UNKNOWN_NAMES = Spec(_P + "unknown_names", Kind.COUNTER, "Medicines that no table knows; their number only.")
+UNKNOWN_NAMES = Spec(
+    _P + "unknown_names", Kind.COUNTER, "Medicines that no table knows; their number only."
+)
 BROKEN_RULES = Spec(_P + "broken_rules", Kind.COUNTER, "Rules that raised an error.", ("rule",))
+BROKEN_CARDS = Spec(
+    _P + "broken_cards", Kind.COUNTER, "Cards that went out in the plain form.", ("topic",)
+)
 FAULTS = Spec(_P + "faults", Kind.COUNTER, "Faults of our own code, caught on a call.")
-FHIR_SECONDS = Spec(_P + "fhir_seconds", Kind.HISTOGRAM, "Time that a call spent on its client's FHIR server.", (), SLOW)
-FHIR_ANSWERS = Spec(_P + "fhir_answers", Kind.COUNTER, "Answers to what was fetched, ok or what went wrong.", ("outcome",))
-BREAKER_OPEN = Spec(_P + "breaker_open", Kind.HIGHEST, "1 while a listed FHIR server is left alone.", ("server",))
-KEY_SET_AGE = Spec(_P + "key_set_age_seconds", Kind.HIGHEST, "Age of a client's public keys; -1 = never had.", ("client",))
-REFUSED_TOKENS = Spec(_P + "refused_tokens", Kind.COUNTER, "Tokens that were refused, by reason.", ("reason",))
-FEEDBACK = Spec(_P + "feedback_items", Kind.COUNTER, "Feedback items that were taken, by outcome.", ("outcome",))
-SHED = Spec(_P + "shed_calls", Kind.COUNTER, "Calls that were not worked on, by reason.", ("reason",))
-CUT = Spec(_P + "cut_connections", Kind.COUNTER, "Connections that ended before the body was there.")
-STORE_CONDITION = Spec(_P + "store_condition", Kind.HIGHEST, "1 for the condition that the store is in.", ("condition",))
-STORE_CHANGES = Spec(_P + "store_condition_changes", Kind.COUNTER, "Changes of the store's condition, by the new one.",
-                     ("condition",))
-STORE_ALARMS = Spec(_P + "store_alarms", Kind.COUNTER, "A store was damaged, removed or replaced.", ("alarm",))
-MISSING_RECORDS = Spec(_P + "missing_records", Kind.HIGHEST, "Records that the store held and holds no more.", ("kind",))
+FHIR_SECONDS = Spec(
+    _P + "fhir_seconds",
+    Kind.HISTOGRAM,
+    "Time that a call spent on its client's FHIR server.",
+    (),
+    SLOW,
+)
+FHIR_ANSWERS = Spec(
+    _P + "fhir_answers",
+    Kind.COUNTER,
+    "Answers to what was fetched, ok or what went wrong.",
+    ("outcome",),
+)
+BREAKER_OPEN = Spec(
+    _P + "breaker_open", Kind.HIGHEST, "1 while a listed FHIR server is left alone.", ("server",)
+)
+KEY_SET_AGE = Spec(
+    _P + "key_set_age_seconds",
+    Kind.HIGHEST,
+    "Age of a client's public keys; -1 = never had.",
+    ("client",),
+)
+REFUSED_TOKENS = Spec(
+    _P + "refused_tokens", Kind.COUNTER, "Tokens that were refused, by reason.", ("reason",)
+)
+FEEDBACK = Spec(
+    _P + "feedback_items", Kind.COUNTER, "Feedback items that were taken, by outcome.", ("outcome",)
+)
+SHED = Spec(
+    _P + "shed_calls", Kind.COUNTER, "Calls that were not worked on, by reason.", ("reason",)
+)
+CUT = Spec(
+    _P + "cut_connections", Kind.COUNTER, "Connections that ended before the body was there."
+)
+STORE_CONDITION = Spec(
+    _P + "store_condition",
+    Kind.HIGHEST,
+    "1 for the condition that the store is in.",
+    ("condition",),
+)
+STORE_CHANGES = Spec(
+    _P + "store_condition_changes",
+    Kind.COUNTER,
+    "Changes of the store's condition, by the new one.",
+    ("condition",),
+)
+STORE_ALARMS = Spec(
+    _P + "store_alarms", Kind.COUNTER, "A store was damaged, removed or replaced.", ("alarm",)
+)
+MISSING_RECORDS = Spec(
+    _P + "missing_records",
+    Kind.HIGHEST,
+    "Records that the store held and holds no more.",
+    ("kind",),
+)
 AUDIT_WRITTEN = Spec(_P + "audit_events", Kind.COUNTER, "Audit events that were written.")
 AUDIT_DROPPED = Spec(_P + "audit_events_dropped", Kind.COUNTER, "Audit events that were lost.")
 AUDIT_WAITING = Spec(_P + "audit_queue", Kind.SUM, "Audit events that wait to be written.")
-LOG_DROPPED = Spec(_P + "log_lines_dropped", Kind.COUNTER, "Log lines that found no room or no stream.")
-TOKENS_UNSHARED = Spec(_P + "used_tokens_unshared", Kind.COUNTER,
-                       "Times that the store could not say whether a token was used before.")
-READY = Spec(_P + "check_ok", Kind.LOWEST, "1 = this readiness check is ok, 0.5 = degraded, 0 = not ready.", ("check",))
+LOG_DROPPED = Spec(
+    _P + "log_lines_dropped", Kind.COUNTER, "Log lines that found no room or no stream."
+)
+TOKENS_UNSHARED = Spec(
+    _P + "used_tokens_unshared",
+    Kind.COUNTER,
+    "Times that the store could not say whether a token was used before.",
+)
+READY = Spec(
+    _P + "check_ok",
+    Kind.LOWEST,
+    "1 = this readiness check is ok, 0.5 = degraded, 0 = not ready.",
+    ("check",),
+)
 MEMORY = Spec(_P + "worker_memory_bytes", Kind.HIGHEST, "Resident memory of the largest worker.")
 WORKERS = Spec(_P + "workers", Kind.SUM, "Living workers.")
-CLOCK_JUMPS = Spec(_P + "clock_jumps", Kind.COUNTER, "Jumps of the wall clock by more than a minute.")
-BUILD = Spec(_P + "build_info", Kind.HIGHEST, "1; the labels say what is running.",
-             ("version", "content", "terminology", "rules"))
+CLOCK_JUMPS = Spec(
+    _P + "clock_jumps", Kind.COUNTER, "Jumps of the wall clock by more than a minute."
+)
+BUILD = Spec(
+    _P + "build_info",
+    Kind.HIGHEST,
+    "1; the labels say what is running.",
+    ("version", "content", "terminology", "rules"),
+)
 
 SPECS: tuple[Spec, ...] = tuple(spec for spec in list(globals().values()) if isinstance(spec, Spec))
 
@@ -147,8 +223,12 @@ def _make(spec: Spec, registry: CollectorRegistry) -> Any:
     if spec.kind is Kind.COUNTER:
         return Counter(spec.name, spec.means, spec.labels, registry=registry)
     if spec.kind is Kind.HISTOGRAM:
-        return Histogram(spec.name, spec.means, spec.labels, buckets=spec.buckets, registry=registry)
-    return Gauge(spec.name, spec.means, spec.labels, registry=registry, multiprocess_mode=str(spec.kind))  # type: ignore[arg-type]
+        return Histogram(
+            spec.name, spec.means, spec.labels, buckets=spec.buckets, registry=registry
+        )
+    return Gauge(
+        spec.name, spec.means, spec.labels, registry=registry, multiprocess_mode=str(spec.kind)
+    )  # type: ignore[arg-type]
 
 
 @cache
@@ -168,7 +248,9 @@ def _is_shared() -> bool:
     except OSError:
         values.ValueClass = values.MutexValue
         return False
-    for pid in {int(file.stem.rpartition("_")[2]) for file in Path(folder).glob("*.db")} - {os.getpid()}:
+    for pid in {int(file.stem.rpartition("_")[2]) for file in Path(folder).glob("*.db")} - {
+        os.getpid()
+    }:
         if not Path(f"/proc/{pid}").exists():
             with suppress(OSError):
                 mark_process_dead(pid)  # type: ignore[no-untyped-call]

@@ -29,22 +29,32 @@ class Traces:
                 TraceContextTextMapPropagator,
             )
         except ImportError:
-            raise TracesUnavailableError("traces_endpoint: needs the extra naltrexone-cds[telemetry]") from None
+            raise TracesUnavailableError(
+                "traces_endpoint: needs the extra naltrexone-cds[telemetry]"
+            ) from None
         named = {"service.name": SCOPE, "service.version": version}
         self._provider = TracerProvider(resource=Resource.create(named))
         self._provider.add_span_processor(BatchSpanProcessor(exporter or _otlp(endpoint)))
         self._tracer = self._provider.get_tracer(SCOPE, version)
         self._propagator = TraceContextTextMapPropagator()
 
-    def record(self, name: str, seconds: float, stages: Mapping[str, float], facts: Mapping[str, str | int],
-               parent: str = "") -> None:
+    def record(
+        self,
+        name: str,
+        seconds: float,
+        stages: Mapping[str, float],
+        facts: Mapping[str, str | int],
+        parent: str = "",
+    ) -> None:
         """A call that has just ended: a span of this length and one inside it for each stage, in their order."""
         from opentelemetry.trace import set_span_in_context  # noqa: PLC0415
 
         end = time.time_ns()
         begun = end - int(seconds * 1e9)
         context = self._propagator.extract({"traceparent": parent}) if parent else None
-        span = self._tracer.start_span(name, context=context, start_time=begun, attributes=dict(facts))
+        span = self._tracer.start_span(
+            name, context=context, start_time=begun, attributes=dict(facts)
+        )
         inside, at = set_span_in_context(span), end - int(sum(stages.values()) * 1e9)
         for stage, length in stages.items():
             child = self._tracer.start_span(stage, context=inside, start_time=at)

@@ -16,7 +16,7 @@ _DECIDES = ("rules", "exposure", "dosing", "snapshot.py", "pipeline.py")
 def package_version() -> str:
     try:
         return metadata.version("naltrexone-cds")
-    except metadata.PackageNotFoundError:      # run from a checkout that is not installed
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         return "unknown"
 
 

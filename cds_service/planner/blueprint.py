@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import ServiceError
-from cds_service.planner import gate, view
+from cds_service.planner.edition import page_context
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
-from cds_service.planner.services import HaltError, Judge, Judgement, PlannerDesk, SmartServices
-from cds_service.planner.trouble import TROUBLES, Trouble
+from cds_service.planner.services import HaltError, Judge, PlannerDesk, SmartServices
+from cds_service.planner.sessions import OPEN_SECONDS, PENDING_SECONDS
+from cds_service.planner.trouble import TROUBLES
 from cds_service.settings import Settings
-from cds_service.titration import plan as titration
-from cds_service.titration.schedules import SCHEDULES
 
-__all__ = ["Judge", "Judgement", "SmartServices", "make_smart"]
+__all__ = ["Judge", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
-_SHOWN: tuple[Callable[..., object], ...] = (      # what the templates may call
-    titration.common_strength, titration.dispense, titration.most_capsules_at_once, view.amount,
-    view.count_table, view.day, view.defaults, view.diary_weeks, view.draw_chart,
-    view.hint, view.mg, view.say_mg, view.supply_words, view.weekday, view.when)
 
 
 def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
@@ -33,7 +26,7 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
     desk = PlannerDesk(settings, services)
     add_launch(blueprint, desk)
     add_planner(blueprint, desk)
-    _add_words(blueprint)
+    _add_words(blueprint, desk)
     _add_troubles(blueprint)
     policy = content_policy(settings.smart.frame_ancestors)
 
@@ -58,38 +51,39 @@ def content_policy(frame_ancestors: tuple[str, ...]) -> str:
             f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}")
 
 
-def _add_words(blueprint: Blueprint) -> None:
+def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.context_processor
     def words() -> dict[str, object]:
-        return {"SCHEDULES": SCHEDULES, "FILL_DAYS": titration.FILL_DAYS, "METHODS": gate.METHODS,
-                "show": {name.__name__: name for name in _SHOWN}}
+        return page_context(desk.edition())
 
 
 def _add_troubles(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(HaltError)
     def halt(error: HaltError) -> tuple[str, int]:
-        return _trouble(TROUBLES.get(error.why, TROUBLES["fault"]))
+        return _trouble(error.why if error.why in TROUBLES else "fault")
 
     @blueprint.errorhandler(ServiceError)
     def service(error: ServiceError) -> tuple[str, int, dict[str, str]]:
-        page, _ = _trouble(TROUBLES["busy"])
+        page, _ = _trouble("busy")
         return page, error.status, error.headers
 
     @blueprint.errorhandler(RequestEntityTooLarge)
     def too_large(_error: RequestEntityTooLarge) -> tuple[str, int]:
-        return _trouble(TROUBLES["too-large"])
+        return _trouble("too-large")
 
     @blueprint.errorhandler(Exception)
     def fault(error: Exception) -> tuple[str, int]:
         g.fault = type(error).__name__
-        return _trouble(TROUBLES["fault"])
+        return _trouble("fault")
 
     @blueprint.errorhandler(HTTPException)
     def http(error: HTTPException) -> tuple[str, int]:
-        page, _ = _trouble(TROUBLES["not-found"])
+        page, _ = _trouble("not-found")
         return page, error.code or 404
 
 
-def _trouble(trouble: Trouble) -> tuple[str, int]:
+def _trouble(why: str) -> tuple[str, int]:
+    trouble = TROUBLES[why]
     again = request.full_path.rstrip("?") if trouble.again and request.method == "GET" else ""
-    return render_template("smart/trouble.html", trouble=trouble, again=again), trouble.status
+    return render_template("smart/trouble.html", why=why, again=again, launch_minutes=PENDING_SECONDS // 60,
+                           session_minutes=OPEN_SECONDS // 60), trouble.status

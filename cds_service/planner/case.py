@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from werkzeug.datastructures import MultiDict
 
+from cds_service.content.planner_words import Words
 from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.releases import ASSUMED, WRITABLE, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.fhir.write_plan import PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release
+from cds_service.pipeline import Judgement
 from cds_service.planner.drafts import to_drafts
+from cds_service.planner.edition import Edition
 from cds_service.planner.gate import Answers, Gate, check
-from cds_service.planner.services import HaltError, Judgement, PlannerDesk, PlannerVisit
+from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
     first_wish,
@@ -62,13 +66,14 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) ->
     """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read."""
     release = desk.services.ehr.release(visit.iss)
     chart, medications = _read(desk, visit, release)
-    person = _person(chart.get("patient"))
+    edition = desk.edition()
+    person = _person(chart.get("patient"), edition.say)
     today = desk.today()
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
     judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
-    gate = check(judgement.snapshot, judgement.verdicts, answers)
-    wish = first_wish(today, gate.earliest) if fields is None else read_wish(fields, today, gate.earliest)
+    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say)
+    wish = _wish(edition, fields, today, gate.earliest)
     return PlanCase(visit, person, judgement, gate, wish, answers, release)
 
 
@@ -81,7 +86,12 @@ def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tu
     return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
 
 
-def _person(fetched: Fetched | None) -> Person:
+def _wish(edition: Edition, fields: Fields | None, today: date, earliest: date | None) -> Wish:
+    return first_wish(today, earliest, edition.schedules) if fields is None else \
+        read_wish(fields, today, earliest, edition.schedules)
+
+
+def _person(fetched: Fetched | None, say: Words) -> Person:
     if fetched is None or fetched.resource is None:
         raise HaltError("fhir-refused" if fetched and fetched.why == "unauthorized" else "fhir-away")
     patient = fetched.resource
@@ -90,17 +100,17 @@ def _person(fetched: Fetched | None) -> Person:
     given = " ".join(as_text(g) for g in as_list(name.get("given")))
     family = name.get("family")
     family = " ".join(map(as_text, family)) if isinstance(family, list) else as_text(family)
-    shown = as_text(name.get("text")) or f"{given} {family}".strip() or "Name not on record"
-    return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or "unknown",
-                  as_text(patient.get("gender"))[:10] or "unknown")
+    shown = as_text(name.get("text")) or f"{given} {family}".strip() or say("person.no_name")
+    return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or say("person.unknown"),
+                  as_text(patient.get("gender"))[:10] or say("person.unknown"))
 
 
 def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None) -> Json:
-    """The order that the rules judge: the first one of the wished plan, or of schedule A while there is none."""
-    today = desk.today()
-    wish = first_wish(today, None) if fields is None else read_wish(fields, today, None)
+    """The order that the rules judge: the first one of the wished plan, or of the default while there is none."""
+    today, edition = desk.today(), desk.edition()
+    wish = _wish(edition, fields, today, None)
     if not wish.is_plan:
-        wish = first_wish(today, None)
+        wish = _wish(edition, None, today, None)
     built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else ASSUMED)
     draft = {**built[0].resource, "id": "titration-draft"}
     return draft if release in WRITABLE or release is None else _beside_record(draft, profile_of(release))
@@ -114,13 +124,12 @@ def _beside_record(draft: Json, row: ReleaseProfile) -> Json:
 
 
 def to_plan_drafts(desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers) -> PlanDraft:
-    return to_drafts(draw(wish.choice), wish, answers, key=str(visit.body["key"]), patient_id=visit.token.patient,
-                     now=desk.services.now())
+    edition = desk.edition()
+    return to_drafts(draw(edition.schedules, wish.choice), wish, answers, edition.say, key=str(visit.body["key"]),
+                     patient_id=visit.token.patient, now=desk.services.now())
 
 
 def answers_of(fields: Fields | None) -> Answers:
     if fields is None:
         return Answers()
     return read_answers(fields, fields.getlist("confirm"), fields.getlist("method"))
-
-

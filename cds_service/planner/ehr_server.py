@@ -20,6 +20,7 @@ from cds_service.settings import Limits
 READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
+OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

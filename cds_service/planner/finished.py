@@ -15,10 +15,8 @@ from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
 from cds_service.planner.drafts import paste_text, to_drafts
-from cds_service.planner.services import HaltError, PlannerVisit
-from cds_service.planner.view import (
-    read_wish,
-)
+from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
+from cds_service.planner.view import read_wish
 from cds_service.planner.write import Item
 from cds_service.titration.plan import Plan, draw
 
@@ -28,14 +26,16 @@ WRITING_SECONDS = 60                           # after this a write that never r
 class FinishedPlan:
     """A finished plan as the session keeps it, drawn again from the same fields. HaltError where there is none."""
 
-    def __init__(self, visit: PlannerVisit) -> None:
+    def __init__(self, desk: PlannerDesk, visit: PlannerVisit) -> None:
         outcome: Mapping[str, Any] | None = visit.body.get("outcome")
         if outcome is None:
             raise HaltError("not-found")
         fields: Fields = MultiDict(outcome["fields"])
         self.answers = answers_of(fields)
-        self.wish = read_wish(fields, date.fromisoformat(outcome["today"]), None)
-        self.plan: Plan = draw(self.wish.choice)
+        today = date.fromisoformat(outcome["today"])
+        self.edition = desk.edition(today)
+        self.wish = read_wish(fields, today, None, self.edition.schedules)
+        self.plan: Plan = draw(self.edition.schedules, self.wish.choice)
         self.state = str(outcome["state"])
         self.since = float(outcome["since"])
         self.is_known_release = outcome["release"] in set(WRITABLE)
@@ -45,7 +45,7 @@ class FinishedPlan:
         self.drafts = self._drafts(visit, outcome)
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
-        drafts = to_drafts(self.plan, self.wish, self.answers, key=str(visit.body["key"]),
+        drafts = to_drafts(self.plan, self.wish, self.answers, self.edition.say, key=str(visit.body["key"]),
                            patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]))
         return replace(drafts, reasons=(outcome["reason"],))
 
@@ -77,6 +77,4 @@ class FinishedPlan:
 
     @property
     def text(self) -> str:
-        return paste_text(self.plan, self.wish, self.answers)
-
-
+        return paste_text(self.plan, self.wish, self.answers, self.edition.say)

@@ -21,6 +21,7 @@ from cds_service.planner.services import HaltError, PlannerDesk
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret
 from cds_service.planner.trouble import TROUBLES
 from cds_service.titration.plan import draw, propose
+from cds_service.titration.schedules import DEFAULT
 
 LONGEST_PARAMETER = 2_000
 LONGEST_CONTEXT = 1_024
@@ -49,7 +50,8 @@ def add_launch(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
 def _about(desk: PlannerDesk) -> str:
     """The page without an EHR: what the planner does, the default schedule, and where to start from."""
-    plan = draw(propose("A", desk.today()))
+    edition = desk.edition()
+    plan = draw(edition.schedules, propose(edition.schedules, DEFAULT, desk.today()))
     return render_template("smart/about.html", plan=plan, issuers=sorted(desk.services.oauth.listed))
 
 

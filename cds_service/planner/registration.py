@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,8 @@ class Registration:
 
 def registrations(settings: Settings) -> dict[str, Registration]:
     """Every EHR that may launch the app, by its ``iss`` without a trailing slash."""
-    return {iss.rstrip("/"): Registration(iss.rstrip("/"), **{
-        name: str(conf.get(name, default)) for name, default in
-        (("client_id", ""), ("auth", "public"), ("key_file", ""), ("secret_file", ""), ("scopes", ""))})
-        for iss, conf in settings.smart.issuers.items()}
+    return {iss.rstrip("/"): Registration(iss.rstrip("/"), **asdict(issuer))
+            for iss, issuer in settings.smart.issuers.items()}
 
 
 def read_secret(registration: Registration) -> Any:
@@ -52,8 +50,8 @@ def read_key(registration: Registration) -> ECKey | RSAKey:
         key = KeySet.import_key_set(found).keys[0] if "keys" in found else JWKRegistry.import_key(found)
     else:
         key = _import_pem(text)
-    if not isinstance(key, ECKey | RSAKey):
-        raise ValueError("the key must be an EC or an RSA key")
+    if not isinstance(key, ECKey | RSAKey) or not key.is_private:
+        raise ValueError("the key must be a private EC or RSA key")
     return key
 
 

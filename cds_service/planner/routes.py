@@ -12,14 +12,11 @@ from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, Json
 from cds_service.planner.case import PlanCase, judge_case
+from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
 from cds_service.planner.services import PlannerDesk, PlannerVisit
-from cds_service.planner.view import (
-    LONGEST_FIELD,
-    Wish,
-    read_wish,
-)
+from cds_service.planner.view import LONGEST_FIELD, Wish, read_wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -43,8 +40,10 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     def preview(handle: str) -> str:
         _posted(desk, handle)
         earliest = request.form.get("earliest", "")
-        wish = read_wish(request.form, desk.today(), date.fromisoformat(earliest) if _is_day(earliest) else None)
-        return render_template("smart/_plan.html", **_drawn(wish))
+        edition = desk.edition()
+        wish = read_wish(request.form, desk.today(), date.fromisoformat(earliest) if _is_day(earliest) else None,
+                         edition.schedules)
+        return render_template("smart/_plan.html", **_drawn(wish, edition))
 
     @blueprint.post("/s/<handle>/write")
     def write(handle: str) -> Response | tuple[str, int]:
@@ -60,12 +59,12 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
-        done = FinishedPlan(desk.visit(handle))
-        return render_template("smart/handout.html", done=done, **_drawn(done.wish))
+        done = FinishedPlan(desk, desk.visit(handle))
+        return render_template("smart/handout.html", done=done, **_drawn(done.wish, done.edition))
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
-        return _download(FinishedPlan(desk.visit(handle)))
+        return _download(FinishedPlan(desk, desk.visit(handle)))
 
     @blueprint.post("/s/<handle>/end")
     def end(handle: str) -> str:
@@ -93,13 +92,13 @@ def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False) -> str:
     return render_template(
         "smart/plan.html", case=case, gate=case.gate, answers=case.answers, tried=tried,
         csrf=desk.csrf(case.visit), handle=case.visit.handle, context=case.visit.body["context"],
-        banner=case.visit.body["banner"], **_drawn(case.wish))
+        banner=case.visit.body["banner"], **_drawn(case.wish, desk.edition()))
 
 
-def _drawn(wish: Wish) -> dict[str, Any]:
-    """What the plan's part of a page needs: the drawn plan, or only what is wrong with the wish."""
-    plan = draw(wish.choice) if wish.is_plan else None
-    return {"wish": wish, "plan": plan}
+def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
+    """What the plan's part of a page needs: the drawn plan, or only what is wrong with the wish, and its edition."""
+    plan = draw(edition.schedules, wish.choice) if wish.is_plan else None
+    return {"wish": wish, "plan": plan, **page_context(edition)}
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -137,7 +136,7 @@ def _is_clean(coding: Coding) -> bool:
 
 def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
     """Write what is not written yet and keep what became of it. The caller holds the claim."""
-    done = FinishedPlan(visit)
+    done = FinishedPlan(desk, visit)
     token = visit.token
 
     def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
@@ -150,7 +149,7 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
 
 def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
     """Try again what failed. A write that never reported back is looked for first."""
-    done = FinishedPlan(visit)
+    done = FinishedPlan(desk, visit)
     if done.can_retry or done.is_lost(desk.services.now()):
         items = done.items or tuple(Item(name, kind, "unknown") for name, kind in done.names)
         outcome = {**visit.body["outcome"], "state": "writing", "since": desk.services.now().timestamp(),
@@ -166,10 +165,10 @@ def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
 def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
     if "outcome" not in visit.body:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
-    done = FinishedPlan(visit)
+    done = FinishedPlan(desk, visit)
     return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
                            handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
-                           **_drawn(done.wish))
+                           **_drawn(done.wish, done.edition))
 
 
 def _download(done: FinishedPlan) -> Response:

@@ -11,8 +11,11 @@ from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
 
+from cds_service.content.loader import Content
 from cds_service.ehr.fetched import Fetched
-from cds_service.model import Json, Release, Snapshot, Verdict
+from cds_service.model import Json, Release
+from cds_service.pipeline import Judgement
+from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
@@ -28,14 +31,6 @@ class HaltError(Exception):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What the hooks' own reading and rules make of a record and a drafted naltrexone order."""
-
-    snapshot: Snapshot
-    verdicts: tuple[Verdict, ...]
 
 
 class Judge(Protocol):
@@ -59,6 +54,7 @@ class Judge(Protocol):
 class SmartServices:
     """What the app works with; ``now`` is the clock, aware."""
 
+    content: Content
     sessions: SmartSessions
     oauth: SmartOauth
     ehr: EhrServer
@@ -96,6 +92,10 @@ class PlannerDesk:
 
     def today(self) -> date:
         return self.services.now().astimezone(self.settings.zone).date()
+
+    def edition(self, day: date | None = None) -> Edition:
+        """Words, schedules and numbers in force on ``day``, or today."""
+        return edition_of(self.services.content, day or self.today())
 
     def browser(self) -> str:
         """The secret in this browser's cookie; "" where there is none that we could have set."""

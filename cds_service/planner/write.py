@@ -10,6 +10,8 @@ from cds_service.fhir.write_plan import Built, PlanDraft, care_plan, identifier_
 from cds_service.model import Json, Release
 from cds_service.planner.ehr_server import Created
 
+NOT_SENT = ("not-granted", "not-tried")        # beside the outcomes of a create
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

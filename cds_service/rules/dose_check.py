@@ -8,13 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cds_service.model import Band, Draft, Exposure, Finding, Role, Severity, Snapshot, State, Verdict
+from cds_service.model import (
+    Band,
+    Draft,
+    Exposure,
+    Finding,
+    Role,
+    Severity,
+    Snapshot,
+    State,
+    Verdict,
+)
 from cds_service.rules.naltrexone import naltrexone_drafts
+from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-dose-check"
 _ORDER = ("hepat", "microgram", "low-dose range", "disagree", "duplicate")
-_LINES = ("decimal", "low-dose range", "microgram", "hepat", "disagree", "duplicate")
-_DEPOT_MG = "380"
 
 
 def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Finding]:
@@ -28,9 +37,10 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
     several = ("which_draft",) if sum(1 for _ in naltrexone_drafts(snapshot)) > 1 else ()
     found = tuple(e for e in snapshot.exposures if _duplicates(draft, e, snapshot)) if "duplicate" in slips else ()
     yield Finding(
-        TOPIC, Severity.WARNING, situation, lines=(*several, *(line for line in _LINES if line in slips)),
-        facts={"mg": _printed_mg(draft)}, overrides=True, about=tuple(d for d, s in hits.items() if s), found=found,
-        trace=tuple(f"{slip}: {_printed_mg(d) or 'unknown'} mg" for d, s in hits.items() for slip in s))
+        TOPIC, Severity.WARNING, situation, lines=(*several, *(line for line in RULE.lines if line in slips)),
+        facts={"mg": _printed_mg(draft, snapshot)}, overrides=True, found=found,
+        about=tuple(d for d, s in hits.items() if s),
+        trace=tuple(f"{slip}: {_printed_mg(d, snapshot) or 'unknown'} mg" for d, s in hits.items() for slip in s))
 
 
 def find_slips(draft: Draft, snapshot: Snapshot) -> Iterator[str]:
@@ -65,7 +75,7 @@ def _disagrees(draft: Draft, share: Decimal) -> bool:
 
 
 def _duplicates(draft: Draft, exposure: Exposure, snapshot: Snapshot) -> bool:
-    """Another naltrexone product type that is current, or a depot of the last 28 days. A new strength is titration."""
+    """Another naltrexone product type that is current, or a recent depot. A new strength is titration."""
     mine, other = draft.medication.naltrexone, exposure.medication.naltrexone
     if mine is None or other is None or other.role is Role.NTX_TOPICAL or mine.role is other.role:
         return False
@@ -75,8 +85,30 @@ def _duplicates(draft: Draft, exposure: Exposure, snapshot: Snapshot) -> bool:
     return exposure.state is State.CURRENT or recent_depot
 
 
-def _printed_mg(draft: Draft) -> str:
+def _printed_mg(draft: Draft, snapshot: Snapshot) -> str:
     if draft.medication.band is Band.XR:
-        return _DEPOT_MG
+        return str(snapshot.thresholds["depot_dose_mg"])
     dose = draft.medication.dose.daily_mg
     return f"{dose:f}" if dose is not None else ""
+
+
+RULE = Rule(
+    id=TOPIC, title="A slip of the decimal point, the unit or the product", judge=judge, order=4, overrides=True,
+    facts=names("mg"), links=names("label-oral"),
+    thresholds=names("""
+        dose_check.ldn_trial_max_mg dose_check.decimal_from_mg dose_check.decimal_below_mg dose_check.disagreement_share
+        dose_check.duplicate_depot_days dose_bands.micro_below dose_bands.labelled_to depot_dose_mg"""),
+    situations={
+        "low-dose range": names("mg"),
+        **dict.fromkeys(names("disagree microgram duplicate"), ()),
+        "hepat": names("dose_bands.labelled_to"),
+    },
+    lines={
+        "which_draft": SHARED,
+        "decimal": cited("J"),
+        "low-dose range": cited("P3 P6 J", "dose_bands.ldn_from dose_bands.ldn_to dose_check.ldn_trial_max_mg"),
+        "microgram": cited("P3 J"),
+        "hepat": cited("label-oral", "dose_bands.labelled_to"),
+        "disagree": cited("J"),
+        "duplicate": cited("label-vivitrol J"),
+    })

@@ -16,17 +16,14 @@ from cds_service.model import (
     Role,
     Severity,
     Snapshot,
-    Standing,
     State,
-    Suggestion,
     Verdict,
 )
+from cds_service.rules.offers import is_acute, suggest
 from cds_service.rules.pairs import LONG_ACTING, MOUD, Pair, find_pairs
+from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-opioid-interaction"
-_OUTPATIENT_ORDERS = frozenset({"community", "outpatient", "discharge"})
-_LINES = ("acute", "hospice", "found", "all_opioids", "which_draft", "micro", "why_start", "why_block", "wait_sa",
-          "wait_la", "xr", "stale", "held", "do_start", "do_block", "moud", "tol", "cough", "periph", "src")
 
 
 def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Finding]:
@@ -39,7 +36,7 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
     yield Finding(
         TOPIC, worst.severity, situation(worst), lines=_lines(serious or pairs, pairs, snapshot),
         facts=_facts(worst, pairs),
-        suggestions=_suggestions(serious, snapshot) if serious else (), overrides=worst.severity >= Severity.WARNING,
+        suggestions=suggest(serious, snapshot) if serious else (), overrides=worst.severity >= Severity.WARNING,
         found=_found(pairs), about=_drafts(serious or pairs, snapshot), trace=tuple(map(_explain, pairs)))
 
 
@@ -75,7 +72,7 @@ def _lines(pairs: tuple[Pair, ...], everything: tuple[Pair, ...], snapshot: Snap
         wanted.add("which_draft")
     if any(p.severity >= Severity.WARNING for p in pairs):
         wanted |= _modifiers(pairs, snapshot)
-    return tuple(line for line in _LINES if line in wanted)
+    return tuple(line for line in RULE.lines if line in wanted)
 
 
 def _lines_of(pair: Pair) -> set[str]:
@@ -107,11 +104,6 @@ def _modifiers(pairs: tuple[Pair, ...], snapshot: Snapshot) -> set[str]:
     agonists = any(p.component.role not in {Role.PERIPH, Role.ANTITUSSIVE} for p in pairs)
     found = {"acute"} if agonists and is_acute(pairs, snapshot) else set()
     return found | ({"hospice"} if snapshot.has(ConditionKind.HOSPICE) else set())
-
-
-def is_acute(pairs: tuple[Pair, ...], snapshot: Snapshot) -> bool:
-    """Emergency, inpatient or observation care, by the encounter or by the opioid order's own category."""
-    return snapshot.setting.acute or any("inpatient" in p.opioid.order.categories for p in pairs)
 
 
 def _facts(worst: Pair, pairs: tuple[Pair, ...]) -> dict[str, str]:
@@ -167,71 +159,48 @@ def _explain(pair: Pair) -> str:
     return f"table {table}: {pair.component.ingredient} {pair.component.role}, {state}{band} -> {pair.severity.indicator}"
 
 
-# --- what one press does ----------------------------------------------------------------------------------------------
+# --- the declaration --------------------------------------------------------------------------------------------------
 
-def _suggestions(pairs: tuple[Pair, ...], snapshot: Snapshot) -> tuple[Suggestion, ...]:
-    targets = {
-        "DEL_NTX": _unique(p.naltrexone for p in pairs if p.direction != "opioid-draft"),
-        "DEL_OPI": _unique(p.opioid for p in pairs if p.direction == "both-draft" or _blocks(p)),
-        "HOLD_NTX": _unique(p.naltrexone for p in pairs if _can_be_held(p)),
-    }
-    offered = [code for code, medications in targets.items() if medications]
-    best = _recommended(pairs, snapshot, offered)
-    return tuple(Suggestion(code, targets[code], recommended=code == best) for code in offered)
+_OPIOID = names("opioid")
 
-
-def _blocks(pair: Pair) -> bool:
-    return pair.direction == "opioid-draft" and pair.listed is not None \
-        and (pair.listed.state is State.CURRENT or pair.severity is Severity.CRITICAL)
-
-
-def _can_be_held(pair: Pair) -> bool:
-    """Only oral naltrexone that is an active request with an id: a depot cannot be taken back (2.7)."""
-    order, component = pair.naltrexone.order, pair.naltrexone.naltrexone
-    return pair.direction == "opioid-draft" and pair.listed is not None and pair.listed.state is State.CURRENT \
-        and order.kind == "request" and order.standing is Standing.ACTIVE and bool(order.target) \
-        and component is not None and component.role in {Role.NTX_ORAL, Role.NTX_BUP}
-
-
-def _recommended(pairs: tuple[Pair, ...], snapshot: Snapshot, offered: list[str]) -> str:
-    """The one suggestion to recommend, "" for none: specification 2.7, first match wins, only at critical."""
-    if pairs[0].severity is not Severity.CRITICAL:
-        return ""
-    best = _first_match(pairs, snapshot)
-    return best if best in offered else ""
-
-
-def _first_match(pairs: tuple[Pair, ...], snapshot: Snapshot) -> str:
-    naltrexone_drafted = any(p.direction != "opioid-draft" for p in pairs)
-    opioids_drafted = tuple(p for p in pairs if p.direction != "ntx-draft")
-    maintenance = any(p.component.role in MOUD for p in opioids_drafted)
-    if snapshot.has(ConditionKind.HOSPICE):
-        return "DEL_NTX" if naltrexone_drafted else "HOLD_NTX"
-    if opioids_drafted and is_acute(pairs, snapshot):
-        return ""
-    if any(p.direction == "both-draft" for p in pairs):
-        return _choose_of_both(maintenance, snapshot)
-    if naltrexone_drafted:
-        return "DEL_NTX"
-    if maintenance:
-        return "HOLD_NTX"
-    return "DEL_OPI" if _is_outpatient(opioids_drafted, snapshot) else ""
-
-
-def _choose_of_both(maintenance: bool, snapshot: Snapshot) -> str:
-    current = [e.medication for e in snapshot.exposures if e.state is State.CURRENT]
-    if maintenance or any(m.opioids for m in current):
-        return "DEL_NTX"
-    return "DEL_OPI" if any(m.naltrexone for m in current) else ""
-
-
-def _is_outpatient(pairs: tuple[Pair, ...], snapshot: Snapshot) -> bool:
-    return snapshot.setting.outpatient or any(p.opioid.order.categories & _OUTPATIENT_ORDERS for p in pairs)
-
-
-def _unique(medications: Iterator[Medication]) -> tuple[Medication, ...]:
-    found: list[Medication] = []
-    for medication in medications:
-        if not any(medication is other for other in found):
-            found.append(medication)
-    return tuple(found)
+RULE = Rule(
+    id=TOPIC, title="Naltrexone meets an opioid", judge=judge, order=1, overrides=True, carries_gaps=True,
+    facts=names("opioid ago last all"),
+    suggestions=names("DEL_NTX DEL_OPI HOLD_NTX"),
+    links=names("label-oral"), links_for={"opioid-draft/XR": names("label-vivitrol")},
+    thresholds=names("""
+        short_acting_days.critical_below short_acting_days.warning_below long_acting_days brief_course_days
+        depot_opioid_days.critical_below depot_opioid_days.warning_to oral_hold_days xr_blockade_days
+        tolerance_notice_days.labelled_below tolerance_notice_days.xr_to dose_bands.labelled_from"""),
+    situations={
+        **dict.fromkeys(names("""
+            ntx-draft/CURRENT ntx-draft/HELD ntx-draft/STALE ntx-draft/PERIPH ntx-draft/ANTITUSSIVE ntx-draft/MICRO
+            both-draft/ both-draft/PERIPH both-draft/ANTITUSSIVE both-draft/MICRO
+            opioid-draft/CURRENT opioid-draft/HELD opioid-draft/STALE opioid-draft/TOL opioid-draft/PERIPH
+            opioid-draft/ANTITUSSIVE opioid-draft/MICRO"""), _OPIOID),
+        "ntx-draft/RECENT": names("opioid ago"),
+        "opioid-draft/RECENT": names("opioid ago oral_hold_hours"),
+        "opioid-draft/XR": names("opioid last xr_blockade_label_days"),
+    },
+    lines={
+        "acute": cited("label-oral P15 J"),
+        "hospice": cited("G1 J"),
+        "found": SHARED,
+        "all_opioids": cited("label-oral", "all"),
+        "which_draft": SHARED,
+        "micro": cited("P7 P3", "dose_bands.ldn_from dose_bands.ldn_to"),
+        "why_start": cited("label-oral label-vivitrol"),
+        "why_block": cited("label-oral label-vivitrol"),
+        "wait_sa": cited("label-oral G1", "short_acting_days.critical_below short_acting_days.warning_below"),
+        "wait_la": cited("label-vivitrol label-sublocade J", "long_acting_days"),
+        "xr": cited("label-vivitrol G2 G3", "xr_blockade_label_days xr_elective_days.from xr_blockade_days"),
+        "stale": cited("J"),
+        "held": cited("J"),
+        "do_start": cited("label-oral G1"),
+        "do_block": cited("G1 G2 G5", "oral_hold_hours oral_hold_range_hours.from"),
+        "moud": cited("J"),
+        "tol": cited("label-oral label-vivitrol"),
+        "cough": cited("label-vivitrol"),
+        "periph": cited("label-vivitrol"),
+        "src": cited("label-oral label-vivitrol G1 G2"),
+    })

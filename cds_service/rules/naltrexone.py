@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cds_service.model import ConditionKind, Draft, Finding, Role, Severity, Snapshot, Verdict
+from cds_service.rules import interaction
 
-INTERACTION = "naltrexone-opioid-interaction"
 LABELLED_INDICATIONS = frozenset({ConditionKind.ALCOHOL_USE_DISORDER, ConditionKind.OPIOID_USE_DISORDER})
 
 
@@ -20,7 +20,7 @@ def naltrexone_drafts(snapshot: Snapshot, *, topical: bool = False) -> Iterator[
 
 def interaction_findings(said: tuple[Verdict, ...]) -> tuple[Finding, ...]:
     """What the interaction rule found in this call."""
-    return tuple(f for verdict in said if verdict.rule == INTERACTION for f in verdict.findings)
+    return tuple(f for verdict in said if verdict.rule == interaction.RULE.id for f in verdict.findings)
 
 
 def worst_interaction(said: tuple[Verdict, ...]) -> Severity:

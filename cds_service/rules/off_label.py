@@ -9,8 +9,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from cds_service.model import Band, ConditionKind, Draft, Finding, Severity, Snapshot, State, Suggestion, Verdict
+from cds_service.model import (
+    Band,
+    ConditionKind,
+    Draft,
+    Finding,
+    Severity,
+    Snapshot,
+    State,
+    Suggestion,
+    Verdict,
+)
 from cds_service.rules.naltrexone import LABELLED_INDICATIONS, conflicts, naltrexone_drafts
+from cds_service.rules.rule import SHARED, Rule, cited, names
 
 TOPIC = "naltrexone-off-label"
 _BY_DOSE = frozenset({Band.VLDN, Band.LDN})
@@ -146,3 +157,38 @@ def _app_context(draft: Draft, conflict: bool) -> dict[str, str]:
     context = {"draft": draft.medication.order.target.partition("/")[2], "mgPerDay": _mg(draft),
                "band": str(draft.medication.band), "gate": "opioid-conflict" if conflict else "none"}
     return {name: value for name, value in context.items() if value}
+
+
+# --- the declaration --------------------------------------------------------------------------------------------------
+
+_MG = names("mg")
+_LABEL = names("label-oral")
+
+RULE = Rule(
+    id=TOPIC, title="A dose or use that is off-label", judge=judge, order=5, carries_gaps=True, offers_planner=True,
+    facts=_MG, suggestions=names("START_1_5"),
+    links=names("P4 P6 P1"),
+    links_for={"BUPROPION": names("label-contrave"), "TOPICAL": _LABEL,
+               **dict.fromkeys(("MICRO", "COMBO"), names("P7 label-oral"))},
+    thresholds=names("""
+        dose_bands.ldn_to labelled_start_mg ldn_usual_max_mg start_low.first_phase_above_mg
+        start_low.naltrexone_free_days"""),
+    situations={
+        **dict.fromkeys(names("LDN VLDN LABELLED SUPRA"), _MG),
+        **dict.fromkeys(names("MICRO UNKNOWN XR BUPROPION TOPICAL COMBO"), ()),
+        "INTERMEDIATE": names("mg dose_bands.labelled_from"),
+    },
+    lines={
+        "which_draft": SHARED,
+        "approved": cited("label-oral label-vivitrol", "dose_bands.labelled_from depot_dose_mg"),
+        "evidence": cited("P1 P5 P6 P4"),
+        "no_schedule": cited("P3 P7"),
+        "above_max": cited("S P9", "ldn_usual_max_mg"),
+        "conflict": cited("label-oral J", "ldn_usual_max_mg"),
+        "conflict_no_planner": cited("label-oral J"),
+        "if_used": cited("S P1 P12", """
+            schedules.A.start_mg schedules.A.step_mg schedules.A.step_days ldn_usual_max_mg
+            titration.onset_weeks.low titration.onset_weeks.high"""),
+        "practical": cited("S label-oral", "titration.monthly_cost_usd"),
+        "labelled_dose_practical": cited("label-oral"),
+    })

@@ -9,7 +9,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.model import Band, Component, Draft, Exposure, Medication, Role, Severity, Snapshot, State
+from cds_service.model import (
+    Band,
+    Component,
+    Draft,
+    Exposure,
+    Medication,
+    Role,
+    Severity,
+    Snapshot,
+    State,
+)
 
 LONG_ACTING = frozenset({Role.FULL_LA, Role.METHADONE, Role.BUP})
 MOUD = frozenset({Role.METHADONE, Role.BUP, Role.BUP_DEPOT})

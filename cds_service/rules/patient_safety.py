@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from cds_service.model import Band, ConditionKind, Draft, Finding, Severity, Snapshot, Suggestion, Verdict
+from cds_service.model import (
+    Band,
+    ConditionKind,
+    Draft,
+    Finding,
+    Severity,
+    Snapshot,
+    Suggestion,
+    Verdict,
+)
 from cds_service.rules.naltrexone import LABELLED_INDICATIONS, naltrexone_drafts, worst_interaction
+from cds_service.rules.rule import Rule, cited, names
 
 TOPIC = "naltrexone-patient-safety"
 _LABELLED = frozenset({Band.LABELLED, Band.SUPRA, Band.XR, Band.BUPROPION})
@@ -41,7 +51,7 @@ def _find_hits(drafts: tuple[Draft, ...], snapshot: Snapshot, interaction: Sever
     if snapshot.has(ConditionKind.CKD_4_5) or (depot and snapshot.has(ConditionKind.CKD_3)):
         yield "renal", Severity.INFO
     if snapshot.age is not None and snapshot.age < snapshot.thresholds["adult_age"]:
-        yield "under 18", Severity.INFO
+        yield "minor", Severity.INFO
 
 
 def _is_labelled_use(draft: Draft, snapshot: Snapshot) -> bool:
@@ -54,3 +64,19 @@ def _is_labelled_use(draft: Draft, snapshot: Snapshot) -> bool:
     kinds = draft.reason_kinds if draft.has_reason else frozenset().union(*(c.kinds for c in snapshot.conditions))
     return draft.medication.band is Band.INTERMEDIATE and bool(kinds & LABELLED_INDICATIONS) \
         and dose is not None and dose >= Decimal(str(snapshot.thresholds["labelled_start_mg"]))
+
+
+_HITS = {
+    "withdrawal": cited("label-oral"),
+    "liver": cited("label-oral label-vivitrol J"),
+    "opioid-free": cited("label-vivitrol", """
+        short_acting_days.critical_below short_acting_days.warning_below long_acting_days"""),
+    "pregnan": cited("G1"),
+    "renal": cited("label-vivitrol"),
+    "minor": cited("label-oral", "adult_age"),
+}
+
+RULE = Rule(
+    id=TOPIC, title="Conditions of this patient that speak against naltrexone", judge=judge, order=3, overrides=True,
+    suggestions=names("DEL_NTX"), links=names("label-oral"), thresholds=names("adult_age labelled_start_mg"),
+    situations={**dict.fromkeys(_HITS, ()), "minor": names("adult_age")}, lines=_HITS)

@@ -13,7 +13,7 @@ from cds_service.store import sqlite as sqlite_file
 from cds_service.store.database import parse_url
 from cds_service.store.schema import HEAD
 
-PAGES_AT_ONCE = 1_000                          # then a writer may have its turn
+PAGES_AT_ONCE = 1_000  # then a writer may have its turn
 
 
 class BackupError(Exception):
@@ -59,7 +59,9 @@ def bring_back(url: str, backup: Path) -> Path | None:
             _copy(backup, part)
             part.chmod(0o600)
             # A log that stayed behind would be played into the restored file.
-            there = any(target.with_name(target.name + ending).exists() for ending in ("", "-wal", "-shm"))
+            there = any(
+                target.with_name(target.name + ending).exists() for ending in ("", "-wal", "-shm")
+            )
             kept = sqlite_file.set_aside(target, datetime.now(UTC), "replaced") if there else None
             part.rename(target)
     except (OSError, sqlite3.Error) as error:
@@ -73,10 +75,15 @@ def inspect(file: Path) -> Held:
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
         if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
             raise BackupError(f"{file}: is damaged")
+
         def one(query: str) -> str:
             return str(connection.execute(query).fetchone()[0])
-        return Held(one("SELECT version_num FROM alembic_version"), int(one("SELECT count(*) FROM audit_event")),
-                    int(one("SELECT count(*) FROM feedback")))
+
+        return Held(
+            one("SELECT version_num FROM alembic_version"),
+            int(one("SELECT count(*) FROM audit_event")),
+            int(one("SELECT count(*) FROM feedback")),
+        )
 
 
 def _inspect_or_refuse(file: Path) -> Held:
@@ -88,8 +95,12 @@ def _inspect_or_refuse(file: Path) -> Held:
 
 def _copy(source: Path, target: Path) -> None:
     """By SQLite's own online back-up: writers go on, and what they write meanwhile is either in it or not."""
-    with (closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as old,
-          closing(sqlite3.connect(target)) as new):
+    with (
+        closing(
+            sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+        ) as old,
+        closing(sqlite3.connect(target)) as new,
+    ):
         old.backup(new, pages=PAGES_AT_ONCE)
         new.execute("PRAGMA journal_mode=DELETE")  # one file, without a log beside it
     descriptor = os.open(target, os.O_RDONLY)
@@ -102,7 +113,9 @@ def _copy(source: Path, target: Path) -> None:
 def _file_of(url: str, *, must_exist: bool = True) -> Path:
     parsed = parse_url(url)
     if parsed.get_backend_name() != "sqlite":
-        raise BackupError("the store is PostgreSQL: use pg_dump and pg_restore (docs/operations/backup.md)")
+        raise BackupError(
+            "the store is PostgreSQL: use pg_dump and pg_restore (docs/operations/backup.md)"
+        )
     file = Path(parsed.database or "")
     if must_exist and not file.is_file():
         raise BackupError("data_dir: holds no store yet")
@@ -110,4 +123,8 @@ def _file_of(url: str, *, must_exist: bool = True) -> Path:
 
 
 def _name(error: Exception) -> str:
-    return str(getattr(error, "sqlite_errorname", "") or getattr(error, "strerror", "") or type(error).__name__)
+    return str(
+        getattr(error, "sqlite_errorname", "")
+        or getattr(error, "strerror", "")
+        or type(error).__name__
+    )

@@ -19,26 +19,36 @@ class Condition(StrEnum):
     LOCKED = "locked"
     DAMAGED = "damaged"
     REMOVED = "removed"
-    BEHIND = "behind"                          # tables are missing that this version needs
-    AHEAD = "ahead"                            # made by a newer version of this service
+    BEHIND = "behind"  # tables are missing that this version needs
+    AHEAD = "ahead"  # made by a newer version of this service
     UNREACHABLE = "unreachable"
-    FAILED = "failed"                          # whatever else; the log names the error
+    FAILED = "failed"  # whatever else; the log names the error
 
 
 ALARMS = ("damaged", "removed", "replaced")
 
 _SQLITE = {
-    sqlite3.SQLITE_FULL: Condition.FULL, sqlite3.SQLITE_READONLY: Condition.READ_ONLY,
-    sqlite3.SQLITE_BUSY: Condition.LOCKED, sqlite3.SQLITE_LOCKED: Condition.LOCKED,
-    sqlite3.SQLITE_CORRUPT: Condition.DAMAGED, sqlite3.SQLITE_NOTADB: Condition.DAMAGED,
-    sqlite3.SQLITE_CANTOPEN: Condition.UNREACHABLE, sqlite3.SQLITE_IOERR: Condition.FAILED,
+    sqlite3.SQLITE_FULL: Condition.FULL,
+    sqlite3.SQLITE_READONLY: Condition.READ_ONLY,
+    sqlite3.SQLITE_BUSY: Condition.LOCKED,
+    sqlite3.SQLITE_LOCKED: Condition.LOCKED,
+    sqlite3.SQLITE_CORRUPT: Condition.DAMAGED,
+    sqlite3.SQLITE_NOTADB: Condition.DAMAGED,
+    sqlite3.SQLITE_CANTOPEN: Condition.UNREACHABLE,
+    sqlite3.SQLITE_IOERR: Condition.FAILED,
     sqlite3.SQLITE_PERM: Condition.READ_ONLY,
 }
-_SQLSTATE = {                                  # classes and codes of PostgreSQL's appendix A
-    "53100": Condition.FULL, "25006": Condition.READ_ONLY, "42501": Condition.READ_ONLY,
-    "55P03": Condition.LOCKED, "57014": Condition.LOCKED, "40P01": Condition.LOCKED,
-    "42P01": Condition.BEHIND, "42703": Condition.BEHIND,
-    "XX001": Condition.DAMAGED, "XX002": Condition.DAMAGED,
+_SQLSTATE = {  # classes and codes of PostgreSQL's appendix A
+    "53100": Condition.FULL,
+    "25006": Condition.READ_ONLY,
+    "42501": Condition.READ_ONLY,
+    "55P03": Condition.LOCKED,
+    "57014": Condition.LOCKED,
+    "40P01": Condition.LOCKED,
+    "42P01": Condition.BEHIND,
+    "42703": Condition.BEHIND,
+    "XX001": Condition.DAMAGED,
+    "XX002": Condition.DAMAGED,
 }
 _MISSING_TABLE = ("no such table", "no such column", "has no column named")
 

@@ -1,29 +1,19 @@
-"""Schedule mathematics: which dose on which day, and what to dispense.
+"""Schedule mathematics: which dose on which day.
 
-Numbers: clinical specification 3.1 and 3.2 (steps, counts), 3.3 (hold, step down).
+Clinical specification 3.1 (steps), 3.3 (hold, step down); the numbers come in as ``Schedules``.
 Days are calendar days, so neither month ends nor daylight saving can move a step. Doses are ``Decimal`` mg.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 
-from cds_service.titration.schedules import SCHEDULES, Schedule
-
-CEILING_MG = Decimal("4.5")                    # never proposed above this, mg/day
-CEILING_WITH_REASON_MG = Decimal(5)            # accepted up to this with a written reason, mg/day
-GRID_MG = Decimal("0.1")                       # the finest dose step that a pharmacy can compound or measure
-SOLUTION_MG_PER_ML = Decimal(1)
-WEEKS_AT_TOP = 8                               # no useful benefit after this long at the highest dose: stop
-ONSET_WEEKS = (2, 8)
-FILL_DAYS = (28, 30, 42, 56, 84)
-HOLD_DAYS = 14
-CAPSULES_WORTH_A_WARNING = 4                   # more than this at once is better made up another way
+from cds_service.titration.schedules import Limits, Schedule, Schedules, Span
 
 
 class Kind(StrEnum):
@@ -35,11 +25,11 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From ``on``: stay on the present dose ``days`` longer, or go one dose back and stay there."""
+    """From ``on``: stay on the present dose ``days`` longer, or (0 days) go one dose back and stay there."""
 
     kind: Kind
     on: date
-    days: int = HOLD_DAYS
+    days: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +48,29 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Why a choice gives no plan: the field of ``Choice`` and a sentence for the prescriber."""
+    """Why a choice gives no plan: the field of ``Choice``, a key of ``COMPLAINTS``, and what its sentence names."""
 
     about: str
-    words: str
+    why: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+COMPLAINTS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "schedule": frozenset(),
+        "outside": frozenset({"field", "schedule", "low", "high", "unit"}),
+        "fixed": frozenset({"field", "schedule", "value", "unit"}),
+        "grid": frozenset({"field", "grid"}),
+        "below_start": frozenset(),
+        "no_steps": frozenset(),
+        "whole_steps": frozenset({"step"}),
+        "reason_above": frozenset({"usual_max"}),
+        "change_order": frozenset(),
+        "change_outside": frozenset(),
+        "change_lowest": frozenset(),
+        "hold_days": frozenset({"low", "high"}),
+    }
+)
 
 
 class ChoiceRefusedError(ValueError):
@@ -105,6 +114,7 @@ class Plan:
 
     choice: Choice
     schedule: Schedule
+    limits: Limits
     steps: tuple[Step, ...]
     reviews: tuple[Review, ...]
 
@@ -131,91 +141,122 @@ class Plan:
     @property
     def onset(self) -> tuple[date, date]:
         """The days between which a benefit is usually noticed, if there is one."""
-        return (self.starts + timedelta(weeks=ONSET_WEEKS[0]), self.starts + timedelta(weeks=ONSET_WEEKS[1]))
+        soonest, latest = self.limits.onset_weeks
+        return (self.starts + timedelta(weeks=soonest), self.starts + timedelta(weeks=latest))
 
     def daily_mg_on(self, day: date) -> Decimal:
         """Milligrams taken on that day; 0 before the first and after the last."""
         return next((s.daily_mg for s in self.steps if s.starts <= day <= s.ends), Decimal(0))
 
 
-def propose(schedule_id: str, start_on: date) -> Choice:
+def propose(schedules: Schedules, schedule_id: str, start_on: date) -> Choice:
     """The default choice of a schedule; KeyError where there is no such schedule."""
-    s = SCHEDULES[schedule_id]
-    return Choice(s.id, start_on, s.start.default, s.step.default, int(s.interval.default), s.maximum.default)
+    s = schedules.by_id[schedule_id]
+    return Choice(
+        s.id, start_on, s.start.default, s.step.default, int(s.interval.default), s.maximum.default
+    )
 
 
-def complaints(choice: Choice) -> tuple[Complaint, ...]:
+def complaints(schedules: Schedules, choice: Choice) -> tuple[Complaint, ...]:
     """Everything that keeps the choice from being a plan, in the order of the form; () = it can be drawn."""
-    schedule = SCHEDULES.get(choice.schedule)
+    schedule, limits = schedules.by_id.get(choice.schedule), schedules.limits
     if schedule is None:
-        return (Complaint("schedule", "Choose one of the schedules A to E."),)
-    found = [*_out_of_span(choice, schedule), *_ill_fitting(choice, schedule)]
-    return tuple(found or _misplaced_changes(choice, schedule))
+        return (Complaint("schedule", "schedule"),)
+    found = [*_out_of_span(choice, schedule, limits), *_ill_fitting(choice, schedule, limits)]
+    return tuple(found or _misplaced_changes(choice, schedule, limits))
 
 
-def _out_of_span(choice: Choice, schedule: Schedule) -> Iterator[Complaint]:
-    fields = (("start_mg", "Starting dose", schedule.start, choice.start_mg, "mg"),
-              ("step_mg", "Step", schedule.step, choice.step_mg, "mg"),
-              ("interval_days", "Interval", schedule.interval, Decimal(choice.interval_days), "days"),
-              ("maximum_mg", "Maximum", schedule.maximum, choice.maximum_mg, "mg"))
-    for about, name, span, value, unit in fields:
+def _out_of_span(choice: Choice, schedule: Schedule, limits: Limits) -> Iterator[Complaint]:
+    fields = (
+        ("start_mg", schedule.start, choice.start_mg, "mg"),
+        ("step_mg", schedule.step, choice.step_mg, "mg"),
+        ("interval_days", schedule.interval, Decimal(choice.interval_days), "days"),
+        ("maximum_mg", schedule.maximum, choice.maximum_mg, "mg"),
+    )
+    for about, span, value, unit in fields:
         if not value.is_finite() or not span.admits(value):
-            allowed = f"{span.low}" if span.is_fixed else f"between {span.low} and {span.high}"
-            yield Complaint(about, f"{name} of schedule {schedule.id} must be {allowed} {unit}.")
-        elif unit == "mg" and value % GRID_MG:
-            yield Complaint(about, f"{name} must be a multiple of {GRID_MG} mg.")
+            yield _outside(about, schedule.id, span, unit)
+        elif unit == "mg" and value % limits.grid_mg:
+            yield Complaint(about, "grid", {"field": about, "grid": plain(limits.grid_mg)})
 
 
-def _ill_fitting(choice: Choice, schedule: Schedule) -> Iterator[Complaint]:
+def _outside(about: str, schedule: str, span: Span, unit: str) -> Complaint:
+    where = {"field": about, "schedule": schedule, "unit": unit}
+    if span.is_fixed:
+        return Complaint(about, "fixed", {**where, "value": plain(span.low)})
+    return Complaint(about, "outside", {**where, "low": plain(span.low), "high": plain(span.high)})
+
+
+def _ill_fitting(choice: Choice, schedule: Schedule, limits: Limits) -> Iterator[Complaint]:
     if not choice.maximum_mg.is_finite() or not choice.start_mg.is_finite():
         return
     if choice.maximum_mg < choice.start_mg:
-        yield Complaint("maximum_mg", "The maximum must not be below the starting dose.")
+        yield Complaint("maximum_mg", "below_start")
     if not schedule.step.high and choice.maximum_mg != choice.start_mg:
-        yield Complaint("maximum_mg", "A fixed dose has no steps: the maximum is the dose itself.")
-    elif (step := schedule.step).is_fixed and step.low and (choice.maximum_mg - choice.start_mg) % step.low:
-        yield Complaint("maximum_mg", f"The maximum must be whole steps of {step.low} mg above the start.")
-    if choice.maximum_mg * schedule.times_per_day > CEILING_MG and not choice.reason_above.strip():
-        yield Complaint("reason_above", f"More than {CEILING_MG} mg a day needs a written reason.")
+        yield Complaint("maximum_mg", "no_steps")
+    elif (
+        (step := schedule.step).is_fixed
+        and step.low
+        and (choice.maximum_mg - choice.start_mg) % step.low
+    ):
+        yield Complaint("maximum_mg", "whole_steps", {"step": plain(step.low)})
+    if (
+        choice.maximum_mg * schedule.times_per_day > limits.usual_max_mg
+        and not choice.reason_above.strip()
+    ):
+        yield Complaint("reason_above", "reason_above", {"usual_max": plain(limits.usual_max_mg)})
 
 
-def _misplaced_changes(choice: Choice, schedule: Schedule) -> list[Complaint]:
+def _misplaced_changes(choice: Choice, schedule: Schedule, limits: Limits) -> list[Complaint]:
     found: list[Complaint] = []
+    hold = limits.hold_days
     for index, change in enumerate(choice.changes):
         before = _doses(choice, choice.changes[:index])
         day = _day_number(choice, change.on)
         if index and change.on <= choice.changes[index - 1].on:
-            found.append(Complaint("changes", "Each change must come after the one before."))
-        elif not 2 <= day <= _last_day(schedule, before):
-            found.append(Complaint("changes", "A change must fall within the plan, after its first day."))
-        elif change.kind is Kind.HOLD and not 1 <= change.days <= 28:
-            found.append(Complaint("changes", "Hold for between 1 and 28 days."))
+            found.append(Complaint("changes", "change_order"))
+        elif not 2 <= day <= _last_day(schedule, before, limits):
+            found.append(Complaint("changes", "change_outside"))
+        elif change.kind is Kind.HOLD and not hold.admits(Decimal(change.days)):
+            found.append(
+                Complaint(
+                    "changes", "hold_days", {"low": plain(hold.low), "high": plain(hold.high)}
+                )
+            )
         elif change.kind is Kind.STEP_DOWN and _lower_dose(before, day) is None:
-            found.append(Complaint("changes", "Already at the lowest dose: stop, or draw a lower schedule."))
+            found.append(Complaint("changes", "change_lowest"))
     return found
 
 
-def draw(choice: Choice) -> Plan:
+def plain(number: Decimal) -> str:
+    """4.5, not 4.50; 0.5, not .5."""
+    return f"{number.normalize():f}"
+
+
+def draw(schedules: Schedules, choice: Choice) -> Plan:
     """The plan of a choice. Raises ChoiceRefusedError where ``complaints`` has something to say."""
-    if found := complaints(choice):
+    if found := complaints(schedules, choice):
         raise ChoiceRefusedError(found)
-    schedule = SCHEDULES[choice.schedule]
+    schedule, limits = schedules.by_id[choice.schedule], schedules.limits
     doses = _doses(choice, choice.changes)
-    last = _last_day(schedule, doses)
+    last = _last_day(schedule, doses, limits)
     first_days = [day for day, _ in doses]
     steps = tuple(
         Step(number, _date(choice, day), _date(choice, until - 1), mg, schedule.times_per_day)
-        for number, ((day, mg), until) in enumerate(zip(doses, [*first_days[1:], last + 1], strict=True), 1))
+        for number, ((day, mg), until) in enumerate(
+            zip(doses, [*first_days[1:], last + 1], strict=True), 1
+        )
+    )
     reviews = tuple(Review(w, choice.start_on + timedelta(weeks=w)) for w in schedule.review_weeks)
-    return Plan(choice, schedule, steps, reviews)
+    return Plan(choice, schedule, limits, steps, reviews)
 
 
-def _last_day(schedule: Schedule, doses: list[tuple[int, Decimal]]) -> int:
-    """Day number of the last dose: 8 weeks on the highest dose, or the trial and at least 4 weeks on it."""
+def _last_day(schedule: Schedule, doses: list[tuple[int, Decimal]], limits: Limits) -> int:
+    """Day number of the last dose: its weeks on the highest dose, or the trial and the least time on it."""
     before_top = doses[-1][0] - 1
-    if schedule.weeks is None:
-        return before_top + WEEKS_AT_TOP * 7
-    return max(schedule.weeks * 7, before_top + 28)
+    if schedule.trial_weeks is None:
+        return before_top + limits.weeks_at_top * 7
+    return max(schedule.trial_weeks * 7, before_top + limits.trial_weeks_at_top * 7)
 
 
 def _levels(choice: Choice) -> list[Decimal]:
@@ -251,60 +292,3 @@ def _day_number(choice: Choice, on: date) -> int:
 
 def _date(choice: Choice, day: int) -> date:
     return choice.start_on + timedelta(days=day - 1)
-
-
-class Form(StrEnum):
-    """How the pharmacy makes it up."""
-
-    ONE_STRENGTH = "one-strength"              # every dose from capsules of one strength
-    EACH_STRENGTH = "each-strength"            # one capsule per dose, a strength for each step
-    SOLUTION = "solution"                      # 1 mg/mL
-
-
-@dataclass(frozen=True, slots=True)
-class Supply:
-    """One product to dispense: ``quantity`` capsules of ``strength_mg``, or mL of ``strength_mg`` per mL."""
-
-    form: Form
-    strength_mg: Decimal
-    quantity: Decimal
-    steps: tuple[int, ...]
-
-    @property
-    def unit(self) -> str:
-        return "mL" if self.form is Form.SOLUTION else "capsule"
-
-
-def dispense(plan: Plan, form: Form, days: int) -> tuple[Supply, ...]:
-    """What the first ``days`` days of the plan take, one entry per product in the order of use."""
-    taken = [(step, _days_within(plan, step, days)) for step in plan.steps]
-    taken = [(step, count) for step, count in taken if count]
-    if form is Form.EACH_STRENGTH:
-        return _each_strength(taken)
-    strength = SOLUTION_MG_PER_ML if form is Form.SOLUTION else common_strength(plan)
-    quantity = sum((step.daily_mg / strength * count for step, count in taken), Decimal(0))
-    return (Supply(form, strength, quantity, tuple(step.number for step, _ in taken)),)
-
-
-def _each_strength(taken: list[tuple[Step, int]]) -> tuple[Supply, ...]:
-    strengths = dict.fromkeys(step.each_mg for step, _ in taken)
-    return tuple(
-        Supply(Form.EACH_STRENGTH, mg, Decimal(sum(n * s.times_per_day for s, n in taken if s.each_mg == mg)),
-               tuple(s.number for s, _ in taken if s.each_mg == mg))
-        for mg in strengths)
-
-
-def _days_within(plan: Plan, step: Step, days: int) -> int:
-    last = min(step.ends, plan.starts + timedelta(days=days - 1))
-    return max(0, (last - step.starts).days + 1)
-
-
-def common_strength(plan: Plan) -> Decimal:
-    """The largest capsule, mg, of which every dose is a whole number: capsules are never split."""
-    grid = [int(step.each_mg / GRID_MG) for step in plan.steps]
-    return math.gcd(*grid) * GRID_MG
-
-
-def most_capsules_at_once(plan: Plan) -> int:
-    """Capsules of the common strength in the largest single dose."""
-    return int(max(step.each_mg for step in plan.steps) / common_strength(plan))

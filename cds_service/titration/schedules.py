@@ -1,4 +1,7 @@
-"""The titration schedules A to E: doses, limits, sources and how good the evidence is (specification 3.1)."""
+"""The titration schedules A to E as values: what is proposed, what may be chosen, and the limits of every plan.
+
+The numbers are clinical content (``cards/schedules.yaml``, ``cards/thresholds.yaml``); none stands here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
+
+DEFAULT = "A"  # proposed first; its first step is the START_1_5 suggestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,57 +35,100 @@ class Schedule:
     """One way to titrate. Milligrams are per dose, ``times_per_day`` doses a day; ``interval`` is in days."""
 
     id: str
-    name: str
-    source: str
-    evidence: str
-    standing: str
     start: Span
     step: Span
     interval: Span
     maximum: Span
-    times_per_day: int = 1
-    review_weeks: tuple[int, ...] = (2, 4, 8)
-    weeks: int | None = None                   # total length; None = 8 weeks at the highest dose
-    rise_is_decided_at_review: bool = False
+    times_per_day: int
+    review_weeks: tuple[int, ...]
+    trial_weeks: int | None  # total length; None = so many weeks at the highest dose
+    raise_below_relief_percent: (
+        Decimal | None
+    )  # the rise is decided at the first review; None = it is not
+
+    @property
+    def rise_is_decided_at_review(self) -> bool:
+        return self.raise_below_relief_percent is not None
 
 
-def _span(low: str, high: str, default: str) -> Span:
-    return Span(Decimal(low), Decimal(high), Decimal(default))
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What every plan keeps to, whatever its schedule. Milligrams of the maxima are per day."""
+
+    usual_max_mg: Decimal  # never proposed above this
+    with_reason_max_mg: Decimal  # accepted up to this with a written reason
+    grid_mg: Decimal
+    solution_mg_per_ml: Decimal
+    weeks_at_top: int
+    trial_weeks_at_top: int
+    onset_weeks: tuple[int, int]
+    fill_days: tuple[int, ...]
+    first_fill_days: int
+    hold_days: Span
+    capsules_at_once: int
+    furthest_start_days: int
+    review_window_days: int
+    diary_weeks: int
 
 
-def _fixed(value: str) -> Span:
-    return _span(value, value, value)
+@dataclass(frozen=True, slots=True)
+class Schedules:
+    """All schedules by id, and the limits that they share, as they hold on one day."""
+
+    by_id: Mapping[str, Schedule]
+    limits: Limits
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> Schedules:
+        """From the numbers in force (thresholds with ``schedules`` and ``titration``)."""
+        found = {id_: _schedule(id_, value) for id_, value in sorted(numbers["schedules"].items())}
+        return cls(MappingProxyType(found), _limits(numbers))
 
 
-SCHEDULES: Mapping[str, Schedule] = MappingProxyType({s.id: s for s in (
-    Schedule(
-        "A", "1.5 mg at bedtime, +1.5 mg every 2 weeks to 4.5 mg",
-        "common practice; the 4.5 mg dose is that of Younger 2013 (doi 10.1002/art.37734)",
-        "Mixed. One crossover trial (n=31) was positive in fibromyalgia at 4.5 mg; its steps are untested.",
-        "default", _span("0.5", "1.5", "1.5"), _span("0.5", "1.5", "1.5"), _span("14", "28", "14"),
-        _span("1.5", "5", "4.5")),
-    Schedule(
-        "B", "0.5 mg twice daily, then 1 mg twice daily",
-        "clinic article on intractable pain; the interval is not stated there",
-        "No trial was found for this schedule. The prescriber picks the interval.",
-        "clinic article", _fixed("0.5"), _fixed("0.5"), _span("7", "28", "14"), _span("0.5", "1", "1"),
-        times_per_day=2),
-    Schedule(
-        "C", "One fixed dose, no steps",
-        "dose range 1-5 mg/day of published reviews (doi 10.3390/medsci6040082)",
-        "Mixed. Trials used fixed doses of 2 to 6 mg; 6 mg did not beat placebo in fibromyalgia (n=99).",
-        "entry allowed", _span("1", "5", "1.5"), _fixed("0"), _fixed("14"), _span("1", "5", "1.5")),
-    Schedule(
-        "D", "Painful diabetic neuropathy: 2 mg daily, 4 mg from week 2 if relief is under 20%",
-        "Srinivasan 2021, J Diabetes 13:770",
-        "One trial (n=67) against amitriptyline 10 mg: similar relief, fewer adverse effects (8 vs 52); "
-        "no placebo arm.",
-        "painful diabetic neuropathy", _fixed("2"), _fixed("2"), _fixed("14"), _span("2", "4", "2"),
-        review_weeks=(2, 4, 6), weeks=6, rise_is_decided_at_review=True),
-    Schedule(
-        "E", "Slow start: 0.5 mg at bedtime, +0.5 mg every 2 weeks to 4.5 mg",
-        "pharmacy practice; effective doses 0.1-4.5 mg vary between people (doi 10.2147/JPR.S451183)",
-        "Practice, not trial.",
-        "practice, not trial", _span("0.1", "0.5", "0.5"), _span("0.1", "0.5", "0.5"), _span("7", "14", "14"),
-        _span("1", "4.5", "4.5")),
-)})
+def _schedule(id_: str, value: Mapping[str, Any]) -> Schedule:
+    limits = value.get("limits", {})
+    start, step, interval, maximum = (
+        _span(value[name], limits.get(name))
+        for name in ("start_mg", "step_mg", "step_days", "max_mg")
+    )
+    relief = value.get("raise_below_relief_percent")
+    return Schedule(
+        id_,
+        start,
+        step,
+        interval,
+        maximum,
+        value["times_per_day"],
+        tuple(value["review_weeks"]),
+        value.get("trial_weeks"),
+        None if relief is None else _decimal(relief),
+    )
+
+
+def _limits(numbers: Mapping[str, Any]) -> Limits:
+    t = numbers["titration"]
+    return Limits(
+        usual_max_mg=_decimal(numbers["ldn_usual_max_mg"]),
+        with_reason_max_mg=_decimal(t["with_reason_max_mg"]),
+        grid_mg=_decimal(t["grid_mg"]),
+        solution_mg_per_ml=_decimal(t["solution_mg_per_ml"]),
+        weeks_at_top=t["weeks_at_top"],
+        trial_weeks_at_top=t["trial_weeks_at_top"],
+        onset_weeks=(t["onset_weeks"]["low"], t["onset_weeks"]["high"]),
+        fill_days=tuple(t["fill_days"]["choices"]),
+        first_fill_days=t["fill_days"]["usual"],
+        hold_days=_span(t["hold_days"]["usual"], t["hold_days"]),
+        capsules_at_once=t["capsules_at_once"],
+        furthest_start_days=t["furthest_start_days"],
+        review_window_days=t["review_window_days"],
+        diary_weeks=t["diary_weeks"],
+    )
+
+
+def _span(usual: float, limits: Mapping[str, float] | None) -> Span:
+    low, high = (limits["low"], limits["high"]) if limits else (usual, usual)
+    return Span(_decimal(low), _decimal(high), _decimal(usual))
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(str(number))

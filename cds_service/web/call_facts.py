@@ -12,8 +12,16 @@ from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Outcome
 
 NO_CLIENT = "none"
-_OUTCOMES = {400: "bad-request", 401: "unauthorized", 404: "not-found", 412: "no-order", 413: "too-large",
-             415: "media-type", 429: "limited", 503: "unavailable"}
+_OUTCOMES = {
+    400: "bad-request",
+    401: "unauthorized",
+    404: "not-found",
+    412: "no-order",
+    413: "too-large",
+    415: "media-type",
+    429: "limited",
+    503: "unavailable",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class CallFacts:
     request_id: str
     judged: Outcome | None
     fault: str
-    parent: str                                # the caller's traceparent header, or ""
+    parent: str  # the caller's traceparent header, or ""
 
 
 def is_call() -> bool:
@@ -45,8 +53,17 @@ def gather(status: int) -> CallFacts:
     caller: Caller | None = g.get("caller")
     client = (caller.client.name or caller.client.issuer) if caller else NO_CLIENT
     started: float = g.get("started", time.perf_counter())
-    return CallFacts(hook, client, status, _name_outcome(status, hook, judged), time.perf_counter() - started,
-                     g.get("request_id", ""), judged, g.get("fault", ""), request.headers.get("traceparent", ""))
+    return CallFacts(
+        hook,
+        client,
+        status,
+        _name_outcome(status, hook, judged),
+        time.perf_counter() - started,
+        g.get("request_id", ""),
+        judged,
+        g.get("fault", ""),
+        request.headers.get("traceparent", ""),
+    )
 
 
 def _name_outcome(status: int, hook: str, judged: Outcome | None) -> str:

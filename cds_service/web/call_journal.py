@@ -134,6 +134,7 @@ class Recorder:
             line["silenced"] = [f.topic for f in outcome.silenced]
             line["gaps"] = [f"{gap.about}:{gap.why}" for gap in outcome.snapshot.gaps]
             line["broken_rules"] = [f"{v.rule}:{v.error}" for v in outcome.verdicts if v.error]
+            line["broken_cards"] = list(outcome.broken_cards)
             line["drafts"], line["listed"] = len(outcome.snapshot.drafts), len(outcome.snapshot.exposures)
         return line
 

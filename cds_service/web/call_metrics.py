@@ -10,16 +10,18 @@ from typing import Any
 from flask import Flask, Response, g
 
 from cds_service.hooks.prefetch import Record
-from cds_service.hooks.request import HookRequest
 from cds_service.journal import metrics
 from cds_service.journal.metrics import Metrics
 from cds_service.pipeline import Fetch, Outcome
+from cds_service.reading import Reading
 from cds_service.web.call_facts import CallFacts, gather, is_call
 from cds_service.web.wire import name_fault
 
 SHED = {"limited": "rate-limit", "too-large": "too-large", "unavailable": "unavailable"}
 
-NOT_ASKED = frozenset({"refused-host", "bad-id", "bad-token", "expired", "wrong-patient", "circuit-open", "busy"})
+NOT_ASKED = frozenset(
+    {"refused-host", "bad-id", "bad-token", "expired", "wrong-patient", "circuit-open", "busy"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,9 @@ class CallMetrics:
                 if g.get("cut"):
                     self.numbers.count(metrics.CUT)
             except Exception as error:  # noqa: BLE001 - a number is worth no answer
-                self.log.error("metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error))
+                self.log.error(
+                    "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
+                )
         return response
 
     def observe(self, call: CallFacts) -> None:
@@ -73,6 +77,8 @@ class CallMetrics:
         for verdict in outcome.verdicts:
             if verdict.error:
                 numbers.count(metrics.BROKEN_RULES, verdict.rule)
+        for topic in outcome.broken_cards:
+            numbers.count(metrics.BROKEN_CARDS, topic)
 
     def _count_fetch(self, seconds: float, found: Record) -> None:
         try:
@@ -80,16 +86,20 @@ class CallMetrics:
             if any(answer.why not in NOT_ASKED for answer in answers):
                 self.numbers.observe(metrics.FHIR_SECONDS, seconds)
             for answer in answers:
-                self.numbers.count(metrics.FHIR_ANSWERS, "ok" if answer.complete else answer.why or answer.state)
+                self.numbers.count(
+                    metrics.FHIR_ANSWERS, "ok" if answer.complete else answer.why or answer.state
+                )
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.error("metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error))
+            self.log.error(
+                "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
+            )
 
 
 def _timed(fetch: Fetch, count: Callable[[float, Record], None]) -> Fetch:
-    def fetch_and_count(request: HookRequest, record: Record) -> Record:
+    def fetch_and_count(reading: Reading) -> Record:
         begun = time.perf_counter()
-        found = fetch(request, record)
-        if found is not record:
+        found = fetch(reading)
+        if found is not reading.record:
             count(time.perf_counter() - begun, found)
         return found
 

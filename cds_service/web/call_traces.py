@@ -25,13 +25,22 @@ class CallTraces:
             try:
                 self.observe(gather(response.status_code))
             except Exception as error:  # noqa: BLE001 - a trace is worth no answer
-                self.log.error("traces-broken", request_id=g.get("request_id", ""), fault=name_fault(error))
+                self.log.error(
+                    "traces-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
+                )
         return response
 
     def observe(self, call: CallFacts) -> None:
-        facts: dict[str, str | int] = {"hook": call.hook, "client": call.client, "outcome": call.outcome,
-                                       "http.response.status_code": call.status, "request_id": call.request_id}
+        facts: dict[str, str | int] = {
+            "hook": call.hook,
+            "client": call.client,
+            "outcome": call.outcome,
+            "http.response.status_code": call.status,
+            "request_id": call.request_id,
+        }
         stages = call.judged.timings if call.judged else {}
         if call.judged is not None:
             facts |= {"cards": len(call.judged.cards), "gaps": len(call.judged.snapshot.gaps)}
-        self.traces.record(f"hook {call.hook}" if call.hook else "hook", call.seconds, stages, facts, call.parent)
+        self.traces.record(
+            f"hook {call.hook}" if call.hook else "hook", call.seconds, stages, facts, call.parent
+        )

@@ -19,9 +19,15 @@ class Health:
     ``gauges`` is run with every look, in a fence. ``now`` is the wall clock, whose jumps are said too.
     """
 
-    def __init__(self, checks: Mapping[str, Check], log: Any, now: Callable[[], datetime], *,
-                 gauges: Callable[[Mapping[str, str]], None] = lambda _found: None,
-                 on_jump: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        log: Any,
+        now: Callable[[], datetime],
+        *,
+        gauges: Callable[[Mapping[str, str]], None] = lambda _found: None,
+        on_jump: Callable[[], None] = lambda: None,
+    ) -> None:
         self._checks = checks
         self._log = log
         self._now = now
@@ -38,7 +44,9 @@ class Health:
             changed = [name for name, word in found.items() if word != self._said.get(name, "ok")]
             before, self._said = self._said, found
         for name in changed:
-            self._log.warning("readiness-changed", check=name, now=found[name], before=before.get(name, "ok"))
+            self._log.warning(
+                "readiness-changed", check=name, now=found[name], before=before.get(name, "ok")
+            )
         try:
             self._look_at_clock()
             self._gauges(found)
@@ -48,6 +56,7 @@ class Health:
 
     def start(self, seconds: float = LOOK_SECONDS) -> None:
         """Look again and again in a thread: also where nobody asks, a change is said when it happens."""
+
         def keep_looking() -> None:
             while True:
                 self.look()

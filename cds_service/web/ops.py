@@ -11,8 +11,12 @@ from cds_service.web.health import Health
 from cds_service.web.wire import answer_json
 
 
-def make_ops(health: Health, started: Callable[[], Mapping[str, str]], versions: Mapping[str, str],
-             numbers: Metrics | None = None) -> Blueprint:
+def make_ops(
+    health: Health,
+    started: Callable[[], Mapping[str, str]],
+    versions: Mapping[str, str],
+    numbers: Metrics | None = None,
+) -> Blueprint:
     """The probes, each with a meaning of its own:
 
     ``/livez``: the process answers; nothing else is looked at, or a sick database would have every replica killed.
@@ -30,13 +34,21 @@ def make_ops(health: Health, started: Callable[[], Mapping[str, str]], versions:
     def start_up() -> Response:
         found = dict(started())
         done = all(word == "ok" for word in found.values())
-        return answer_json({"status": "started" if done else "starting", "checks": found}, 200 if done else 503)
+        return answer_json(
+            {"status": "started" if done else "starting", "checks": found}, 200 if done else 503
+        )
 
     @ops.get("/readyz")
     def ready() -> Response:
         found = health.look()
         down = any(word.startswith("not ready") for word in found.values())
-        status = "not ready" if down else "degraded" if any(w != "ok" for w in found.values()) else "ready"
+        status = (
+            "not ready"
+            if down
+            else "degraded"
+            if any(w != "ok" for w in found.values())
+            else "ready"
+        )
         return answer_json({"status": status, "checks": found}, 503 if down else 200)
 
     @ops.get("/version")
@@ -44,6 +56,7 @@ def make_ops(health: Health, started: Callable[[], Mapping[str, str]], versions:
         return answer_json(dict(versions))
 
     if numbers is not None:
+
         @ops.get("/metrics")
         def scrape() -> Response:
             health.look()

@@ -92,7 +92,7 @@ def validation_costs(turns: int = 200) -> dict[tuple[str, str], float]:
         order = releases.order(drafted, release.value, "2026-11-21")
         made = {"hold": write.hold(order, release, "Opioid needed"),
                 "start low": write.start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule",
-                                                           "sig": "1.5 mg at bedtime"})}
+                                                           "sig": "1.5 mg at bedtime"}, 1.5, 14)}
         for name, resource in made.items():
             if faults := write.faults(resource, release):
                 raise RuntimeError(f"{name} in {release} is not valid: {faults}")

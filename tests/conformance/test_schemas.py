@@ -8,7 +8,16 @@ import jsonschema
 import jsonschema_rs
 import pytest
 
-from tests.conformance.calls import INSTANCE, RELEASES, SCHEMAS, VALID, complaints, example, ldn, schema
+from tests.conformance.calls import (
+    INSTANCE,
+    RELEASES,
+    SCHEMAS,
+    VALID,
+    complaints,
+    example,
+    ldn,
+    schema,
+)
 
 GOOD_CARD: dict[str, Any] = {
     "uuid": INSTANCE,

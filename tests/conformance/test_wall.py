@@ -38,7 +38,16 @@ from tests.conformance.calls import (
     unnamed,
 )
 from tests.fhir_server import FhirServer, count_connections, serve
-from tests.security.ehr import BASE, NOW, Ehr, bearer, client, exported, feedback_item, run_production
+from tests.security.ehr import (
+    BASE,
+    NOW,
+    Ehr,
+    bearer,
+    client,
+    exported,
+    feedback_item,
+    run_production,
+)
 from tests.security.keys import ISSUER, jwk, sign, token
 from tests.tls import make_server_tls
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date
-from importlib import resources
 from pathlib import Path
 
 import pytest
 
+from cds_service import clinical
 from cds_service.cli import check
 from cds_service.content import loader as content
 
 
 def overlay(folder: Path, name: str, before: str, after: str) -> str:
     """A folder with one changed content file."""
-    text = resources.files("cards").joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+    text = (content.content_folder() / f"{name}.yaml").read_text(encoding="utf-8")
     assert before in text
     (folder / f"{name}.yaml").write_text(text.replace(before, after, 1), encoding="utf-8")
     return str(folder)
@@ -33,17 +34,18 @@ def test_the_packaged_content_has_no_fault() -> None:
     ("naltrexone-dose-check", "links: [label-oral]", "links: [J]", "'J' has no URL"),
     ("naltrexone-dose-check", "list-outdated,", "made-up,", "no override reason 'made-up'"),
     ("naltrexone-dose-check", "id: naltrexone-dose-check", "id: naltrexone-other", "id must be"),
-    ("naltrexone-patient-safety", "title: Naltrexone and this patient", "titel: x", "title"),
+    ("naltrexone-patient-safety", "title: Naltrexone and this patient", "titel: x", "titel"),
     ("thresholds", "value: 14, sources: [label-vivitrol, J]", "value: soon, sources: [J]", "thresholds.yaml"),
-    ("thresholds", "sources: [S, J]", "sources: [S, Z]", "no source 'Z'"),
+    ("thresholds", "sources: [S, J]", "sources: [S, Z]", "start_low: no source 'Z'"),
     ("shared", "{found}", "nothing", "shared.yaml"),
     ("naltrexone-off-label", "Microgram naltrexone is off-label", "Microgram naltrexone " + "very " * 20 + "off-label",
      "characters"),
 ])
 def test_a_fault_in_the_content_is_refused_and_named(
         tmp_path: Path, name: str, before: str, after: str, fault: str) -> None:
-    with pytest.raises(content.ContentError, match=fault.replace("{", r"\{").replace("}", r"\}")):
-        content.load(overlay(tmp_path, name, before, after))
+    with pytest.raises(content.ContentError, match=re.escape(fault)) as refused:
+        clinical.load_checked(overlay(tmp_path, name, before, after))
+    assert all(line.startswith(f"{name}.yaml: ") for line in refused.value.faults)
 
 
 def test_a_site_overlays_one_word_without_code(tmp_path: Path) -> None:
@@ -61,7 +63,7 @@ def test_a_threshold_changes_on_its_day_and_history_stays(tmp_path: Path) -> Non
 
 
 def test_a_broken_yaml_file_is_one_line(tmp_path: Path) -> None:
-    shutil.copy(str(resources.files("cards").joinpath("shared.yaml")), tmp_path / "shared.yaml")
+    shutil.copy(content.content_folder() / "shared.yaml", tmp_path / "shared.yaml")
     (tmp_path / "shared.yaml").write_text("a: [", encoding="utf-8")
     with pytest.raises(content.ContentError, match=r"shared\.yaml: not valid YAML"):
         content.load(str(tmp_path))

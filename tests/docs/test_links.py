@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from cds_service.__main__ import main
@@ -86,7 +87,7 @@ def unknown_commands(page: Path) -> Iterator[str]:
         if not (base.with_suffix(".py").exists() or (base / "__main__.py").exists()):
             yield module
     for command in re.findall(r"(?:naltrexone-cds|-m cds_service) ([a-z][a-z-]+)", text):
-        if command not in main.commands:
+        if command not in main.list_commands(click.Context(main)):
             yield f"naltrexone-cds {command}"
     for target in re.findall(r"^make ([a-z]+)|`make ([a-z]+)", text, flags=re.MULTILINE):
         name = target[0] or target[1]

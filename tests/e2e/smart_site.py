@@ -18,7 +18,7 @@ from cds_service import terminology
 from cds_service.app import create_app
 from cds_service.content import loader as content
 from cds_service.pipeline import Engine
-from cds_service.settings import Settings, Smart
+from cds_service.settings import Settings, Smart, SmartIssuer
 from tests.e2e.oauth_server import Ehr, Quiet
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -78,7 +78,7 @@ class Site:
 def make_site(ehr: Ehr | None, folder: Path, *, base: str = "http://127.0.0.1:1", clock: Clock | None = None,
               frame_ancestors: tuple[str, ...] = (), **registration: str) -> Site:
     """The app registered at ``ehr`` (None = at none), with its store in ``folder``."""
-    issuers = {ehr.iss: {"client_id": ehr.client_id, **registration}} if ehr else {}
+    issuers = {ehr.iss: SmartIssuer(**{"client_id": ehr.client_id, **registration})} if ehr else {}
     settings = Settings(public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors))
     clock = clock or Clock()
     return Site(create_app(settings, clock), clock, settings)

@@ -21,13 +21,20 @@ This page is made from the code.
 | Metric | Kind | Labels | Means |
 |---|---|---|---|
 """
-_KINDS = {Kind.COUNTER: "counter", Kind.HISTOGRAM: "histogram", Kind.HIGHEST: "gauge, highest worker",
-          Kind.LOWEST: "gauge, lowest worker", Kind.SUM: "gauge, sum of workers"}
+_KINDS = {
+    Kind.COUNTER: "counter",
+    Kind.HISTOGRAM: "histogram",
+    Kind.HIGHEST: "gauge, highest worker",
+    Kind.LOWEST: "gauge, lowest worker",
+    Kind.SUM: "gauge, sum of workers",
+}
 
 
 def text() -> str:
-    return HEAD + "".join(f"| `{spec.exposed}` | {_KINDS[spec.kind]} | {', '.join(spec.labels)} | {spec.means} |\n"
-                          for spec in SPECS)
+    return HEAD + "".join(
+        f"| `{spec.exposed}` | {_KINDS[spec.kind]} | {', '.join(spec.labels)} | {spec.means} |\n"
+        for spec in SPECS
+    )
 
 
 if __name__ == "__main__":

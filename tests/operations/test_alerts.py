@@ -44,7 +44,9 @@ def alerts() -> list[dict[str, Any]]:
 
 
 def panels() -> list[dict[str, Any]]:
-    return [p for p in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"] if p["type"] != "row"]
+    return [
+        p for p in json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"] if p["type"] != "row"
+    ]
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -55,11 +57,15 @@ def expressions() -> Iterator[tuple[str, str]]:
         for target in panel["targets"]:
             yield panel["title"], target["expr"]
     for page in RUNBOOKS.glob("*.md"):
-        for span in re.findall(r"`([^`\n]*naltrexone_cds_[^`\n]*)`", page.read_text(encoding="utf-8")):
+        for span in re.findall(
+            r"`([^`\n]*naltrexone_cds_[^`\n]*)`", page.read_text(encoding="utf-8")
+        ):
             yield page.name, span
 
 
-EXPRESSIONS = [pytest.param(expr, id=f"{number}-{where}") for number, (where, expr) in enumerate(expressions())]
+EXPRESSIONS = [
+    pytest.param(expr, id=f"{number}-{where}") for number, (where, expr) in enumerate(expressions())
+]
 
 
 @pytest.mark.parametrize("expr", EXPRESSIONS)
@@ -104,14 +110,20 @@ def test_every_runbook_belongs_to_an_alert_and_stands_in_the_list() -> None:
     names = {rule["alert"] for rule in alerts()}
     assert len(names) == len(alerts())
     assert names | {"README"} == {page.stem for page in RUNBOOKS.glob("*.md")}
-    assert names == set(re.findall(r"\]\((\w+)\.md\)", (RUNBOOKS / "README.md").read_text(encoding="utf-8")))
+    assert names == set(
+        re.findall(r"\]\((\w+)\.md\)", (RUNBOOKS / "README.md").read_text(encoding="utf-8"))
+    )
 
 
 def test_panels_have_ids_places_and_titles_of_their_own() -> None:
     found = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
     assert len(found) == len({p["id"] for p in found}) == len({p["title"] for p in found})
-    places = {(x, y) for p in found for x in range(p["gridPos"]["x"], p["gridPos"]["x"] + p["gridPos"]["w"])
-              for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])}
+    places = {
+        (x, y)
+        for p in found
+        for x in range(p["gridPos"]["x"], p["gridPos"]["x"] + p["gridPos"]["w"])
+        for y in range(p["gridPos"]["y"], p["gridPos"]["y"] + p["gridPos"]["h"])
+    }
     assert len(places) == sum(p["gridPos"]["w"] * p["gridPos"]["h"] for p in found)
     assert max(x for x, _ in places) < 24
 
@@ -120,9 +132,14 @@ def test_prometheus_itself_reads_every_expression(tmp_path: Path) -> None:
     promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
     if not promtool:
         pytest.skip("promtool (Debian's prometheus) is not installed")
-    rules = [{"record": f"x:{number}", "expr": param.values[0].replace('client=~"$client"', 'client=~".*"')}
-             for number, param in enumerate(EXPRESSIONS)
-             if " " in param.values[0] or "(" in param.values[0]]
+    rules = [
+        {
+            "record": f"x:{number}",
+            "expr": param.values[0].replace('client=~"$client"', 'client=~".*"'),
+        }
+        for number, param in enumerate(EXPRESSIONS)
+        if " " in param.values[0] or "(" in param.values[0]
+    ]
     (tmp_path / "all.yml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
     for file in (ALERTS, tmp_path / "all.yml"):
         command = [promtool, "check", "rules", str(file)]

@@ -10,13 +10,19 @@ from tests.conftest import ROOT
 
 PAGE = ROOT / "docs" / "operations" / "log-vocabulary.md"
 LEVELS = frozenset({"debug", "info", "warning", "error"})
-OPEN = frozenset({"call"})                     # its members are put together line by line, see test below
+OPEN = frozenset({"call"})  # its members are put together line by line, see test below
 Said = dict[str, tuple[set[str], set[str]]]
 
 
 def is_log(node: ast.expr) -> bool:
     """``log``, ``self.log``, ``reporter.log``, ``parts.log``, ``self._log``."""
-    name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    name = (
+        node.id
+        if isinstance(node, ast.Name)
+        else node.attr
+        if isinstance(node, ast.Attribute)
+        else ""
+    )
     return name in {"log", "_log"}
 
 
@@ -27,8 +33,13 @@ def calls() -> Iterator[tuple[str, ast.Call, str]]:
         chosen: dict[str, set[str]] = {}
         for node in ast.walk(tree):
             if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-                levels = {each.attr for each in ast.walk(node.value)
-                          if isinstance(each, ast.Attribute) and each.attr in LEVELS and is_log(each.value)}
+                levels = {
+                    each.attr
+                    for each in ast.walk(node.value)
+                    if isinstance(each, ast.Attribute)
+                    and each.attr in LEVELS
+                    and is_log(each.value)
+                }
                 if levels:
                     chosen[node.targets[0].id] = levels
         for node in ast.walk(tree):
@@ -49,14 +60,24 @@ def literal_events() -> Iterator[tuple[str, str, set[str]]]:
             if isinstance(node, ast.Dict):
                 keys = [k.value if isinstance(k, ast.Constant) else None for k in node.keys]
                 if {"event", "level"} <= set(keys):
-                    values = {k: v.value for k, v in zip(keys, node.values, strict=True) if isinstance(v, ast.Constant)}
-                    yield values["level"], values["event"], {str(k) for k in keys} - {"event", "level"}
+                    values = {
+                        k: v.value
+                        for k, v in zip(keys, node.values, strict=True)
+                        if isinstance(v, ast.Constant)
+                    }
+                    yield (
+                        values["level"],
+                        values["event"],
+                        {str(k) for k in keys} - {"event", "level"},
+                    )
 
 
 def in_code() -> Said:
     found: Said = {}
     for level, call, where in calls():
-        assert call.args and isinstance(call.args[0], ast.Constant), f"{where}: an event must be a literal"
+        assert call.args and isinstance(call.args[0], ast.Constant), (
+            f"{where}: an event must be a literal"
+        )
         levels, members = found.setdefault(str(call.args[0].value), (set(), set()))
         levels.add(level)
         members |= {keyword.arg for keyword in call.keywords if keyword.arg}
@@ -68,9 +89,18 @@ def in_code() -> Said:
 
 
 def in_page() -> Said:
-    rows = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \| ([^|]*) \|", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {event: (set(re.split(r",\s*", levels.strip())), set(re.split(r",\s*", members.strip())) - {""})
-            for event, levels, members in rows}
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| ([^|]+) \| ([^|]*) \|",
+        PAGE.read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    return {
+        event: (
+            set(re.split(r",\s*", levels.strip())),
+            set(re.split(r",\s*", members.strip())) - {""},
+        )
+        for event, levels, members in rows
+    }
 
 
 def test_CT14_the_vocabulary_is_that_of_the_code() -> None:
@@ -78,11 +108,20 @@ def test_CT14_the_vocabulary_is_that_of_the_code() -> None:
     assert len(page) > 10
     assert code.keys() == page.keys()
     assert {event: said for event, said in code.items() if event not in OPEN} == {
-        event: said for event, said in page.items() if event not in OPEN}
+        event: said for event, said in page.items() if event not in OPEN
+    }
 
 
 def test_CT14_the_members_of_a_call_line_are_those_of_the_vocabulary() -> None:
     source = (ROOT / "cds_service" / "web" / "call_journal.py").read_text(encoding="utf-8")
-    line = next(node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef) and node.name == "_line")
-    texts = {node.value for node in ast.walk(line) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    line = next(
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == "_line"
+    )
+    texts = {
+        node.value
+        for node in ast.walk(line)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
     assert set() == in_page()["call"][1] - texts

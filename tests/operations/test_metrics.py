@@ -35,13 +35,19 @@ CALLS = "naltrexone_cds_calls_total"
 
 def samples(service: Running) -> dict[str, float]:
     lines = service.get("/metrics").text.splitlines()
-    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))}
+    return {
+        name: float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }
 
 
 def total(found: dict[str, float], name: str, **labels: str) -> float:
     wanted = [f'{key}="{value}"' for key, value in labels.items()]
-    return sum(value for sample, value in found.items()
-               if sample.partition("{")[0] == name and all(each in sample for each in wanted))
+    return sum(
+        value
+        for sample, value in found.items()
+        if sample.partition("{")[0] == name and all(each in sample for each in wanted)
+    )
 
 
 def eventually(service: Running, seconds: float = 20) -> dict[str, float]:
@@ -55,7 +61,9 @@ def eventually(service: Running, seconds: float = 20) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("workers", ["1", "3"])
-def test_CT14_every_call_is_counted_once_whichever_worker_answered_it(tmp_path: Path, workers: str) -> None:
+def test_CT14_every_call_is_counted_once_whichever_worker_answered_it(
+    tmp_path: Path, workers: str
+) -> None:
     with serving(tmp_path, NALTREXONE_CDS_WORKERS=workers) as service:
         for _ in range(12):
             assert 200 == service.post(SIGN, json=conflict()).status_code
@@ -74,9 +82,12 @@ def test_CT14_the_counts_of_a_worker_that_died_stay_and_its_gauges_go(tmp_path: 
         for _ in range(20):
             service.post(SIGN, json=conflict())
         os.kill(worker_pids(service)[0], signal.SIGKILL)
-        time.sleep(1)                          # granian starts another one
+        time.sleep(1)  # granian starts another one
         found = eventually(service)
-        assert (2, 20) == (total(found, "naltrexone_cds_workers"), total(found, CALLS, outcome="cards"))
+        assert (2, 20) == (
+            total(found, "naltrexone_cds_workers"),
+            total(found, CALLS, outcome="cards"),
+        )
 
 
 def test_CT14_no_metric_of_a_call_holds_what_the_call_held(tmp_path: Path) -> None:
@@ -89,7 +100,9 @@ def test_CT14_no_metric_of_a_call_holds_what_the_call_held(tmp_path: Path) -> No
         service.post("/cds-services/CANARY-service", json=body)
         said = service.get("/metrics").text
     assert "CANARY" not in said
-    assert 1 == len(re.findall(r'calls_total\{client="none",hook="none",outcome="not-found"\} 1\.0', said))
+    assert 1 == len(
+        re.findall(r'calls_total\{client="none",hook="none",outcome="not-found"\} 1\.0', said)
+    )
 
 
 def test_metrics_are_off_in_production_until_they_are_switched_on(tmp_path: Path) -> None:
@@ -100,14 +113,19 @@ def test_metrics_are_off_in_production_until_they_are_switched_on(tmp_path: Path
         assert 200 == ehr.call(conflict()).status_code
         assert 401 == ehr.service.post(SIGN, json=conflict()).status_code
         found = samples(ehr.service)
-    assert (1, 1) == (total(found, CALLS, client="North", outcome="cards"), total(found, CALLS, outcome="unauthorized"))
+    assert (1, 1) == (
+        total(found, CALLS, client="North", outcome="cards"),
+        total(found, CALLS, outcome="unauthorized"),
+    )
     assert 1 == total(found, "naltrexone_cds_refused_tokens_total", reason="no-token")
 
 
 def test_a_broken_number_costs_no_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = create_app(configuration.load(None, {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
+
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError
+
     monkeypatch.setattr(Metrics, "count", broken)
     monkeypatch.setattr(Metrics, "observe", broken)
     assert 200 == app.test_client().post(SIGN, json=conflict()).status_code
@@ -119,20 +137,32 @@ def test_the_labels_of_a_metric_are_bounded(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(10):
         numbers.count(metrics.GAPS, f"cause-{number}")
     said = numbers.expose().decode()
-    assert (3, True) == (said.count("gaps_total{cause=\"cause-"), 'gaps_total{cause="other"} 7.0' in said)
+    assert (3, True) == (
+        said.count('gaps_total{cause="cause-'),
+        'gaps_total{cause="other"} 7.0' in said,
+    )
 
 
 def test_where_memory_has_no_room_each_worker_keeps_its_own_numbers(tmp_path: Path) -> None:
     """And no file with holes is left that could kill it later."""
-    script = ("import os; os.posix_fallocate = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"
-              "from cds_service.journal.metrics import Metrics, CALLS\n"
-              "m = Metrics(); m.count(CALLS, 'h', 'c', 'o'); print(m.shared, 'calls_total' in m.expose().decode())")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60,
-                          env={**os.environ, metrics.FOLDER_VARIABLE: str(tmp_path)})
+    script = (
+        "import os; os.posix_fallocate = lambda *_: (_ for _ in ()).throw(OSError(28, 'full'))\n"
+        "from cds_service.journal.metrics import Metrics, CALLS\n"
+        "m = Metrics(); m.count(CALLS, 'h', 'c', 'o'); print(m.shared, 'calls_total' in m.expose().decode())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, metrics.FOLDER_VARIABLE: str(tmp_path)},
+    )
     assert ("False True\n", "") == (done.stdout, done.stderr)
 
 
 # --- probes and changes -----------------------------------------------------------------------------------------------
+
 
 class Log:
     def __init__(self) -> None:
@@ -151,12 +181,14 @@ def test_CL13_a_change_is_said_once_and_its_end_too() -> None:
         word[0] = said
         assert {"store": said} == health.look()
     assert [("ok", "degraded: full"), ("degraded: full", "ok")] == [
-        (members["before"], members["now"]) for _, members in log.lines]
+        (members["before"], members["now"]) for _, members in log.lines
+    ]
 
 
 def test_CL13_a_check_or_a_gauge_that_breaks_is_an_answer() -> None:
     def broken(*_: object) -> str:
         raise RuntimeError
+
     health = Health({"store": broken}, Log(), lambda: datetime.now(UTC), gauges=broken)
     assert {"store": "not ready: RuntimeError"} == health.look()
 
@@ -184,8 +216,10 @@ fhir_bases = ["https://ehr.example.org/fhir"]
 """)
     app = create_app(configuration.load(str(file), {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
     parts, web = app.extensions["naltrexone_cds"], app.test_client()
+
     def fail(_url: str) -> bytes:
         raise OSError
+
     parts.keys._get = fail
     probes = ("/livez", "/startupz", "/readyz")
     assert [200, 503, 200] == [web.get(path).status_code for path in probes]
@@ -196,14 +230,20 @@ fhir_bases = ["https://ehr.example.org/fhir"]
 
 def test_keys_are_had_before_the_first_call_needs_them() -> None:
     asked: list[str] = []
+
     def get(url: str) -> bytes:
         asked.append(url)
         return b'{"keys": []}'
+
     keys = JwksCache(get)
     assert (False, float("inf")) == (keys.asked("https://x"), keys.age("https://x"))
     keys.warm("https://x")
     keys.warm("https://x")
-    assert (["https://x"], True, True) == (asked, keys.asked("https://x"), keys.age("https://x") < 60)
+    assert (["https://x"], True, True) == (
+        asked,
+        keys.asked("https://x"),
+        keys.age("https://x") < 60,
+    )
 
 
 def test_version_names_all_that_decides(service: Running) -> None:
@@ -214,7 +254,10 @@ def test_version_names_all_that_decides(service: Running) -> None:
 
 # --- traces -----------------------------------------------------------------------------------------------------------
 
-def test_CT14_a_traced_call_is_a_span_with_its_stages_and_without_its_patient(tmp_path: Path) -> None:
+
+def test_CT14_a_traced_call_is_a_span_with_its_stages_and_without_its_patient(
+    tmp_path: Path,
+) -> None:
     exporters = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
     memory = exporters.InMemorySpanExporter()
     app = create_app(configuration.load(None, {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
@@ -223,7 +266,9 @@ def test_CT14_a_traced_call_is_a_span_with_its_stages_and_without_its_patient(tm
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     body = conflict()
     body["context"]["patientId"] = "CANARY"
-    assert 200 == app.test_client().post(SIGN, json=body, headers={"traceparent": parent}).status_code
+    assert (
+        200 == app.test_client().post(SIGN, json=body, headers={"traceparent": parent}).status_code
+    )
     traces.flush()
     spans = {span.name: span for span in memory.get_finished_spans()}
     assert {"hook order-sign", "decode", "fetch", "read", "decide", "render"} == spans.keys()

@@ -14,6 +14,7 @@ from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.write_plan import orders
 from cds_service.model import Finding, Release
 from cds_service.planner.drafts import to_drafts
+from cds_service.planner.edition import edition_of
 from cds_service.planner.gate import Answers, Gate, Mark, check
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.view import first_wish
@@ -24,6 +25,7 @@ from tests.vignettes.builder import INTERACTION, prefetch, vignettes
 
 JUDGE = HookJudge(engine())
 TODAY = NOON.date()
+EDITION = edition_of(engine().content, TODAY)
 READ = ("patient", "medicationRequests", "medicationStatements", "medicationDispenses", "medicationAdministrations",
         "conditions")
 NAMES = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney", "age", "surgery", "duplicate",
@@ -32,9 +34,9 @@ NAMES = ("opioids", "opioid-free", "dependence", "liver", "pregnancy", "kidney",
 
 def drafted(release: Release = Release.R4) -> dict[str, Any]:
     """The order that the app itself would write."""
-    wish = first_wish(TODAY, None)
-    plan = to_drafts(draw(wish.choice), wish, Answers(), key="0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f",
-                     patient_id="pat-1", now=NOON)
+    wish = first_wish(TODAY, None, EDITION.schedules)
+    plan = to_drafts(draw(EDITION.schedules, wish.choice), wish, Answers(), EDITION.say,
+                     key="0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f", patient_id="pat-1", now=NOON)
     return {**orders(plan, release)[0].resource, "id": "titration-draft"}
 
 
@@ -48,7 +50,7 @@ def fetched(answers: dict[str, Any]) -> dict[str, Fetched]:
 
 def gate_of(chart: dict[str, Fetched], answers: Answers | None = None) -> Gate:
     judgement = JUDGE(chart, {}, drafted(), "pat-1", NOON)
-    return check(judgement.snapshot, judgement.verdicts, answers or Answers())
+    return check(judgement.snapshot, judgement.verdicts, answers or Answers(), EDITION.say)
 
 
 def mark_of(gate: Gate, name: str) -> Mark:
@@ -207,7 +209,7 @@ def test_a_drug_by_reference_is_read_before_it_is_judged() -> None:
     medication = {"resourceType": "Medication", "id": "oxy", "code": {"text": "Oxycodone 5 mg tablet"}}
     read = {"Medication/oxy": Fetched(medication, True, "ok")}
     judgement = JUDGE(chart, read, drafted(), "pat-1", NOON)
-    assert Mark.BLOCKED == mark_of(check(judgement.snapshot, judgement.verdicts, Answers()), "opioids")
+    assert Mark.BLOCKED == mark_of(check(judgement.snapshot, judgement.verdicts, Answers(), EDITION.say), "opioids")
 
 
 def test_a_rule_that_breaks_makes_the_verdict_unknown() -> None:
@@ -216,9 +218,10 @@ def test_a_rule_that_breaks_makes_the_verdict_unknown() -> None:
         raise RuntimeError
         yield
 
-    judge = HookJudge(replace(engine(), rules={**RULES, INTERACTION: broken}))
+    rules = tuple(replace(rule, judge=broken) if rule.id == INTERACTION else rule for rule in RULES)
+    judge = HookJudge(replace(engine(), rules=rules))
     judgement = judge(chart_of(), {}, drafted(), "pat-1", NOON)
-    gate = check(judgement.snapshot, judgement.verdicts, Answers())
+    gate = check(judgement.snapshot, judgement.verdicts, Answers(), EDITION.say)
     assert Mark.ASK == mark_of(gate, "opioids")
     assert "Unknown: a safety rule could not run." in gate.points[0].because
 

@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from tests.properties.blurs import QUIET_KINDS, blurred
-from tests.vignettes.builder import GAP, INTERACTION, SECOND_EDITION, request, service_of, unsaid, vignettes
+from tests.vignettes.builder import (
+    GAP,
+    INTERACTION,
+    SECOND_EDITION,
+    request,
+    service_of,
+    unsaid,
+    vignettes,
+)
 from tests.vignettes.compare import Told, told
 from tests.vignettes.releases import RELEASES, Json
 

@@ -41,7 +41,9 @@ class Service:
     def __init__(self, folder: Path, **settings: Any) -> None:
         made = configuration.load(None, {}, data_dir=str(folder), metrics="on", **settings)
         self.stream = io.StringIO()
-        with mock.patch("cds_service.app.open_log", lambda level: open_log(level, LogSink(self.stream))):
+        with mock.patch(
+            "cds_service.app.open_log", lambda level: open_log(level, LogSink(self.stream))
+        ):
             self.app: Flask = create_app(made, now=lambda: AS_OF)
         self.parts = self.app.extensions["naltrexone_cds"]
         self.client = self.app.test_client()
@@ -61,12 +63,18 @@ class Service:
         return dict(self.client.get("/readyz").get_json()["checks"])
 
     def said(self, event: str) -> list[dict[str, Any]]:
-        time.sleep(0.2)                        # lines go out a few times a second
-        return [line for line in map(json.loads, self.stream.getvalue().splitlines()) if line["event"] == event]
+        time.sleep(0.2)  # lines go out a few times a second
+        return [
+            line
+            for line in map(json.loads, self.stream.getvalue().splitlines())
+            if line["event"] == event
+        ]
 
     def metric(self, sample: str) -> float:
         lines = self.client.get("/metrics").get_data(as_text=True).splitlines()
-        return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0)
+        return next(
+            (float(line.rpartition(" ")[2]) for line in lines if line.startswith(sample + " ")), 0.0
+        )
 
 
 def chain(store: Store) -> list[dict[str, Any]]:
@@ -116,7 +124,8 @@ def test_CT14_the_first_chain_of_a_service_says_that_there_was_none_before(serve
 
 @pytest.mark.parametrize(("harm", "alarm"), [(remove, "removed"), (damage, "damaged")])
 def test_CL11_a_store_lost_under_a_running_service_is_told_in_log_readiness_metric_and_chain(
-        served: Service, tmp_path: Path, harm: Any, alarm: str) -> None:
+    served: Service, tmp_path: Path, harm: Any, alarm: str
+) -> None:
     last = chain(served.parts.store)[-1]
     with served.parts.store.read() as connection:
         chained = connection.execute(text("SELECT hash FROM audit_head")).scalar()
@@ -127,16 +136,22 @@ def test_CL11_a_store_lost_under_a_running_service_is_told_in_log_readiness_metr
     first = chain(served.parts.store)[0]
     assert {"seq": last["seq"], "hash": chained} == first["predecessor"]
     assert [alarm] == [line["alarm"] for line in served.said("store-alarm")]
-    assert [("audit", 3)] == [(line["kind"], line["count"]) for line in served.said("records-missing")]
+    assert [("audit", 3)] == [
+        (line["kind"], line["count"]) for line in served.said("records-missing")
+    ]
     assert "degraded: records are missing (3 of audit)" == served.ready()["records"]
-    assert (1, 3) == (served.metric(f'naltrexone_cds_store_alarms_total{{alarm="{alarm}"}}'),
-                      served.metric('naltrexone_cds_missing_records{kind="audit"}'))
+    assert (1, 3) == (
+        served.metric(f'naltrexone_cds_store_alarms_total{{alarm="{alarm}"}}'),
+        served.metric('naltrexone_cds_missing_records{kind="audit"}'),
+    )
     served.parts.feedback.record([item(), item()], issuer="i", now=AS_OF)
     assert "degraded: records are missing (3 of audit, 1 of feedback)" == served.ready()["records"]
     served.close()
 
 
-def test_CT14_a_store_removed_between_two_starts_is_told_by_the_second(served: Service, tmp_path: Path) -> None:
+def test_CT14_a_store_removed_between_two_starts_is_told_by_the_second(
+    served: Service, tmp_path: Path
+) -> None:
     served.close()
     remove(tmp_path)
     again = Service(tmp_path)
@@ -147,7 +162,9 @@ def test_CT14_a_store_removed_between_two_starts_is_told_by_the_second(served: S
     again.close()
 
 
-def test_CT14_a_store_put_back_to_an_older_copy_is_told_and_the_chain_says_where(served: Service, tmp_path: Path) -> None:
+def test_CT14_a_store_put_back_to_an_older_copy_is_told_and_the_chain_says_where(
+    served: Service, tmp_path: Path
+) -> None:
     """The same chain goes on from an earlier end: its next event names the end that was lost."""
     served.parts.store.engine.dispose()
     (tmp_path / "older").mkdir()
@@ -168,40 +185,57 @@ def test_CT14_a_store_put_back_to_an_older_copy_is_told_and_the_chain_says_where
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("harm", [remove, damage])
 def test_CT14_exports_and_verify_fail_until_a_person_has_seen_the_loss(
-        served: Service, tmp_path: Path, harm: Any, restart: bool) -> None:
+    served: Service, tmp_path: Path, harm: Any, restart: bool
+) -> None:
     data = ("--data-dir", str(tmp_path))
     served.close()
-    assert [0, 0, 0] == [run(*words, *data)[0] for words in
-                         (("audit", "verify"), ("audit", "export"), ("feedback", "export"))]
+    assert [0, 0, 0] == [
+        run(*words, *data)[0]
+        for words in (("audit", "verify"), ("audit", "export"), ("feedback", "export"))
+    ]
     harm(tmp_path)
     if restart:
         again = Service(tmp_path)
         again.call()
         again.close()
-    codes = [run(*words, *data)[0] for words in (("audit", "verify"), ("audit", "export"), ("feedback", "export"))]
+    codes = [
+        run(*words, *data)[0]
+        for words in (("audit", "verify"), ("audit", "export"), ("feedback", "export"))
+    ]
     assert all(codes), codes
     if restart:
         code, said = run("store", "acknowledge", *data)
         assert (0, True, True) == (code, "3 audit events" in said, "1 feedback item" in said)
-        assert [0, 0] == [run(*words, *data)[0] for words in (("audit", "verify"), ("feedback", "export"))]
+        assert [0, 0] == [
+            run(*words, *data)[0] for words in (("audit", "verify"), ("feedback", "export"))
+        ]
         third = Service(tmp_path)
         assert "ok" == third.ready()["records"]
         third.close()
 
 
-def test_CT14_some_feedback_that_was_deleted_is_missed_by_the_export(served: Service, tmp_path: Path) -> None:
+def test_CT14_some_feedback_that_was_deleted_is_missed_by_the_export(
+    served: Service, tmp_path: Path
+) -> None:
     served.parts.feedback.record([item() for _ in range(5)], issuer="i", now=AS_OF)
     with served.parts.store.write() as connection:
         connection.execute(text("DELETE FROM feedback WHERE id = 2"))
     served.close()
     code, said = run("feedback", "export", "--data-dir", str(tmp_path))
-    assert (1, True) == (code, "5 feedback items up to number 6, where there were 6 up to number 6" in said)
+    assert (1, True) == (
+        code,
+        "5 feedback items up to number 6, where there were 6 up to number 6" in said,
+    )
 
 
-def test_CT14_a_chain_rewritten_as_a_whole_is_found_without_an_anchor(served: Service, tmp_path: Path) -> None:
+def test_CT14_a_chain_rewritten_as_a_whole_is_found_without_an_anchor(
+    served: Service, tmp_path: Path
+) -> None:
     with served.parts.store.write() as connection:
         connection.execute(audit_event.delete())
-        connection.execute(text("UPDATE audit_head SET seq = 0, hash = :start"), {"start": "0" * 64})
+        connection.execute(
+            text("UPDATE audit_head SET seq = 0, hash = :start"), {"start": "0" * 64}
+        )
         audit_chain.append(connection, [(AS_OF, {"kind": "call"}) for _ in range(3)])
     served.parts.store.close()
     code, said = run("audit", "verify", "--data-dir", str(tmp_path))
@@ -213,7 +247,9 @@ def test_CL11_a_condition_is_said_once_when_it_comes_and_once_when_it_goes(tmp_p
     assert 200 == service.call()
     with locked(tmp_path):
         assert 503 == service.call()
-        assert [("locked", "ok")] == [(x["condition"], x["before"]) for x in service.said("store-condition")]
+        assert [("locked", "ok")] == [
+            (x["condition"], x["before"]) for x in service.said("store-condition")
+        ]
         assert 1 == service.metric('naltrexone_cds_store_condition{condition="locked"}')
     assert 200 == service.call()
     assert ["locked", "ok"] == [line["condition"] for line in service.said("store-condition")]
@@ -223,10 +259,22 @@ def test_CL11_a_condition_is_said_once_when_it_comes_and_once_when_it_goes(tmp_p
 
 def test_CL11_a_store_that_lost_its_tables_is_behind_and_upgrades_itself(tmp_path: Path) -> None:
     heard: list[tuple[str, str]] = []
-    store = open_store(url_of(tmp_path), witness=Witness(changed=lambda now, before, _: heard.append((now, before))))
+    store = open_store(
+        url_of(tmp_path),
+        witness=Witness(changed=lambda now, before, _: heard.append((now, before))),
+    )
     with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as connection:
-        for table in ("feedback", "shown_card", "audit_event", "audit_head", "readiness", "jwt_seen", "smart_session",
-                      "client_calls", "alembic_version"):
+        for table in (
+            "feedback",
+            "shown_card",
+            "audit_event",
+            "audit_head",
+            "readiness",
+            "jwt_seen",
+            "smart_session",
+            "client_calls",
+            "alembic_version",
+        ):
             connection.execute(f"DROP TABLE {table}")
         connection.commit()
     with pytest.raises(Exception, match="cannot take this now"):
@@ -237,10 +285,17 @@ def test_CL11_a_store_that_lost_its_tables_is_behind_and_upgrades_itself(tmp_pat
     store.close()
 
 
-@pytest.mark.parametrize(("error", "condition"), [
-    (OSError(28, "x"), "full"), (OSError(30, "x"), "read-only"), (PermissionError(), "read-only"),
-    (FileNotFoundError(), "removed"), (BlockingIOError(), "locked"), (OSError(5, "x"), "failed"),
-])
+@pytest.mark.parametrize(
+    ("error", "condition"),
+    [
+        (OSError(28, "x"), "full"),
+        (OSError(30, "x"), "read-only"),
+        (PermissionError(), "read-only"),
+        (FileNotFoundError(), "removed"),
+        (BlockingIOError(), "locked"),
+        (OSError(5, "x"), "failed"),
+    ],
+)
 def test_CL11_each_error_of_a_file_has_its_word(error: OSError, condition: str) -> None:
     assert condition == name_condition(error)
 
@@ -252,7 +307,10 @@ def test_CT14_the_mark_never_sinks_and_two_workers_record_one_loss(tmp_path: Pat
     other.rise("audit", 7, "h7", at_once=True)
     assert Mark(9, "h9", 9) == HighWater(tmp_path / "mark.json").known("audit")
     holds = Mark(2, "x", 2)
-    assert (True, False) == (one.lose("audit", "now", holds) is not None, other.lose("audit", "now", holds) is not None)
+    assert (True, False) == (
+        one.lose("audit", "now", holds) is not None,
+        other.lose("audit", "now", holds) is not None,
+    )
     assert 1 == len(HighWater(tmp_path / "mark.json").losses())
     assert Mark(2, "x", 2, 1) == HighWater(tmp_path / "mark.json").known("audit")
 
@@ -268,7 +326,10 @@ def test_CT14_a_mark_that_cannot_be_read_is_said_and_kept(served: Service, tmp_p
 
 def test_CT14_a_negative_retention_is_refused_before_it_removes_anything(served: Service) -> None:
     with pytest.raises(ValueError, match="negative"):
-        replace(served.parts, audit=type(served.parts.audit)(served.parts.store, "required", retention_days=-4))
+        replace(
+            served.parts,
+            audit=type(served.parts.audit)(served.parts.store, "required", retention_days=-4),
+        )
     with pytest.raises(configuration.SettingsError, match="audit_retention_days"):
         configuration.load(None, {}, audit_retention_days=-4)
     served.close()

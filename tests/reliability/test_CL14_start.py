@@ -136,10 +136,20 @@ def test_CL14_a_data_dir_that_is_a_file_is_said_to_be_one(tmp_path: Path) -> Non
     assert_refused(done, port, "data")
 
 
-def test_CL14_broken_content_ends_the_start(tmp_path: Path) -> None:
-    (tmp_path / "naltrexone-off-label.yaml").write_text("id: [")
-    done, port = serve(tmp_path, text=f'content_overlay = "{tmp_path}"')
-    assert_refused(done, port, "content")
+def test_CL14_a_broken_overlay_does_not_cost_the_cards(tmp_path: Path) -> None:
+    """The packaged words are served; the log and readiness say so."""
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "naltrexone-off-label.yaml").write_text("id: [")
+    with (tmp_path / "log").open("wb") as log:
+        running = start(tmp_path, "serve", command=("cds_service",), stderr=log,
+                        NALTREXONE_CDS_CONTENT_OVERLAY=str(own))
+        wait_until_alive(running)
+        ready = running.get("/readyz")
+        running.process.terminate()
+        assert 0 == running.process.wait(timeout=15)
+    assert (200, "degraded") == (ready.status_code, ready.json()["status"])
+    assert "content-overlay-refused" in (tmp_path / "log").read_text()
 
 
 def test_CL14_the_command_that_people_use_starts_and_warns_in_the_demo_profile(tmp_path: Path) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import http.client
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from flask import Flask, has_request_context, request
 
-from cds_service import rules, settings
+from cds_service import settings
 from cds_service.app import create_app
 from cds_service.model import Finding, Snapshot
+from cds_service.rules import RULES, Said, off_label
 from tests.serving import AS_OF
-
-LDN_RULE = "naltrexone-off-label"
 
 
 def wanted_fault() -> str:
@@ -34,15 +34,14 @@ def clock() -> datetime:
 def application() -> Flask:
     logging.basicConfig(level=logging.DEBUG)
     http.client.HTTPConnection.debuglevel = 1
-    judge = rules.RULES[LDN_RULE]
 
-    def judge_or_fail(snapshot: Snapshot, said: rules.Said) -> Iterator[Finding]:
+    def judge_or_fail(snapshot: Snapshot, said: Said) -> Iterator[Finding]:
         if wanted_fault() == "rule":
             raise RuntimeError(f"{snapshot}")
-        yield from judge(snapshot, said)
+        yield from off_label.judge(snapshot, said)
 
-    rules.RULES[LDN_RULE] = judge_or_fail
-    return create_app(settings.load_for_worker(), now=clock)
+    rules = tuple(replace(rule, judge=judge_or_fail) if rule is off_label.RULE else rule for rule in RULES)
+    return create_app(settings.load_for_worker(), now=clock, rules=rules)
 
 
 if __name__ == "__main__":

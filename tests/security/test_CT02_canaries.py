@@ -21,7 +21,15 @@ import requests
 from tests.conformance.calls import call, ldn, listed, naltrexone_50, opioid, order
 from tests.conftest import Running
 from tests.fhir_server import FhirServer, serve
-from tests.security.ehr import bearer, client, exported, feedback_item, run_failing, worker_pids, write_settings
+from tests.security.ehr import (
+    bearer,
+    client,
+    exported,
+    feedback_item,
+    run_failing,
+    worker_pids,
+    write_settings,
+)
 from tests.tls import make_server_tls
 
 SIGN = "/cds-services/naltrexone-order-sign"

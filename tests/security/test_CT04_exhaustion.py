@@ -14,7 +14,18 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from tests.conformance.calls import T1, T5, call, conflict, ldn, listed, naltrexone_50, order, refusal, topics
+from tests.conformance.calls import (
+    T1,
+    T5,
+    call,
+    conflict,
+    ldn,
+    listed,
+    naltrexone_50,
+    order,
+    refusal,
+    topics,
+)
 from tests.conftest import Running
 from tests.fhir_server import FhirServer, serve
 from tests.security.ehr import Ehr, client, run_production, worker_pids

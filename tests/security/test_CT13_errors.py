@@ -11,12 +11,23 @@ import pytest
 import requests
 
 from cds_service.settings import SettingsError, check
-from tests.conformance.calls import T5, call, ldn, listed, naltrexone_50, opioid, refusal, topics
+from tests.conformance.calls import (
+    T5,
+    call,
+    ldn,
+    listed,
+    naltrexone_50,
+    opioid,
+    order,
+    refusal,
+    topics,
+)
 from tests.conftest import Running
 from tests.security.ehr import run_failing
 from tests.security.keys import ehr, settings
 
 SIGN = "/cds-services/naltrexone-order-sign"
+OTHER = order("Amoxicillin 500 MG Oral Capsule")
 NOT_FOR_CALLERS = re.compile(
     r"Traceback|File \"|\.py|line \d+|/home/|/usr/|site-packages|werkzeug|flask|python|granian[ /]\d", re.IGNORECASE)
 
@@ -32,7 +43,7 @@ def send(failing: Running, body: Any, fault: str, **headers: str) -> requests.Re
 
 
 def test_CT13_a_fault_is_a_500_with_a_fixed_text_and_the_request_id(failing: Running) -> None:
-    answers = [send(failing, call("order-sign", opioid()), "clock", **{"X-Request-Id": "abc-1"}) for _ in range(2)]
+    answers = [send(failing, call("order-sign", OTHER), "clock", **{"X-Request-Id": "abc-1"}) for _ in range(2)]
     found = refusal(answers[0])
     assert (500, "abc-1") == (answers[0].status_code, answers[0].headers["X-Request-Id"])
     assert "exception" == found["issue"][0]["code"]
@@ -40,14 +51,16 @@ def test_CT13_a_fault_is_a_500_with_a_fixed_text_and_the_request_id(failing: Run
 
 
 def test_CT13_a_fault_answers_with_all_headers_of_the_wall(failing: Running) -> None:
-    headers = send(failing, call("order-sign", opioid()), "clock", Origin="http://localhost:8080").headers
+    headers = send(failing, call("order-sign", OTHER), "clock", Origin="http://localhost:8080").headers
     assert ("no-store", "nosniff", "http://localhost:8080") == (
         headers["Cache-Control"], headers["X-Content-Type-Options"], headers["Access-Control-Allow-Origin"])
 
 
 @pytest.mark.parametrize("fault", ["clock", "rule"])
-def test_CT13_a_fault_while_naltrexone_is_drafted_is_a_could_not_check_card(failing: Running, fault: str) -> None:
-    answer = send(failing, call("order-sign", naltrexone_50()), fault)
+@pytest.mark.parametrize("draft", [naltrexone_50(), opioid()], ids=["naltrexone", "opioid"])
+def test_CT13_a_fault_while_a_drug_of_ours_is_drafted_is_a_could_not_check_card(
+        failing: Running, draft: Any, fault: str) -> None:
+    answer = send(failing, call("order-sign", draft), fault)
     assert (200, {T5: "warning"}) == (answer.status_code, topics(answer.json()["cards"]))
 
 
@@ -58,14 +71,14 @@ def test_CL18_a_broken_rule_never_silences_the_others(failing: Running) -> None:
 
 def test_CT13_the_service_goes_on_after_faults(failing: Running) -> None:
     for _ in range(20):
-        send(failing, call("order-sign", opioid()), "clock")
+        send(failing, call("order-sign", OTHER), "clock")
     assert 200 == send(failing, call("order-sign", opioid()), "").status_code
 
 
 @pytest.mark.parametrize(("method", "path", "options"), [
     ("GET", "/nowhere", {}), ("GET", SIGN, {}), ("POST", SIGN, {"data": b"{"}), ("POST", SIGN, {"json": {}}),
     ("POST", SIGN, {"data": b"{", "headers": {"Content-Type": "application/json"}}), ("PUT", "/livez", {}),
-    ("POST", SIGN, {"json": call("order-sign", opioid()), "headers": {"X-Test-Fault": "clock"}}),
+    ("POST", SIGN, {"json": call("order-sign", OTHER), "headers": {"X-Test-Fault": "clock"}}),
     ("GET", "/cds-services/%00", {}), ("GET", "/..%2f..%2fetc/passwd", {}), ("GET", "/smart/s/none/", {})])
 def test_CT13_no_error_shows_a_stack_a_path_or_a_version(failing: Running, method: str, path: str, options: Any) -> None:
     answer = failing.request(method, path, **options)

@@ -8,7 +8,17 @@ import pytest
 
 from cds_service.dosing.sig import read_rate, read_sig
 from cds_service.dosing.structured import compute
-from cds_service.model import Coding, Component, Concept, ConditionKind, Dosage, Drug, Quantity, Role, Strength
+from cds_service.model import (
+    Coding,
+    Component,
+    Concept,
+    ConditionKind,
+    Dosage,
+    Drug,
+    Quantity,
+    Role,
+    Strength,
+)
 from cds_service.terminology import Terminology, load
 
 

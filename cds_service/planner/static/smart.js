@@ -28,9 +28,9 @@
       if (mine !== latest) return;
       if (!answer.ok) throw new Error("refused");
       drawn.innerHTML = await answer.text();
-      status.textContent = "The plan was redrawn.";
+      status.textContent = status.dataset.redrawn;
     } catch {
-      status.textContent = "The plan could not be redrawn. Press Update.";
+      status.textContent = status.dataset.notRedrawn;
     }
   };
   const takeDefaults = (radio) => {

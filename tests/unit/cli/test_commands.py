@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
 
-REQUESTS = Path(__file__).parents[3] / "fhir_fixtures" / "requests"
+ROOT = Path(__file__).parents[3]
+REQUESTS = ROOT / "fhir_fixtures" / "requests"
 CRITICAL = str(REQUESTS / "order-select" / "ldn-with-recent-oxycodone.json")
 
 
@@ -118,8 +122,37 @@ def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert (2, "naltrexone-cds: prot: no such setting\n") == (result.exit_code, result.stderr)
 
 
+def test_a_topic_that_no_rule_has_is_named_before_a_port_is_bound(tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text('[[clients]]\nissuer = "https://ehr.example.org"\ntopics_off = ["x"]\n', encoding="utf-8")
+    result = run("serve", "--settings", str(file))
+    assert (2, "naltrexone-cds: clients[https://ehr.example.org]: 'x' is not a topic of this service\n") == (
+        result.exit_code, result.stderr)
+
+
 def test_terminology_build_refuses_a_folder_that_is_no_release(tmp_path: Path) -> None:
     result = run("terminology", "build", "--rxnorm", str(tmp_path), "--out", str(tmp_path / "out"))
     assert 2 == result.exit_code
     assert "the old tables stay" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_every_command_that_help_names_is_there_and_says_what_help_says() -> None:
+    shown = run("--help").stdout
+    context = click.Context(main)
+    for name in main.list_commands(context):
+        command = main.get_command(context, name)
+        said = next(line.split(name, 1)[1].strip() for line in shown.splitlines() if line.startswith(f"  {name} "))
+        assert (name, True) == (command.name, command.help.startswith(said.removesuffix("."))), said
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    result = run("sevre")
+    assert (2, True) == (result.exit_code, "No such command 'sevre'" in result.stderr)
+
+
+def test_help_waits_for_no_server_and_no_database() -> None:
+    script = ("import sys; sys.argv[1:] = ['--help']\nfrom cds_service.cli.main import main\n"
+              "try: main()\nexcept SystemExit: print(sorted({'flask', 'sqlalchemy', 'pydantic'} & sys.modules.keys()))")
+    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "[]" == shown.stdout.splitlines()[-1]

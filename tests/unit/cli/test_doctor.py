@@ -246,7 +246,7 @@ def test_feedback_export_works_from_a_folder_that_takes_no_writes(tmp_path: Path
         for file in Path(name).iterdir():
             file.chmod(0o444)
         Path(name).chmod(0o555)
-        script = ("import os, sys; import cds_service.journal.export, cds_service.store.read_only;"
+        script = ("import os, sys; import cds_service.cli.feedback;"
                   "import cds_service.__main__ as m;"
                   "os.geteuid() == 0 and os.setuid(65534); sys.argv[1:] = ['feedback', 'export', '--data-dir', "
                   f"{name!r}, '--format', 'json']; m.main()")

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from cds_service import model
+from cds_service.content import loader as content
 from cds_service.exposure.washout import earliest_start
 from cds_service.model import Exposure, Role, State
 
 MONDAY = date(2026, 11, 23)
+THRESHOLDS = content.load().thresholds(MONDAY)
 
 
 def opioid(role: Role, state: State, label: str = "", **when: Any) -> Exposure:
@@ -35,15 +37,16 @@ def opioid(role: Role, state: State, label: str = "", **when: Any) -> Exposure:
     (opioid(Role.METHADONE, State.HELD), 14, False),
     (opioid(Role.FULL_LA, State.STALE), 14, False),
     (opioid(Role.ANTITUSSIVE, State.CURRENT), 7, False),
-    (opioid(Role.BUP_DEPOT, State.CURRENT, label="Sublocade monthly", last_dose_days=20), 22, True),
-    (opioid(Role.BUP_DEPOT, State.RECENT, label="Brixadi weekly", last_dose_days=5, days=0), 16, True),
-    (opioid(Role.BUP_DEPOT, State.RECENT, label="Probuphine implant", last_dose_days=100, days=0), 94, True),
-    (opioid(Role.BUP_DEPOT, State.CURRENT, label="depot"), 42, False),
+    (opioid(Role.BUP_DEPOT, State.CURRENT, label="Sublocade monthly", last_dose_days=20, interval_days=28), 22, True),
+    (opioid(Role.BUP_DEPOT, State.RECENT, label="Brixadi weekly", last_dose_days=5, days=0, interval_days=7), 16, True),
+    (opioid(Role.BUP_DEPOT, State.RECENT, label="Probuphine implant", last_dose_days=100, days=0,
+            interval_days=180), 94, True),
+    (opioid(Role.BUP_DEPOT, State.CURRENT, label="depot", interval_days=28), 42, False),
 ])
 def test_the_earliest_start_is_the_washout_after_the_last_opioid_day(
         exposure: Exposure, in_days: int, is_known: bool) -> None:
     """10 days short-acting, 7 brief, 14 long-acting or MOUD, depot interval + 14 from its last dose."""
-    found = earliest_start(exposure, MONDAY)
+    found = earliest_start(exposure, MONDAY, THRESHOLDS)
     assert (MONDAY + timedelta(days=in_days), is_known) == (found.on, found.is_known)
 
 
@@ -53,4 +56,4 @@ def test_the_earliest_start_is_the_washout_after_the_last_opioid_day(
 ])
 def test_an_antidiarrheal_and_a_finished_cough_medicine_ask_for_no_wait(exposure: Exposure) -> None:
     """The table of 2.5 has nothing to say there, so neither has the calendar."""
-    assert earliest_start(exposure, MONDAY) is None
+    assert earliest_start(exposure, MONDAY, THRESHOLDS) is None

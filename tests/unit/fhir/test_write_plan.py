@@ -33,9 +33,10 @@ PHASES = (
 )
 PLAN = PlanDraft(
     "0f4dd0e2-4b8f-4d1e-9a3b-0a0b0c0d0e0f", "ldn-1", datetime(2026, 11, 22, 9, 30, tzinfo=UTC),
-    "Low-dose naltrexone titration, schedule A", "off-label LDN, schedule A", 28,
-    (CompoundedProduct(Decimal("1.5"), "capsule", Decimal(42), PHASES),),
-    tuple(ReviewVisit(w, date(2026, 12, 7), date(2026, 12, 13), "Benefit and harm") for w in (2, 4, 8)),
+    "Low-dose naltrexone titration, schedule A", "off-label LDN, schedule A", 28, Decimal(5),
+    (CompoundedProduct("naltrexone 1.5 mg oral capsule (compounded)", Decimal("1.5"), "capsule", Decimal(42), PHASES),),
+    tuple(ReviewVisit(w, date(2026, 12, 7), date(2026, 12, 13), f"Review, week {w}", "Benefit and harm")
+          for w in (2, 4, 8)),
     ({"text": "Fibromyalgia"},))
 
 

@@ -14,7 +14,13 @@ import pytest
 from cds_service.hooks.feedback import read_feedback
 from cds_service.journal import audit_chain
 from cds_service.journal.audit import AuditLog
-from cds_service.journal.export import AUDIT_COLUMNS, FEEDBACK_COLUMNS, export_audit, export_feedback, safe_cell
+from cds_service.journal.export import (
+    AUDIT_COLUMNS,
+    FEEDBACK_COLUMNS,
+    export_audit,
+    export_feedback,
+    safe_cell,
+)
 from cds_service.model import Coding
 from cds_service.store.database import StoreError
 from cds_service.store.read_only import open_to_read

@@ -29,18 +29,25 @@ FEEDBACK = SIGN + "/feedback"
 
 def answered(folder: Path, **settings: Any) -> list[dict[str, Any]]:
     """The exported feedback on every card of one call."""
-    app = create_app(configuration.load(None, {}, data_dir=str(folder), **settings), now=lambda: AS_OF)
+    app = create_app(
+        configuration.load(None, {}, data_dir=str(folder), **settings), now=lambda: AS_OF
+    )
     parts, web = app.extensions["naltrexone_cds"], app.test_client()
     body = conflict()
     body["context"]["userId"] = "Practitioner/CANARY"
     cards = web.post(SIGN, json=body).get_json()["cards"]
     assert parts.audit.flush(10)
-    items = [{"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"} for card in cards]
+    items = [
+        {"card": card["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:00Z"}
+        for card in cards
+    ]
     assert 200 == web.post(FEEDBACK, json={"feedback": items}).status_code
     parts.audit.close()
     found: list[dict[str, Any]] = json.loads("".join(export_feedback(parts.store, "json")))
     assert "CANARY" not in json.dumps(found)
-    rows = list(csv.DictReader(io.StringIO("".join(export_feedback(parts.store, "csv")), newline="")))
+    rows = list(
+        csv.DictReader(io.StringIO("".join(export_feedback(parts.store, "csv")), newline=""))
+    )
     assert [item["shown"]["rule"] for item in found] == [row["rule"] for row in rows]
     assert set(FEEDBACK_COLUMNS) == rows[0].keys()
     parts.store.close()
@@ -52,8 +59,12 @@ def test_each_item_says_which_card_of_which_call_it_is_about(tmp_path: Path) -> 
     assert len(found) > 1
     first = found[0]["shown"]
     assert ("naltrexone-opioid-interaction", "critical", "order-sign", "R4") == tuple(
-        first[name] for name in ("rule", "indicator", "hook", "release"))
-    assert ("2026-11-21T12:00:00.000000Z", rules_version()) == (first["shownAt"], first["rulesVersion"])
+        first[name] for name in ("rule", "indicator", "hook", "release")
+    )
+    assert ("2026-11-21T12:00:00.000000Z", rules_version()) == (
+        first["shownAt"],
+        first["rulesVersion"],
+    )
     assert all(item["shown"]["situation"] and item["shown"]["contentVersion"] for item in found)
     assert all("prescriber" not in item["shown"] for item in found)
 
@@ -61,7 +72,10 @@ def test_each_item_says_which_card_of_which_call_it_is_about(tmp_path: Path) -> 
 def test_the_prescriber_is_a_keyed_hash_and_only_where_the_site_allows_it(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    one, other = (answered(tmp_path / name, audit_prescribers=True)[0]["shown"]["prescriber"] for name in ("a", "b"))
+    one, other = (
+        answered(tmp_path / name, audit_prescribers=True)[0]["shown"]["prescriber"]
+        for name in ("a", "b")
+    )
     assert (64, True) == (len(one), one != other)
 
 
@@ -79,10 +93,14 @@ def test_retention_keeps_what_feedback_is_about_and_forgets_who_prescribed(tmp_p
     store.close()
 
 
-def test_a_store_of_the_version_before_is_upgraded_with_what_it_holds(store_url_of_0003: str) -> None:
+def test_a_store_of_the_version_before_is_upgraded_with_what_it_holds(
+    store_url_of_0003: str,
+) -> None:
     store = open_store(store_url_of_0003)
     with store.read() as connection:
-        assert [("old", None)] == [tuple(row) for row in connection.execute(select(shown_card.c.card, shown_card.c.rule))]
+        assert [("old", None)] == [
+            tuple(row) for row in connection.execute(select(shown_card.c.card, shown_card.c.rule))
+        ]
     store.close()
 
 
@@ -91,11 +109,23 @@ def store_url_of_0003(store_url: str) -> str:
     """A store as the version before left it, with one card."""
     store = open_store(store_url)
     with store.write() as connection:
-        for name in ("rule", "situation", "indicator", "hook", "client", "release", "content_version", "rules_version",
-                     "prescriber", "shown_at"):
+        for name in (
+            "rule",
+            "situation",
+            "indicator",
+            "hook",
+            "client",
+            "release",
+            "content_version",
+            "rules_version",
+            "prescriber",
+            "shown_at",
+        ):
             connection.execute(text(f"ALTER TABLE shown_card DROP COLUMN {name}"))
         connection.execute(text("DROP TABLE client_calls"))
         connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
-        connection.execute(text("INSERT INTO shown_card (card, service, seq) VALUES ('old', 's', 1)"))
+        connection.execute(
+            text("INSERT INTO shown_card (card, service, seq) VALUES ('old', 's', 1)")
+        )
     store.close()
     return store_url

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from cds_service.content.loader import CARD_IDS
 from cds_service.model import (
     Band,
     Component,
     ConditionKind,
+    Draft,
     Finding,
     Medication,
     Role,
@@ -26,6 +27,7 @@ from cds_service.model import (
     Verdict,
 )
 from cds_service.rules import RULES, decide, interaction
+from cds_service.rules.naltrexone import conflicts
 from cds_service.rules.pairs import find_pairs, table_a, table_b
 from tests.unit.clinic import LIMITS, ago, draft, exposure, medication, naltrexone, snapshot
 
@@ -273,16 +275,21 @@ def test_naltrexone_found_is_listed_once_per_product_type() -> None:
         e.medication.recognition.components[0].role for e in finding(snapshot(OXY, listed=listed)).found)
 
 
+def concerns(said: Finding, mine: Draft) -> bool:
+    return conflicts(mine, (Verdict(interaction.RULE.id, (said,)),))
+
+
 def test_a_card_is_about_the_drafts_of_its_serious_pairs() -> None:
     loperamide = draft(medication(Role.PERIPH))
     said = finding(snapshot(OXY, loperamide, listed=(exposure(naltrexone()),)))
-    assert (OXY,) == said.about
+    assert ((OXY,), True, False) == (said.about, concerns(said, OXY), concerns(said, loperamide))
 
 
 def test_info_has_neither_overrides_nor_suggestions() -> None:
     loperamide = draft(medication(Role.PERIPH))
     said = finding(snapshot(loperamide, listed=(exposure(naltrexone()),)))
-    assert (INFO, False, (), (loperamide,)) == (said.severity, said.overrides, said.suggestions, said.about)
+    assert (INFO, False, (), (loperamide,), False) == (
+        said.severity, said.overrides, said.suggestions, said.about, concerns(said, loperamide))
 
 
 def test_the_trace_names_table_role_state_and_band() -> None:
@@ -367,9 +374,9 @@ def test_a_broken_rule_is_a_verdict_with_its_error_and_silences_no_other() -> No
         raise KeyError("secret")
 
     call = snapshot(LDN, listed=(exposure(oxycodone()),))
-    first, second = decide(call, {"broken": broken, "naltrexone-opioid-interaction": interaction.judge})
+    first, second = decide(call, (replace(interaction.RULE, id="broken", judge=broken), interaction.RULE))
     assert ("broken", (), "KeyError") == (first.rule, first.findings, first.error)
-    assert ("naltrexone-opioid-interaction", 1, "") == (second.rule, len(second.findings), second.error)
+    assert (interaction.RULE.id, 1, "") == (second.rule, len(second.findings), second.error)
     assert second.findings[0].trace == second.trace
 
 
@@ -380,8 +387,8 @@ def test_every_rule_runs_and_sees_what_was_said_before_it() -> None:
         seen.append(len(said))
         return iter(())
 
-    assert (3, [0, 1, 2]) == (len(decide(snapshot(LDN), dict.fromkeys("abc", count))), seen)
-    assert CARD_IDS == tuple(RULES) == tuple(v.rule for v in decide(snapshot(LDN)))
+    assert (3, [0, 1, 2]) == (len(decide(snapshot(LDN), [replace(interaction.RULE, judge=count)] * 3)), seen)
+    assert [rule.id for rule in RULES] == [v.rule for v in decide(snapshot(LDN))]
 
 
 def test_the_answer_does_not_depend_on_the_order_of_the_drafts() -> None:

@@ -25,7 +25,7 @@ from cds_service.model import (
     Verdict,
 )
 from cds_service.rules import data_gap, dose_check, off_label, patient_safety
-from cds_service.rules.naltrexone import INTERACTION
+from cds_service.rules.interaction import TOPIC as INTERACTION
 from tests.unit.clinic import draft, exposure, medication, naltrexone, snapshot
 
 AUD, OUD, LDN_TYPE, OBESITY, PREGNANCY = (
@@ -313,7 +313,7 @@ WITHDRAWAL, LIVER, ACTIVE, CKD3, CKD45 = (
 @pytest.mark.parametrize(("problems", "facts", "hits"), [
     ((), {}, None), ((WITHDRAWAL,), {}, ("withdrawal", CRITICAL)), ((LIVER,), {}, ("liver", WARNING)),
     ((PREGNANCY,), {}, ("pregnan", INFO)), ((CKD45,), {}, ("renal", INFO)), ((CKD3,), {}, None),
-    ((), {"age": 17}, ("under 18", INFO)), ((), {"age": 18}, None), ((), {"age": None}, None), ((OUD, AUD), {}, None)])
+    ((), {"age": 17}, ("minor", INFO)), ((), {"age": 18}, None), ((), {"age": None}, None), ((OUD, AUD), {}, None)])
 def test_each_condition_has_its_hit(problems: tuple[ConditionKind, ...], facts: dict[str, Any],
                                     hits: tuple[str, Severity] | None) -> None:
     said = only(patient_safety.judge(snapshot(LABELLED, problems=problems, **facts)))
@@ -324,8 +324,8 @@ def test_each_condition_has_its_hit(problems: tuple[ConditionKind, ...], facts: 
 def test_the_worst_hit_leads_and_every_hit_has_a_line() -> None:
     said = only(patient_safety.judge(snapshot(LABELLED, problems=(PREGNANCY, LIVER, WITHDRAWAL, CKD45), age=17)))
     assert said is not None
-    assert ("withdrawal", ("withdrawal", "liver", "pregnan", "renal", "under 18")) == (said.situation, said.lines)
-    assert ("withdrawal: critical", "liver: warning", "pregnan: info", "renal: info", "under 18: info") == said.trace
+    assert ("withdrawal", ("withdrawal", "liver", "pregnan", "renal", "minor")) == (said.situation, said.lines)
+    assert ("withdrawal: critical", "liver: warning", "pregnan: info", "renal: info", "minor: info") == said.trace
     milder = only(patient_safety.judge(snapshot(LABELLED, problems=(PREGNANCY, LIVER))))
     assert ("liver", WARNING, (), False) == (
         milder and (milder.situation, milder.severity, milder.suggestions, milder.overrides))
@@ -397,16 +397,28 @@ def test_what_could_not_be_known_is_said_unless_a_pair_was_found(facts: dict[str
     assert gap is None or (WARNING, gap.lines[0], (LABELLED,)) == (gap.severity, gap.situation, gap.about)
 
 
-@pytest.mark.parametrize("mine", [draft(OXYCODONE), draft(TOPICAL), draft(naltrexone(), selected=False)])
-def test_a_gap_is_never_a_card_for_an_opioid_topical_or_unselected_draft_alone(mine: Draft) -> None:
+@pytest.mark.parametrize(("mine", "said"), [
+    (draft(OXYCODONE), ()), (draft(OXYCODONE, selected=False), BROKEN), (draft(TOPICAL), BROKEN),
+    (draft(naltrexone(), selected=False), BROKEN)])
+def test_a_gap_is_never_a_card_for_an_opioid_topical_or_unselected_draft_alone(
+        mine: Draft, said: tuple[Verdict, ...]) -> None:
     call = snapshot(mine, list_available=False, unidentified_draft=True)
-    assert None is only(data_gap.judge(call, BROKEN))
+    assert None is only(data_gap.judge(call, said))
 
 
-def test_naltrexone_for_somebody_else_is_said_even_without_a_draft_of_ours() -> None:
+def test_a_broken_rule_is_said_for_a_drafted_opioid_too() -> None:
+    mine = draft(OXYCODONE)
+    gap = only(data_gap.judge(snapshot(mine, list_available=False), BROKEN))
+    assert gap is not None
+    assert (WARNING, "rule-opioid", ("rule-opioid",), (mine,)) == (gap.severity, gap.situation, gap.lines, gap.about)
+
+
+@pytest.mark.parametrize(("said", "lines"), [((), ("other-patient",)), (BROKEN, ("rule-opioid", "other-patient"))])
+def test_naltrexone_for_somebody_else_is_said_even_without_a_draft_of_ours(
+        said: tuple[Verdict, ...], lines: tuple[str, ...]) -> None:
     gap = only(data_gap.judge(snapshot(draft(OXYCODONE), foreign_naltrexone=True, list_available=False,
-                                       unidentified_draft=True), BROKEN))
-    assert ("other-patient",) == (gap and gap.lines)
+                                       unidentified_draft=True), said))
+    assert lines == (gap and gap.lines)
 
 
 @pytest.mark.parametrize("judge", [off_label.judge, dose_check.judge, patient_safety.judge, data_gap.judge])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -11,22 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cds_service.titration.plan import (
-    CEILING_WITH_REASON_MG,
-    Change,
-    Choice,
-    ChoiceRefusedError,
-    Form,
-    Kind,
-    Plan,
-    complaints,
-    dispense,
-    draw,
-    propose,
-)
-from cds_service.titration.schedules import SCHEDULES
+from cds_service.content import loader as content
+from cds_service.titration import plan as titration
+from cds_service.titration.plan import Change, Choice, ChoiceRefusedError, Kind, Plan
+from cds_service.titration.schedules import Schedules
+from cds_service.titration.supply import Form, dispense
 
 MONDAY = date(2026, 11, 23)
+IN_FORCE = Schedules.of(content.load().thresholds(MONDAY))
+SCHEDULES = IN_FORCE.by_id
+CEILING_WITH_REASON_MG = IN_FORCE.limits.with_reason_max_mg
+propose = functools.partial(titration.propose, IN_FORCE)
+complaints = functools.partial(titration.complaints, IN_FORCE)
+draw = functools.partial(titration.draw, IN_FORCE)
 mg = Decimal
 
 
@@ -114,11 +112,11 @@ def test_steps_start_on_the_right_calendar_day(start: date, starts_of_steps: lis
     ({"maximum_mg": mg("Infinity")}, "maximum_mg"),
     ({"maximum_mg": mg("4.6")}, "reason_above"),
     ({"maximum_mg": mg(5), "reason_above": "  "}, "reason_above"),
-    ({"changes": (Change(Kind.HOLD, MONDAY),)}, "changes"),
+    ({"changes": (Change(Kind.HOLD, MONDAY, 14),)}, "changes"),
     ({"changes": (Change(Kind.STEP_DOWN, MONDAY + timedelta(days=3)),)}, "changes"),
-    ({"changes": (Change(Kind.HOLD, MONDAY + timedelta(days=84)),)}, "changes"),
+    ({"changes": (Change(Kind.HOLD, MONDAY + timedelta(days=84), 14),)}, "changes"),
     ({"changes": (Change(Kind.HOLD, MONDAY + timedelta(days=3), 29),)}, "changes"),
-    ({"changes": (Change(Kind.HOLD, MONDAY + timedelta(days=9)),) * 2}, "changes"),
+    ({"changes": (Change(Kind.HOLD, MONDAY + timedelta(days=9), 14),) * 2}, "changes"),
 ])
 def test_a_choice_outside_the_safe_limits_gives_no_plan(change: dict[str, object], about: str) -> None:
     """The field at fault is named, and drawing is refused."""
@@ -150,7 +148,7 @@ def test_each_schedule_keeps_its_own_limits(schedule: str, change: dict[str, obj
 
 def test_a_hold_moves_every_later_step_by_its_length() -> None:
     """Held on day 10 for 14 days, the second dose comes on day 29, and nothing is lowered."""
-    held = draw(replace(propose("A", MONDAY), changes=(Change(Kind.HOLD, MONDAY + timedelta(days=9)),)))
+    held = draw(replace(propose("A", MONDAY), changes=(Change(Kind.HOLD, MONDAY + timedelta(days=9), 14),)))
     assert [(1, 28, mg("1.5")), (29, 14, mg(3)), (43, 56, mg("4.5"))] == steps_of(held)
 
 
@@ -208,10 +206,10 @@ def calendar(plan: Plan) -> list[Decimal]:
 
 
 @given(choices())
-def test_any_choice_is_either_refused_with_words_or_drawn(choice: Choice) -> None:
+def test_any_choice_is_either_refused_with_a_reason_or_drawn(choice: Choice) -> None:
     """There is no third way: a plan exists exactly where nothing is complained about."""
     if found := complaints(choice):
-        assert all(c.words for c in found)
+        assert all(titration.COMPLAINTS[c.why] == set(c.facts) for c in found)
         with pytest.raises(ChoiceRefusedError):
             draw(choice)
     else:

@@ -13,7 +13,17 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-TEXTS = ("rule", "situation", "indicator", "hook", "client", "release", "content_version", "rules_version", "prescriber")
+TEXTS = (
+    "rule",
+    "situation",
+    "indicator",
+    "hook",
+    "client",
+    "release",
+    "content_version",
+    "rules_version",
+    "prescriber",
+)
 
 
 def upgrade() -> None:

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from cds_service.settings import SANDBOX_ORIGINS, Settings, SettingsError, load, redacted
+from cds_service.settings import (
+    SANDBOX_ORIGINS,
+    Settings,
+    SettingsError,
+    check_topics,
+    load,
+    redacted,
+)
 
 PRODUCTION = """
 profile = "production"
@@ -78,7 +85,6 @@ def test_environment_goes_over_file_and_arguments_over_both(tmp_path: Path) -> N
     (("[[clients]]", "cors_origins = [1]\n[[clients]]"), "cors_origins: must be a list of texts"),
     (("[[clients]]", "[limits]\nfhir_budget_ms = 5\n[[clients]]"), "limits.fhir_budget_ms: must be between"),
     (("[[clients]]", "[limits]\nbites = 5\n[[clients]]"), "limits.bites: no such setting"),
-    (("jwks_url", 'topics_silent = ["x"]\njwks_url'), "'x' is not a topic"),
     (("jwks_url", 'jwks_file = "nowhere.json"\njwks_url'), "jwks_url or jwks_file, not both"),
     (("profile", "profile = ["), "not valid TOML"),
 ])
@@ -104,6 +110,14 @@ def test_an_ehr_that_could_not_launch_the_app_is_refused_by_name(
     with pytest.raises(SettingsError) as refused:
         read(tmp_path, PRODUCTION + SMART.replace(change[0], change[1], 1))
     assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["topics_off", "topics_silent"])
+def test_a_topic_that_no_rule_has_is_refused_by_name(tmp_path: Path, name: str) -> None:
+    named = read(tmp_path, PRODUCTION.replace("jwks_url", f'{name} = ["known", "x"]\njwks_url', 1))
+    check_topics(named, {"known", "x"})
+    with pytest.raises(SettingsError, match=r"^clients\[https://ehr.example.org\]: 'x' is not a topic of this service$"):
+        check_topics(named, {"known"})
 
 
 def test_a_missing_file_is_one_line() -> None:

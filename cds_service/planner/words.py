@@ -1,0 +1,239 @@
+"""Every key that the planner says, with its facts: the contract of ``cards/planner.yaml`` and its neighbours.
+
+A key that a page or a draft uses stands here, and nothing else does; a test reads the sources and holds it
+to that. ``name?`` may be left out of the words, every other fact must be said, and so must the numbers of
+``_PRINTED``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from cds_service.model import Role, State
+from cds_service.planner.edition import GUIDANCE
+from cds_service.planner.ehr_server import OUTCOMES
+from cds_service.planner.gate import ASKED, LISTS, METHODS, POINTS, Mark
+from cds_service.planner.trouble import TROUBLES
+from cds_service.planner.view import WISH_COMPLAINTS
+from cds_service.planner.write import NOT_SENT
+from cds_service.titration.plan import COMPLAINTS, Kind
+from cds_service.titration.supply import Form
+
+Facts = dict[str, frozenset[str]]
+SCHEDULE_IDS = ("A", "B", "C", "D", "E")
+_PARTS = ("name", "source", "evidence", "standing")
+
+
+def _spell(table: Mapping[str, str]) -> Facts:
+    """``{"a: b c": "x y"}`` -> ``a.b`` and ``a.c`` with the facts x and y."""
+    spelled: Facts = {}
+    for keys, facts in table.items():
+        prefix, _, names = keys.partition(": ")
+        spelled |= {f"{prefix}.{name}": frozenset(facts.split()) for name in names.split()}
+    return spelled
+
+
+def _family(pattern: str, names: Iterable[str], facts: str = "") -> Facts:
+    """One key for each name, put for the ``*`` of the pattern."""
+    return {pattern.replace("*", name): frozenset(facts.split()) for name in names}
+
+
+_PLAN = (
+    _spell(
+        {
+            "layout: title skip footer": "",
+            "person: region no_name unknown": "",
+            "person: born": "born",
+            "chart: title onset caption": "",
+            "chart: step": "dose day",
+            "chart: reviews": "days",
+            "chart: review": "week",
+            "steps: caption region from to dose take": "",
+            "steps: amount": "dose when",
+            "counts: caption region made_up": "",
+            "counts: fill": "days",
+            "drawn: summary": "schedule standing from to to_words start end evidence source",
+            "drawn: none": "",
+            "drawn: reviews": "reviews",
+            "drawn: review": "week day",
+            "drawn: stop": "day",
+            "drawn: fill": "days supplies",
+            "drawn: many_capsules": "count",
+            "guidance: head region caption event do stop": "",
+            "evidence: head for against mechanism effects cost": "",
+            "about: head lead what gate result open open_how no_ehr default": "",
+            "about: plan": "count",
+            "about: default_schedule": "schedule name evidence source",
+            "ended: head text": "",
+        }
+    )
+    | _family("counts.*", Form, "strength?")
+    | _family("guidance.*.event", GUIDANCE)
+    | _family("guidance.*.do", GUIDANCE)
+    | _family("schedule.*", (f"{id_}.{part}" for id_ in SCHEDULE_IDS for part in _PARTS))
+)
+
+_GATE = (
+    _spell(
+        {
+            "page: head not_written no_reason conflict check_again end": "",
+            "page: drafted": "dose",
+            "gate: head blocked no_earliest no_write all_passed passed_head": "",
+            "gate: earliest not_before": "day",
+            "gate: open_one open_many": "count",
+            "history: head region caption medicine role state earliest no_wait none unread unnamed": "",
+            "history: wait_unknown": "days day",
+            "history: ended_one ended_many": "days",
+            "unread: rule problems birth_date": "",
+            "opioids: listed": "label role state",
+            "opioids: none moud": "",
+            "opioid-free: intervals last last_none last_short last_long last_on methods": "",
+            "dependence: withdrawal disorder": "",
+            "liver: blocked": "",
+            "pregnancy: listed": "",
+            "kidney: listed": "",
+            "age: below": "age",
+            "surgery: because no yes": "",
+            "duplicate: listed": "label state",
+            "duplicate: blocked": "",
+            "consent: because": "",
+            "pharmacy: because": "",
+        }
+    )
+    | _family("*.title", POINTS)
+    | _family("*.ask", ASKED)
+    | _family("mark.*", Mark)
+    | _family("role.*", (role for role in Role if role.is_opioid))
+    | _family("state.*", State)
+    | _family("unread.*", LISTS.values(), "why")
+)
+
+_FORM = (
+    _spell(
+        {
+            "form: head schedule schedule_hint start_on made_up fill_days": "",
+            "form: reason reason_choose reason_text reason_above": "",
+            "form: change_head change change_none change_on hold_days update redrawn not_redrawn": "",
+            "field: start_mg step_mg interval_days maximum_mg": "",
+            "unit: mg days mg_per_dose": "",
+            "hint: fixed": "unit",
+            "hint: span": "unit low high",
+        }
+    )
+    | _family("form.*", Form)
+    | _family("form.change_*", Kind)
+    | {f"complaint.{why}": facts for why, facts in {**COMPLAINTS, **WISH_COMPLAINTS}.items()}
+)
+
+_RESULT = _spell(
+    {
+        "finish: head writes write not_granted no_release offer": "",
+        "result: title head offered lost writing look_again complete incomplete": "",
+        "result: region caption draft outcome reference retry handout file paste": "",
+    }
+) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
+
+_HANDOUT = _spell(
+    {
+        "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
+        "handout: effects common heart stop good_to_know off_label": "",
+        "handout: diary diary_caption week_of pain sleep side_effects": "",
+        "handout: for": "name born day",
+        "handout: review": "day week",
+        "handout: benefit": "soonest latest stop",
+    }
+)
+
+_DRAFTS = _spell(
+    {
+        "draft: title": "schedule",
+        "draft: capsule solution": "strength",
+        "draft: sig": "start end dose dose_words amount when",
+        "draft: review_title": "week",
+        "draft: review": "",
+        "draft: review_raise": "dose relief",
+        "take: one many": "count strength",
+        "take: solution": "volume strength",
+        "when: bedtime twice": "",
+        "supply: capsules": "count strength",
+        "supply: solution": "volume strength",
+        "note: off_label": "schedule standing",
+        "note: highest": "dose dose_words",
+        "note: reason_above": "reason",
+        "note: fill": "days",
+        "note: no_opioids consent last_none last_not_stated": "",
+        "note: opioid_free": "last methods",
+        "note: last_short last_long stop": "day",
+        "paste: head": "schedule",
+        "paste: dispense": "days supplies",
+        "paste: review": "week day",
+        "spoken: digits point": "",
+        "spoken: one many": "number",
+    }
+) | _family("method.*", METHODS)
+
+_TROUBLES = (
+    _spell(
+        {
+            "trouble: again relaunch admin": "",
+            "trouble: do": "do",
+        }
+    )
+    | _family("trouble.*.title", TROUBLES)
+    | _family("trouble.*.what", TROUBLES, "launch_minutes? session_minutes?")
+    | _family("trouble.*.do", TROUBLES, "relaunch? admin?")
+)
+
+_WAIT = "short_acting_days.critical_below short_acting_days.warning_below long_acting_days"
+_HOLD = "oral_hold_range_hours.from oral_hold_hours"
+_PRINTED: Mapping[str, str] = {  # numbers that the words of a key must print, not write out
+    "schedule.A.name": "schedules.A.start_mg schedules.A.step_mg schedules.A.step_days schedules.A.max_mg",
+    "schedule.B.name": "schedules.B.start_mg schedules.B.max_mg",
+    "schedule.D.name": "schedules.D.start_mg schedules.D.limits.max_mg.high schedules.D.step_days"
+    " schedules.D.raise_below_relief_percent",
+    "schedule.E.name": "schedules.E.start_mg schedules.E.step_mg schedules.E.step_days schedules.E.max_mg",
+    "chart.caption": "titration.onset_weeks.low titration.onset_weeks.high",
+    "counts.solution": "titration.solution_mg_per_ml",
+    "form.solution": "titration.solution_mg_per_ml",
+    "form.reason_above": "ldn_usual_max_mg",
+    "complaint.start_far": "titration.furthest_start_days",
+    "guidance.opioid.do": _WAIT,
+    "guidance.surgery.do": _HOLD,
+    "guidance.sleep.do": "titration.hold_days.usual schedules.A.step_mg",
+    "guidance.common.do": "titration.hold_days.usual",
+    "guidance.intolerable.event": "schedules.A.start_mg",
+    "guidance.intolerable.do": "titration.intolerable_mg.low titration.intolerable_mg.high",
+    "guidance.missed.do": "start_low.naltrexone_free_days schedules.A.start_mg",
+    "guidance.stop": "titration.weeks_at_top",
+    "evidence.cost": "titration.monthly_cost_usd",
+    "about.result": "dose_bands.labelled_from",
+    "opioid-free.intervals": _WAIT,
+    "opioid-free.last_none": "long_acting_days",
+    "age.title": "adult_age",
+    "age.below": "adult_age",
+    "age.ask": "adult_age",
+    "surgery.title": "titration.surgery_ask_weeks",
+    "surgery.ask": "titration.surgery_ask_weeks",
+    "surgery.because": _HOLD,
+    "pharmacy.because": "dose_bands.labelled_from",
+    "handout.surgery": "oral_hold_days oral_hold_hours",
+    "handout.how": "dose_bands.labelled_from",
+    "handout.off_label": "titration.monthly_cost_usd",
+    "note.reason_above": "ldn_usual_max_mg",
+    "note.last_none": "long_acting_days",
+}
+
+
+def _printing(words: Facts) -> Facts:
+    return {key: facts.union(_PRINTED.get(key, "").split()) for key, facts in words.items()}
+
+
+PLANNER_WORDS: Mapping[str, Facts] = MappingProxyType(
+    {
+        "planner": _printing({**_PLAN, **_GATE, **_FORM, **_RESULT}),
+        "handout": _printing(_HANDOUT),
+        "drafts": _printing(_DRAFTS),
+        "troubles": _TROUBLES,
+    }
+)
