@@ -50,6 +50,7 @@ from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
 from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
+from cds_service.store.call_counts import add_up
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
@@ -117,7 +118,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
     app.register_blueprint(make_hooks(parts.engine, settings, HookPorts(
         now=now,
-        admit=make_admit(settings, parts.authentication),
+        admit=make_admit(settings, parts.authentication, lambda counts: add_up(parts.store, counts)),
         fetch_for=lambda client: counting.timed(MissingData(parts.fhir, settings, client).fetch),
         watch=recorder.watch,
         record_feedback=_feedback_into(parts, settings, now),

@@ -226,9 +226,8 @@ def _make(spec: Spec, registry: CollectorRegistry) -> Any:
         return Histogram(
             spec.name, spec.means, spec.labels, buckets=spec.buckets, registry=registry
         )
-    return Gauge(
-        spec.name, spec.means, spec.labels, registry=registry, multiprocess_mode=str(spec.kind)
-    )  # type: ignore[arg-type]
+    mode: Any = str(spec.kind)
+    return Gauge(spec.name, spec.means, spec.labels, registry=registry, multiprocess_mode=mode)
 
 
 @cache

@@ -91,8 +91,13 @@ class Limits:
     fhir_pages: Annotated[Whole, means("Most pages of one search.", 1, 100)] = 10
     requests_per_minute: Annotated[
         Whole,
-        means("Hook calls of one client that one worker answers; 0 = unlimited.", 0, 10_000_000),
-    ] = 6_000
+        means(
+            "Calls of one client in a minute over all workers and replicas of one store; "
+            "0 = unlimited. The default is what fifty hospitals send.",
+            0,
+            10_000_000,
+        ),
+    ] = 60_000
 
 
 @dataclass(frozen=True, slots=True)

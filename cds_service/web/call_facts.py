@@ -67,6 +67,8 @@ def gather(status: int) -> CallFacts:
 
 
 def _name_outcome(status: int, hook: str, judged: Outcome | None) -> str:
+    if g.get("limited"):
+        return "limited"
     if status == 200 and hook == "feedback":
         return "taken"
     if status == 200:

@@ -128,6 +128,8 @@ class Recorder:
             line["client"] = caller.client.name or caller.client.issuer
         if fault := g.get("fault"):
             line["fault"] = fault
+        if g.get("limited"):
+            line["limited"] = True
         if outcome is not None:
             line["hook"] = outcome.request.hook
             line["cards"] = [f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards]
