@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from flask import Flask, g
+from flask import Blueprint, Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -25,13 +26,21 @@ from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
+from cds_service.errors import Unavailable
 from cds_service.fhir import write
 from cds_service.hooks.feedback import read_feedback
 from cds_service.hooks.services import Service
 from cds_service.journal.audit import AuditLog
+from cds_service.journal.audit_chain import written
+from cds_service.journal.completeness import reconcile
 from cds_service.journal.feedback import FeedbackJournal
+from cds_service.journal.high_water import HighWater
+from cds_service.journal.metrics import CLOCK_JUMPS, FEEDBACK, TOKENS_UNSHARED, Metrics
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
+from cds_service.journal.traces import Traces
+from cds_service.journal.versions import package_version, rules_version
+from cds_service.observing import Reporter, Seldom, Watched
 from cds_service.outbound.addresses import read_place
 from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
@@ -42,11 +51,15 @@ from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
 from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
+from cds_service.store.call_counts import add_up
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
 from cds_service.web.health_door import open_door
+from cds_service.web.call_metrics import CallMetrics
+from cds_service.web.call_traces import CallTraces
+from cds_service.web.health import Health
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
 from cds_service.web.refusals import TakeUnreadBodies
@@ -80,8 +93,13 @@ class Parts:
     fhir: FhirClient
     keys: JwksCache
     authentication: ClientAuthentication | None
-    log: Any
+    reporter: Reporter
+    water: HighWater
     overlay_refused: tuple[str, ...] = ()  # why the site's own content is not used
+
+    @property
+    def log(self) -> Any:
+        return self.reporter.log
 
 
 def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Flask:
@@ -98,22 +116,34 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         now,
         parts.engine.content.version,
         required=settings.audit == "required",
+        prescribers=settings.audit_prescribers,
+        rules_version=rules_version(),
     )
     recorder.install(app)
+    counting = CallMetrics(parts.reporter.numbers, parts.log)
+    if settings.has_metrics:
+        counting.install(app)
+        parts.reporter.say_if_unshared(settings.workers)
+    if settings.traces_endpoint:
+        CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
     app.register_blueprint(
         make_hooks(
             parts.engine,
             settings,
             HookPorts(
                 now=now,
-                admit=make_admit(settings, parts.authentication),
-                fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
+                admit=make_admit(
+                    settings, parts.authentication, lambda counts: add_up(parts.store, counts)
+                ),
+                fetch_for=lambda client: counting.timed(
+                    MissingData(parts.fhir, settings, client).fetch
+                ),
                 watch=recorder.watch,
-                record_feedback=_feedback_into(parts.feedback, settings, now),
+                record_feedback=_feedback_into(parts, settings, now),
             ),
         )
     )
-    app.register_blueprint(make_ops(_checks(parts, settings)))
+    app.register_blueprint(_make_ops(app, parts, settings, now))
     app.register_blueprint(
         make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
     )
@@ -143,26 +173,75 @@ def worker() -> Flask:
     What was loaded stays for good, so the garbage collector need not walk it again with every few calls.
     """
     app = create_app(configuration.load_for_worker())
+    start_watching(app)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)
     return app
 
 
+def start_watching(app: Flask) -> None:
+    """Look at the health of everything in the background, and have the clients' keys before their first calls."""
+    app.extensions["health"].start()
+    threading.Thread(
+        target=app.extensions["watched"].ask_for_keys, name="first-keys", daemon=True
+    ).start()
+
+
+def _make_ops(app: Flask, parts: Parts, settings: Settings, now: Clock) -> Blueprint:
+    reporter = parts.reporter
+    watched = Watched(
+        settings,
+        parts.engine,
+        parts.store,
+        parts.audit,
+        parts.pseudonyms,
+        parts.water,
+        parts.fhir,
+        parts.keys,
+        parts.authentication is not None,
+        reporter,
+        parts.overlay_refused,
+    )
+    health = Health(
+        watched.checks(),
+        parts.log,
+        now,
+        gauges=watched.set_gauges,
+        on_jump=lambda: reporter.numbers.count(CLOCK_JUMPS),
+    )
+    app.extensions |= {"health": health, "watched": watched}
+    return make_ops(
+        health,
+        watched.started,
+        watched.versions(),
+        reporter.numbers if settings.has_metrics else None,
+    )
+
+
 def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Parts:
     """Everything that a worker opens; raises SettingsError, ContentError or StoreError for what no waiting mends."""
     configuration.check_topics(settings, {rule.id for rule in rules})
-    log, _ = open_log(settings.log_level)
+    log, sink = open_log(settings.log_level)
     content = clinical.load(settings.content_overlay, rules)
     if content.refused:
         log.error(
             "content-overlay-refused", complaints=len(content.refused), first=content.refused[0]
         )
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = open_store(settings.database, now)
-    for alarm in store.alarms:
-        log.error("store-alarm", alarm=alarm)
-    audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
+    water = HighWater(settings.high_water)
+    reporter = Reporter(log, sink, Metrics(), water)
+    reporter.begin()
+    store = open_store(settings.database, now, reporter.witness)
+    _compare_with_mark(store, water, reporter, now)
+    audit = AuditLog(
+        store,
+        settings.audit,
+        retention_days=settings.audit_retention_days,
+        clock=now,
+        water=water,
+        on_loss=reporter.lost,
+    )
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
     return Parts(
@@ -176,7 +255,9 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         ),
         store=store,
         audit=audit,
-        feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
+        feedback=FeedbackJournal(
+            store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost
+        ),
         pseudonyms=Pseudonyms(
             Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
             make=not settings.audit_key_file,
@@ -187,14 +268,26 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
             outbound=outbound,
         ),
         keys=keys,
-        authentication=_authentication(settings, keys, store, now, log),
-        log=log,
+        authentication=_authentication(settings, keys, store, now, reporter),
+        reporter=reporter,
+        water=water,
         overlay_refused=content.refused,
     )
 
 
+def _compare_with_mark(store: Store, water: HighWater, reporter: Reporter, now: Clock) -> None:
+    """Say at once what the store no longer holds; a store that cannot be read now is compared by its next write."""
+    try:
+        with store.read() as connection:
+            for loss in reconcile(connection, water, written(now())):
+                reporter.lost(loss)
+    except Unavailable:
+        return
+    water.save(at_once=True)
+
+
 def _authentication(
-    settings: Settings, keys: JwksCache, store: Store, now: Clock, log: Any
+    settings: Settings, keys: JwksCache, store: Store, now: Clock, reporter: Reporter
 ) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
@@ -204,18 +297,24 @@ def _authentication(
         for source in (c.jwks_file or c.jwks_url, *c.jku)
         if source
     )
+    unshared = Seldom(lambda times: reporter.log.error("used-tokens-unavailable", times=times))
+
+    def on_failure() -> None:
+        unshared.happened()
+        reporter.numbers.count(TOKENS_UNSHARED)
+
     seen = used_tokens.SeenTokens(
         store.writer,
         lambda: now().timestamp(),
         durable=settings.audit == "required",
-        on_failure=lambda: log.error("used-tokens-unavailable"),
+        on_failure=on_failure,
     )
     return ClientAuthentication(
         settings,
         keys,
         seen,
         lambda: now().timestamp(),
-        on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")),
+        on_refusal=lambda why: reporter.token_refused(why, g.get("request_id", "")),
     )
 
 
@@ -245,7 +344,7 @@ def jwks_getter(settings: Settings, outbound: Outbound | None = None) -> Callabl
 
 
 def _feedback_into(
-    journal: FeedbackJournal, settings: Settings, now: Clock
+    parts: Parts, settings: Settings, now: Clock
 ) -> Callable[[Service, object, Client | None], None]:
     def record(service: Service, body: object, client: Client | None) -> None:
         items = read_feedback(body, service.id, settings.limits.feedback_items)
@@ -254,7 +353,12 @@ def _feedback_into(
             if client
             else ("", Client(issuer="").feedback_quota)
         )
-        journal.record(items, issuer=issuer, now=now(), quota=quota)
+        parts.feedback.record(items, issuer=issuer, now=now(), quota=quota)
+        with contextlib.suppress(
+            Exception
+        ):  # what is on disk is acknowledged, whatever a number does
+            for item in items:
+                parts.reporter.numbers.count(FEEDBACK, item.outcome)
 
     return record
 
@@ -298,42 +402,6 @@ def _smart_key(file: Path, log: Any) -> bytes:
     except OSError as error:
         log.error("smart-key-unavailable", why=type(error).__name__)
         return Fernet.generate_key()
-
-
-def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
-    """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
-
-    def rules() -> str:
-        return (
-            "ok"
-            if parts.engine.terminology.version and parts.engine.content.cards
-            else "not ready: no rules"
-        )
-
-    def content() -> str:
-        faults = len(parts.overlay_refused)
-        return (
-            f"degraded: content overlay refused ({faults} complaints), packaged content in use"
-            if faults
-            else "ok"
-        )
-
-    def store() -> str:
-        if parts.store.writable():
-            return "ok"
-        return (
-            "not ready: audit is required"
-            if settings.audit == "required"
-            else "degraded: store not writable"
-        )
-
-    def keys() -> str:
-        if parts.authentication is None:
-            return "ok"
-        sources = [c.jwks_url for c in known_clients(settings) if c.jwks_url]
-        return "ok" if all(map(parts.keys.at_hand, sources)) else "degraded: keys not fetched yet"
-
-    return {"rules": rules, "content": content, "store": store, "keys": keys}
 
 
 def _middleware(application: Any, settings: Settings) -> Any:

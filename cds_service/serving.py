@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ CONNECTIONS = 8_192  # of one worker, idle ones included
 MOST_WORKERS = 8
 _OTHER_FILES = 256  # descriptors that a worker needs for all else
 _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_METRICS_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 
 
 def run(settings: Settings, target: str = "cds_service.app:worker") -> None:
@@ -29,7 +35,7 @@ def run(settings: Settings, target: str = "cds_service.app:worker") -> None:
         "port": settings.port,
         "interface": Interfaces.WSGI,
         "factory": True,
-        "workers": settings.workers or workers_for(processors()),
+        "workers": worker_count(settings),
         "blocking_threads": settings.threads,
         "respawn_failed_workers": True,
         "log_access": False,
@@ -42,7 +48,8 @@ def run(settings: Settings, target: str = "cds_service.app:worker") -> None:
         "backpressure": connections,
         "workers_kill_timeout": 10,
     }
-    Granian(target, **options).serve()
+    with _shared_metrics(settings):
+        Granian(target, **options).serve()
 
 
 def room_for_connections() -> int:
@@ -53,6 +60,11 @@ def room_for_connections() -> int:
         soft = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return max(128, min(CONNECTIONS, soft - _OTHER_FILES))
+
+
+def worker_count(settings: Settings) -> int:
+    """Processes that these settings ask for on this machine."""
+    return settings.workers or workers_for(processors())
 
 
 def workers_for(cores: float) -> int:
@@ -70,3 +82,22 @@ def processors(quota: Path = _CPU_QUOTA) -> float:
         return cores if allowed == "max" else min(cores, int(allowed) / int(period))
     except (OSError, ValueError):
         return cores
+
+
+@contextmanager
+def _shared_metrics(settings: Settings) -> Iterator[None]:
+    """Where several workers add up their metrics: in memory, because a full disk must not cost a worker."""
+    if not settings.has_metrics or worker_count(settings) == 1 or _METRICS_FOLDER in os.environ:
+        yield
+        return
+    where = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    for left in where.glob("naltrexone-cds-metrics-*"):  # of a server that was killed
+        if not Path(f"/proc/{left.name.split('-')[3]}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"naltrexone-cds-metrics-{os.getpid()}-", dir=where)
+    os.environ[_METRICS_FOLDER] = folder
+    try:
+        yield
+    finally:
+        del os.environ[_METRICS_FOLDER]
+        shutil.rmtree(folder, ignore_errors=True)

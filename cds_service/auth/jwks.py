@@ -150,6 +150,11 @@ class _KeySet:
             self.fetching is not None and not self.fetching.done.is_set()
         )
 
+    @property
+    def was_asked(self) -> bool:
+        """A fetch has ended, well or not."""
+        return self.published is not None or self._failed_at is not None
+
     def with_kid(self, kid: str) -> tuple[PublishedKey, ...]:
         published = self.published
         if published is None or self.clock() - published[0] > LAST_GOOD_SECONDS:
@@ -241,6 +246,20 @@ class JwksCache:
         fetch.wait(self._clock(), self._patience)
         if shelf.published is not before and not shelf.with_kid(kid):
             shelf.note_absent(kid)
+
+    def warm(self, where: str) -> None:
+        """Have the keys of ``where`` at hand before they are needed, if they can be had within ``patience``."""
+        shelf = self._shelf(where)
+        if shelf.age > FRESH_SECONDS and (fetch := self._refresh(where, shelf)) is not None:
+            fetch.wait(self._clock(), self._patience)
+
+    def asked(self, where: str) -> bool:
+        """Were the keys of ``where`` asked for at least once, with whatever end?"""
+        return self._shelf(where).was_asked
+
+    def age(self, where: str) -> float:
+        """Seconds since the keys of ``where`` were had; infinite for never."""
+        return self._shelf(where).age
 
     def _shelf(self, where: str) -> _KeySet:
         with self._lock:

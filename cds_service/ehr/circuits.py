@@ -35,6 +35,15 @@ class Circuits:
         with self._lock:
             return self._breakers.setdefault((base, what), Breaker(self._monotonic))
 
+    def open_by_base(self) -> dict[str, bool]:
+        """Every base that was asked, and whether it or something of it is left alone now."""
+        with self._lock:
+            known = list(self._breakers.items())
+        found: dict[str, bool] = {}
+        for (base, _), breaker in known:
+            found[base] = found.get(base, False) or breaker.is_open
+        return found
+
 
 @dataclass(slots=True)
 class _Question:

@@ -66,6 +66,8 @@ def _place_complaints(s: Settings) -> Iterator[str]:
         yield "ca_file: holds no certificate in PEM form, or cannot be read"
     if s.outbound_proxy and not _is_proxy(s.outbound_proxy):
         yield "outbound_proxy: must be http://host:port, without user, path or query"
+    if s.traces_endpoint and not _is_http_url(s.traces_endpoint):
+        yield "traces_endpoint: must be an absolute http(s) URL"
     if s.public_base_url and not _is_http_url(s.public_base_url):
         yield "public_base_url: must be an absolute http(s) URL"
 

@@ -100,8 +100,13 @@ class Limits:
     ] = 5_000
     requests_per_minute: Annotated[
         Whole,
-        means("Hook calls of one client that one worker answers; 0 = unlimited.", 0, 10_000_000),
-    ] = 6_000
+        means(
+            "Calls of one client in a minute over all workers and replicas of one store; "
+            "0 = unlimited. The default is what fifty hospitals send.",
+            0,
+            10_000_000,
+        ),
+    ] = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +205,27 @@ class Settings:
         Whole,
         means("Age at which audit events are removed; 0 = never.", 0, 36_500),
     ] = 0
+    audit_prescribers: Annotated[
+        Flag, means("Keep a keyed hash of who prescribed with each shown card.")
+    ] = False
+    high_water_file: Annotated[
+        Text,
+        means(
+            "Where it is written how much the store has held, apart from the store; empty: in "
+            "data_dir."
+        ),
+    ] = ""
+    metrics: Annotated[
+        Literal["", "off", "on"],
+        means("Prometheus metrics at /metrics. Empty: on in the demo profile, off in production."),
+    ] = ""
+    traces_endpoint: Annotated[
+        Text,
+        means(
+            "Where OpenTelemetry traces go (OTLP over HTTP), such as "
+            "http://collector:4318/v1/traces; needs the extra `telemetry`. Empty: no traces."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["DEBUG", "ERROR", "INFO", "WARNING"],
         means("Least severe events that are logged."),
@@ -254,6 +280,15 @@ class Settings:
     @property
     def auth_mode(self) -> str:
         return self.auth or ("off" if self.is_demo else "hooks")
+
+    @property
+    def has_metrics(self) -> bool:
+        return (self.metrics or ("on" if self.is_demo else "off")) == "on"
+
+    @property
+    def high_water(self) -> Path:
+        """The file that says how much the store has held."""
+        return Path(self.high_water_file or Path(self.data_dir) / "high-water.json")
 
     @property
     def zone(self) -> ZoneInfo:
