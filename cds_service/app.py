@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from cds_service import settings as configuration
 from cds_service.auth import used_tokens
 from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
+from cds_service.console.blueprint import make_console
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
 from cds_service.fhir import write
@@ -100,6 +102,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         record_feedback=_feedback_into(parts.feedback, settings, now),
     )))
     app.register_blueprint(make_ops(_checks(parts, settings)))
+    app.register_blueprint(make_console(parts.engine, settings, now, package_version("naltrexone-cds")))
     app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
     CORS(app, resources=r"/cds-services.*", methods=["GET", "POST", "OPTIONS"], max_age=600,
          origins=[re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins],    # letter for letter
