@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from cds_service import settings as configuration
 from cds_service.auth import used_tokens
 from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
+from cds_service.console.blueprint import make_console
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
 from cds_service.errors import Unavailable
@@ -144,6 +146,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         )
     )
     app.register_blueprint(_make_ops(app, parts, settings, now))
+    app.register_blueprint(
+        make_console(parts.engine, settings, now, package_version("naltrexone-cds"))
+    )
     app.register_blueprint(
         make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
     )

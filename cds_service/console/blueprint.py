@@ -1,0 +1,55 @@
+"""The open pages: ``/``, ``/rules/`` and ``/rules/<id>``, the last as JSON too. They take nothing from a caller and show
+no patient, so they are there in every profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, Response, render_template
+
+from cds_service.console.sheet import sheet
+from cds_service.errors import NotFound
+from cds_service.hooks.services import SERVICES
+from cds_service.pipeline import Engine
+from cds_service.settings import Settings
+from cds_service.web.look import add_look
+from cds_service.web.wire import answer_json
+
+POLICY = ("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
+          "frame-ancestors 'none'")
+
+
+def make_console(engine: Engine, settings: Settings, now: Callable[[], datetime], version: str) -> Blueprint:
+    """The pages of what runs here; ``version`` is the program's."""
+    console = Blueprint("console", __name__, template_folder="templates")
+    add_look(console)
+    by_id = {rule.id: rule for rule in engine.rules}
+
+    @console.context_processor
+    def common() -> dict[str, object]:
+        return {"version": version, "content": engine.content, "is_demo": settings.is_demo}
+
+    @console.get("/")
+    def home() -> str:
+        return render_template("console/home.html", services=SERVICES.values(), rules=engine.rules,
+                               base_url=settings.base_url)
+
+    @console.get("/rules/")
+    def rules() -> str:
+        return render_template("console/rules.html", rules=engine.rules)
+
+    @console.get("/rules/<rule_id>")
+    def rule(rule_id: str) -> str | Response:
+        name, as_json = rule_id.removesuffix(".json"), rule_id.endswith(".json")
+        if name not in by_id:
+            raise NotFound("There is no such rule; see /rules/.")
+        found = sheet(by_id[name], engine.content, now().astimezone(engine.zone).date())
+        return answer_json(found.as_json()) if as_json else render_template("console/rule.html", sheet=found)
+
+    @console.after_request
+    def allow_own_pages(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = POLICY
+        return response
+
+    return console
