@@ -96,7 +96,7 @@ def test_a_rolling_restart_loses_no_order_and_no_feedback(house: House) -> None:
         replica.stop()
         time.sleep(0.5)
         replica.start()
-        time.sleep(2.5)                        # fail_timeout of the proxy: it comes back to this replica
+        time.sleep(0.5)
     load.stop()
     assert set(load.orders) == {"200 critical"}, load.orders
     assert load.orders.total() > 40
