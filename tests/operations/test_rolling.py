@@ -1,0 +1,133 @@
+"""Two replicas on one PostgreSQL behind the shipped proxy: restarted one by one and killed, under load (operations, 6)."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from cds_service.journal.export import export_feedback
+from cds_service.store.read_only import open_to_read
+from tests.conftest import ROOT
+from tests.operations.proxy import Replica, two_replicas
+from tests.postgres import PostgresServer, empty_database, server
+from tests.security.ehr import bearer, feedback_item
+
+DRAFT = ROOT / "fhir_fixtures" / "requests" / "order-select" / "ldn-with-recent-oxycodone.json"
+HOOK = "/cds-services/naltrexone-order-select"
+FEEDBACK = "/cds-services/naltrexone-order-sign/feedback"
+CALLERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What stands behind one URL."""
+
+    url: str
+    replicas: list[Replica]
+    database: str
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    found = server()
+    if not isinstance(found, PostgresServer):
+        pytest.skip(found)
+    with (empty_database(found.url) as database,
+          two_replicas(tmp_path_factory.mktemp("house"), database) as (url, replicas)):
+        yield House(url, replicas, database)
+
+
+class Load:
+    """Callers that order and send feedback until told to stop; what came back is counted by status and cards."""
+
+    def __init__(self, url: str) -> None:
+        self.orders: Counter[str] = Counter()
+        self.acknowledged: list[str] = []
+        self._stop = threading.Event()
+        self._body = json.loads(DRAFT.read_text("utf-8"))
+        self._url = url
+        self._threads = [threading.Thread(target=self._call) for _ in range(CALLERS)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _call(self) -> None:
+        with requests.Session() as session:
+            while not self._stop.is_set():
+                self.orders[self._order(session)] += 1
+                card = str(uuid.uuid4())
+                if self._tell(session, card):
+                    self.acknowledged.append(card)
+
+    def _order(self, session: requests.Session) -> str:
+        body = {**self._body, "hookInstance": str(uuid.uuid4())}
+        try:
+            answer = session.post(self._url + HOOK, json=body, headers=bearer(HOOK), timeout=10)
+        except requests.RequestException as error:
+            return type(error).__name__
+        if answer.status_code != 200:
+            return str(answer.status_code)
+        return f"200 {answer.json()['cards'][0]['indicator']}"
+
+    def _tell(self, session: requests.Session, card: str) -> bool:
+        try:
+            return session.post(self._url + FEEDBACK, json={"feedback": [feedback_item(card=card)]},
+                                headers=bearer(FEEDBACK), timeout=10).ok
+        except requests.RequestException:
+            return False
+
+
+def test_a_rolling_restart_loses_no_order_and_no_feedback(house: House) -> None:
+    load = Load(house.url)
+    time.sleep(1)
+    for replica in house.replicas:
+        replica.stop()
+        time.sleep(0.5)
+        replica.start()
+        time.sleep(0.5)
+    load.stop()
+    assert set(load.orders) == {"200 critical"}, load.orders
+    assert load.orders.total() > 40
+    assert set(load.acknowledged) <= _stored(house)
+
+
+def test_a_killed_replica_costs_at_most_the_calls_that_it_held(house: House) -> None:
+    load = Load(house.url)
+    time.sleep(1)
+    house.replicas[0].kill()
+    time.sleep(2)
+    house.replicas[0].start()
+    load.stop()
+    lost = {word: count for word, count in load.orders.items() if word != "200 critical"}
+    assert sum(lost.values()) <= CALLERS, lost
+    assert load.orders["200 critical"] > 10
+    assert set(load.acknowledged) <= _stored(house)
+
+
+def test_a_token_that_one_replica_took_is_refused_by_the_other(house: House) -> None:
+    body, headers = json.loads(DRAFT.read_text("utf-8")), bearer(HOOK)
+    answers = [requests.post(r.url + HOOK, json=body, headers=headers, timeout=10) for r in house.replicas]
+    assert [a.status_code for a in answers] == [200, 401]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz", "/startupz", "/livez", "/version"])
+def test_what_is_for_operators_is_not_passed_on(house: House, path: str) -> None:
+    assert requests.get(house.url + path, timeout=10).status_code == 404
+
+
+def _stored(house: House) -> set[str]:
+    with open_to_read(house.database) as store:
+        return {item["card"] for item in json.loads("".join(export_feedback(store, "json")))}
+
