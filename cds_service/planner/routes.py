@@ -31,13 +31,14 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         visit = desk.visit(handle)
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
-        return _page(desk, judge_case(desk, visit, find_kept(desk, visit).form))
+        kept = find_kept(desk, visit)
+        return _page(desk, judge_case(desk, visit, kept.form), revision=kept.revision)
 
     @blueprint.post("/s/<handle>/")
     def update(handle: str) -> Response | tuple[str, int]:
         visit, is_kept = _entered(desk, handle)
         if not is_kept:
-            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+            return _stale(desk, visit)
         return redirect(url_for("smart.plan", handle=handle), 303)
 
     @blueprint.post("/s/<handle>/preview")
@@ -51,7 +52,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     def write(handle: str) -> Response | tuple[str, int]:
         visit, is_kept = _entered(desk, handle)
         if not is_kept and "outcome" not in visit.body:
-            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+            return _stale(desk, visit)
         return _write(desk, visit)
 
     @blueprint.get("/s/<handle>/result")
@@ -101,10 +102,15 @@ def _entered(desk: PlannerDesk, handle: str) -> tuple[PlannerVisit, bool]:
 
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
-def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False) -> str:
-    revision = find_kept(desk, case.visit).revision
+def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False, revision: int = 0) -> str:
     return render_template("smart/plan.html", tried=tried, is_stale=is_stale, revision=revision, tab=new_tab(),
                            csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def _stale(desk: PlannerDesk, visit: PlannerVisit) -> tuple[str, int]:
+    """What this tab sent, none of it used, and that another tab was faster; sent again it counts."""
+    revision = find_kept(desk, visit).revision
+    return _page(desk, judge_case(desk, visit, request.form), is_stale=True, revision=revision), 409
 
 
 def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
@@ -138,7 +144,7 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
         return redirect(url_for("smart.result", handle=visit.handle), 303)
     case = judge_case(desk, visit, request.form)
     if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
-        return _page(desk, case, tried=True), 422
+        return _page(desk, case, tried=True, revision=find_kept(desk, visit).revision), 422
     outcome: dict[str, Any] = {
         "fields": {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT},
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),

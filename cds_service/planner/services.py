@@ -33,9 +33,10 @@ _Read = TypeVar("_Read")
 class HaltError(Exception):
     """The page cannot be shown; ``why`` names its words in ``trouble``."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, said: str = "") -> None:
         super().__init__(why)
         self.why = why
+        self.said = said                           # untrusted: what a server or a launch said, to be escaped
 
 
 class Judge(Protocol):
@@ -65,6 +66,7 @@ class SmartServices:
     ehr: EhrServer
     judge: Judge
     now: Callable[[], datetime]
+    log: Callable[..., object] = lambda event, **_facts: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,7 +209,7 @@ _DRAFTS = _spell(
 _TROUBLES = (
     _spell(
         {
-            "trouble: again relaunch admin": "",
+            "trouble: again relaunch admin said issuer": "",
             "trouble: do": "do",
         }
     )

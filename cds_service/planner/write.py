@@ -21,6 +21,7 @@ class Item:
     kind: str
     outcome: str
     ref: str = ""
+    reason: str = ""                               # the server's own words, to be escaped
 
     @property
     def is_written(self) -> bool:
@@ -73,4 +74,4 @@ def _send_one(one: Built, scope: str, create: Create, before: Item | None) -> It
         return Item(one.name, one.kind, "not-granted")
     created = create(one.resource, identifier_of(one.resource),
                      maybe_there=before is not None and before.outcome == "unknown")
-    return Item(one.name, one.kind, created.outcome, created.ref)
+    return Item(one.name, one.kind, created.outcome, created.ref, created.reason)
