@@ -19,6 +19,7 @@ from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
 from cds_service.planner.answers import Answers
 from cds_service.planner.gate import Gate, check
+from cds_service.planner.judge import Earlier
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
@@ -62,6 +63,7 @@ class PlanCase:
     wish: Wish
     answers: Answers
     release: Release | None
+    earlier: tuple[Earlier, ...] = ()              # naltrexone that was drafted before, by anybody
 
     @property
     def reasons(self) -> tuple[Concept, ...]:
@@ -86,10 +88,13 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *,
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
     judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
-    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex)
-    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex)
+    launched_by = str(visit.body["context"].get("draft", "")).rpartition("/")[2]
+    drafts = tuple(d for d in desk.services.judge.drafts(chart, medications, visit.token.patient))
+    labels = [d.label for d in drafts if d.ref.rpartition("/")[2] != launched_by or not launched_by]
+    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex, labels)
+    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex, labels)
     wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
-    return PlanCase(visit, person, judgement, record, gate, wish, answers, release)
+    return PlanCase(visit, person, judgement, record, gate, wish, answers, release, drafts)
 
 
 def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:

@@ -12,6 +12,7 @@ from cachetools import TTLCache
 
 from cds_service.ehr.client import FhirAccess, FhirClient
 from cds_service.ehr.fetched import Fetched
+from cds_service.fhir.read import belongs_to_other
 from cds_service.fhir.releases import release_of_version
 from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.model import Release
@@ -22,7 +23,7 @@ READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
 LONGEST_REASON = 300
-OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown")
+OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,26 @@ class EhrServer:
             never_sent = failure.why in {"refused-host", "unreachable", "tls", "busy"}
             return Created("refused" if never_sent else "unknown")
         return _understand(answer, kind)
+
+    def cancel(self, iss: str, token: str, ref: str, patient_id: str) -> Created:
+        """Cancel a draft order of this patient, if it still is one and nobody changed it since it was read."""
+        kind = ref.partition("/")[0]
+        call = self._outbound(self._bases(iss), 2_000_000).call
+        try:
+            read = call("GET", f"{iss}/{ref}", seconds=SECONDS, headers=_headers(token))
+            draft = _body(read)
+            if read.status != 200 or draft.get("status") != "draft" or belongs_to_other(draft, patient_id):
+                return Created("refused" if read.status == 200 else _understand(read, kind).outcome, ref)
+            version = as_text(as_dict(draft.get("meta")).get("versionId"))
+            headers = {**_headers(token), "Content-Type": "application/fhir+json",
+                       **({"If-Match": f'W/"{version}"'} if version else {})}
+            answer = call("PUT", f"{iss}/{ref}", seconds=SECONDS, headers=headers,
+                          data=json.dumps({**draft, "status": "cancelled"}).encode())
+        except CallFailedError:
+            return Created("unknown", ref)
+        if answer.status in (200, 201):
+            return Created("cancelled", ref)
+        return replace(_understand(answer, kind), ref=ref)
 
     def _find(self, iss: str, token: str, kind: str, identifier: str) -> Created | None:
         """What an earlier try left behind; None = nothing. An unreadable search stays unknown: nothing is sent."""

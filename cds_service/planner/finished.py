@@ -17,7 +17,7 @@ from cds_service.planner.case import Fields, Person, answers_of
 from cds_service.planner.drafts import paste_text, to_drafts
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import read_wish
-from cds_service.planner.write import Item
+from cds_service.planner.write import Item, may_update
 from cds_service.titration.plan import Plan, draw
 
 WRITING_SECONDS = 60                           # after this a write that never reported back may be taken up again
@@ -44,6 +44,8 @@ class FinishedPlan:
         self.items = tuple(Item(**item) for item in outcome["items"])
         self.attested = tuple(outcome.get("attested", ()))
         self.is_pregnant = bool(outcome.get("pregnant", False))
+        self.replaced = tuple(Item(**item) for item in outcome.get("replaced", ()))
+        self.may_cancel = self.state != "writing" and may_update(visit.token.scope, "MedicationRequest")
         self.drafts = self._drafts(visit, outcome)
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
@@ -62,6 +64,11 @@ class FinishedPlan:
     def can_retry(self) -> bool:
         again = {"refused", "unknown", "not-tried", "unauthorized"}
         return self.state == "done" and any(item.outcome in again for item in self.items)
+
+    @property
+    def to_cancel(self) -> tuple[Item, ...]:
+        """Earlier drafts that this plan replaces and that still wait in the EHR."""
+        return tuple(item for item in self.replaced if item.outcome != "cancelled")
 
     @property
     def is_complete(self) -> bool:

@@ -63,6 +63,10 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     def retry(handle: str) -> Response:
         return _retry(desk, _posted(desk, handle))
 
+    @blueprint.post("/s/<handle>/cancel")
+    def cancel(handle: str) -> Response:
+        return _cancel(desk, _posted(desk, handle))
+
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
@@ -150,6 +154,7 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
         "reason": _reason(case), "attested": _attested(case),
         "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],
+        "replaced": [asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref)) for d in case.earlier],
         "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
     }
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
@@ -198,6 +203,21 @@ def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
         claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
         if claimed:
             _write_all(desk, replace(visit, session=claimed))
+    return redirect(url_for("smart.result", handle=visit.handle), 303)
+
+
+def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """Cancel the drafts that the plan replaces, on the clinician's press and where the EHR lets us change orders."""
+    done = FinishedPlan(desk, visit)
+    if done.may_cancel and done.to_cancel:
+        items = []
+        for item in done.replaced:
+            if item in done.to_cancel:
+                end = desk.services.ehr.cancel(visit.iss, visit.token.access, item.ref, visit.token.patient)
+                item = replace(item, outcome=end.outcome, reason=end.reason)  # noqa: PLW2901
+            items.append(asdict(item))
+        outcome = {**visit.body["outcome"], "replaced": items}
+        desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
     return redirect(url_for("smart.result", handle=visit.handle), 303)
 
 

@@ -19,6 +19,7 @@ from cds_service.model import Json, Release
 from cds_service.pipeline import Judgement
 from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.ehr_server import EhrServer
+from cds_service.planner.judge import Earlier
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
@@ -50,6 +51,10 @@ class Judge(Protocol):
 
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
+
+    def drafts(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched],
+               patient_id: str) -> tuple[Earlier, ...]:
+        """Naltrexone orders that are drafted already and not signed."""
 
     def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
                  patient_id: str, now: datetime) -> Judgement:

@@ -118,6 +118,8 @@ _GATE = (
             "surgery: because no yes": "",
             "duplicate: listed": "label state",
             "duplicate: blocked": "",
+            "earlier: listed": "label",
+            "earlier: because": "",
             "consent: because": "",
             "pharmacy: because": "",
         }
@@ -156,7 +158,7 @@ _RESULT = _spell(
         "result: complete complete_next incomplete incomplete_next": "",
         "result: opened": "dose",
         "result: opened_unnamed written not_written unclear take_along copy copied": "",
-        "result: region caption draft outcome reference retry handout file paste": "",
+        "result: replaced cancel cancel_there region caption draft outcome reference retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 
