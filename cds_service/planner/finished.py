@@ -15,6 +15,7 @@ from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
 from cds_service.planner.drafts import paste_text, to_drafts
+from cds_service.planner.running import rest
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import read_wish
 from cds_service.planner.write import Item, may_update
@@ -36,6 +37,8 @@ class FinishedPlan:
         self.edition = desk.edition(today)
         self.wish = read_wish(fields, today, None, self.edition.schedules)
         self.plan: Plan = draw(self.edition.schedules, self.wish.choice)
+        if "rest_from" in outcome:                 # a plan under way: what is written is what is left of it
+            self.plan = rest(self.plan, date.fromisoformat(outcome["rest_from"]))
         self.state = str(outcome["state"])
         self.since = float(outcome["since"])
         self.is_known_release = outcome["release"] in set(WRITABLE)

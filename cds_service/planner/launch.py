@@ -15,7 +15,13 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cds_service.model import Band
-from cds_service.planner.oauth import USER_NAMES, AccessToken, OauthFailedError, Registration, scopes
+from cds_service.planner.oauth import (
+    USER_NAMES,
+    AccessToken,
+    OauthFailedError,
+    Registration,
+    scopes,
+)
 from cds_service.planner.registration import public_keys, registration_toml
 from cds_service.planner.services import HaltError, PlannerDesk
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret

@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, ConditionKind, Json
@@ -14,11 +15,12 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.gate import Gate, Mark
 from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
 from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
-from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish, read_wish, wish_fields
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -32,7 +34,21 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
         kept = find_kept(desk, visit)
-        return _page(desk, judge_case(desk, visit, kept.form), revision=kept.revision)
+        case = judge_case(desk, visit, kept.form)
+        if case.running and "new" not in request.args:
+            return redirect(url_for("smart.diary", handle=handle), 303)
+        return _page(desk, case, revision=kept.revision)
+
+    @blueprint.get("/s/<handle>/diary")
+    def diary(handle: str) -> Response | str:
+        visit = desk.visit(handle)
+        if "outcome" in visit.body:
+            return redirect(url_for("smart.result", handle=handle), 303)
+        return _diary(desk, judge_case(desk, visit, None))
+
+    @blueprint.post("/s/<handle>/diary")
+    def change_course(handle: str) -> Response | tuple[str, int]:
+        return _change_course(desk, _posted(desk, handle))
 
     @blueprint.post("/s/<handle>/")
     def update(handle: str) -> Response | tuple[str, int]:
@@ -140,6 +156,43 @@ def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
     return {"wish": wish, "plan": plan, **page_context(edition)}
 
 
+# --- a plan under way -------------------------------------------------------------------------------------------------
+
+def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response | str:
+    """Where the patient is in a plan of ours, and what may be changed of the rest."""
+    if case.running is None:
+        return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
+    today = desk.today()
+    return render_template(
+        "smart/diary.html", running=case.running, now=case.running.step_on(today), next=case.running.next_after(today),
+        today=today, must_stop=must_stop(case.gate), complaint=complaint, csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def must_stop(gate: Gate) -> bool:
+    """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
+    return any(p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"})
+
+
+def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
+    """Hold or step down from today: the rest is written as new drafts, which replace those that are open."""
+    if "outcome" in visit.body:
+        return redirect(url_for("smart.result", handle=visit.handle), 303)
+    case, today, edition = judge_case(desk, visit, None), desk.today(), desk.edition()
+    running = case.running
+    if running is None or running.choice is None or must_stop(case.gate):
+        return str(_diary(desk, case)), 422
+    course = MultiDict({**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()})
+    wish = read_wish(course, today, None, edition.schedules)
+    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
+    if wrong or not wish.choice.changes:
+        return str(_diary(desk, case, edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"))), 422
+    outcome = {**_outcome(desk, case), "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
+               "rest_from": today.isoformat(), "reason": {"text": edition.say("diary.reason")}}
+    replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
+    others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
+    return _claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
@@ -149,14 +202,25 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
     case = judge_case(desk, visit, request.form)
     if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
         return _page(desk, case, tried=True, revision=find_kept(desk, visit).revision), 422
-    outcome: dict[str, Any] = {
-        "fields": {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT},
+    fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
+    return _claim(desk, case, {**_outcome(desk, case), "fields": fields, "reason": _reason(case)})
+
+
+def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+    """What the session keeps of a plan that is finished, before anything was sent."""
+    return {
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
-        "reason": _reason(case), "attested": _attested(case),
-        "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],
-        "replaced": [asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref)) for d in case.earlier],
+        "attested": _attested(case), "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY),
+        "at": desk.services.now().isoformat(), "items": [],
+        "replaced": [asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref))
+                     for d in case.earlier],
         "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
     }
+
+
+def _claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
+    """Write once: of several presses one wins, and all come to the same result."""
+    visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
     if claimed and case.can_write:
         _write_all(desk, replace(visit, session=claimed))
