@@ -53,7 +53,8 @@ class FinishedPlan:
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
         drafts = to_drafts(self.plan, self.wish, self.answers, self.edition.say, key=str(visit.body["key"]),
-                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]), attested=self.attested)
+                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]),
+                           attested=self.attested)
         return replace(drafts, reasons=(outcome["reason"],))
 
     @property

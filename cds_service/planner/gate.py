@@ -107,7 +107,6 @@ class Gate:
     earliest: date | None
     not_before: date
     faults: tuple[AnswerFault, ...] = ()
-    maintenance: Maintenance = Maintenance((), 0, None)
 
     @property
     def is_blocked(self) -> bool:
@@ -179,7 +178,7 @@ def check(
     ]
     not_before = max([*shown, snapshot.today])
     is_open_ended = any(m.earliest and not m.earliest.is_known for m in history)
-    return Gate(points, history, None if is_open_ended else not_before, not_before, wrong, treatment)
+    return Gate(points, history, None if is_open_ended else not_before, not_before, wrong)
 
 
 def _met(

@@ -292,8 +292,8 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
     done = FinishedPlan(desk, visit)
     return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
-                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"], context=visit.body["context"],
-                           **_drawn(done.wish, done.edition))
+                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
+                           context=visit.body["context"], **_drawn(done.wish, done.edition))
 
 
 def _download(done: FinishedPlan) -> Response:

@@ -1,4 +1,4 @@
-"""A plan of ours that is under way, read back from its orders: where the patient is, and the rest after a change (3.3). Pure."""
+"""A plan of ours that is under way, read back from its orders: where the patient is, and the rest (3.3). Pure."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from typing import Any
 
 from cds_service.fhir.values import as_dict, as_list, as_text, resource_ref
@@ -78,7 +79,7 @@ def _steps(order: Json) -> Iterator[Step]:
 def _numbered(steps: Iterable[Step]) -> tuple[Step, ...]:
     """In order; () where they leave a gap or overlap."""
     found = sorted(steps, key=lambda step: step.starts)
-    whole = all(a.ends + timedelta(days=1) == b.starts for a, b in zip(found, found[1:], strict=False))
+    whole = all(a.ends + timedelta(days=1) == b.starts for a, b in pairwise(found))
     return tuple(replace(step, number=n) for n, step in enumerate(found, 1)) if whole else ()
 
 

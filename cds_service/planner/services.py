@@ -71,7 +71,7 @@ class SmartServices:
     ehr: EhrServer
     judge: Judge
     now: Callable[[], datetime]
-    log: Callable[..., object] = lambda event, **_facts: None
+    log: Callable[..., object] = lambda _event, **_facts: None
 
 
 @dataclass(frozen=True, slots=True)
