@@ -60,6 +60,8 @@ def _blocked(record: Gate, today: date, say: Words) -> str:
     if first.id == "opioids" and medicines:
         if record.earliest and record.earliest > today:
             return say("verdict.not_before", day=weekday(record.earliest), medicines=medicines)
+        if record.not_before > today:
+            return say("verdict.counting", day=weekday(record.not_before), medicines=medicines)
         return say("verdict.not_now_medicine", medicines=medicines)
     return say("verdict.not_now", reason=next(iter(first.because), first.title))
 
