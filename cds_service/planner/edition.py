@@ -80,6 +80,8 @@ def page_context(edition: Edition) -> dict[str, object]:
         phrases.fill,
         phrases.hint,
         phrases.mg_in_words,
+        phrases.refills,
+        phrases.supplied_until,
         phrases.when,
     )
     return {

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from cds_service.model import Coding, Json
+from cds_service.model import Coding, ConditionKind, Json
 from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
@@ -121,7 +121,8 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
     outcome: dict[str, Any] = {
         "fields": {name: request.form.getlist(name) for name in request.form if name != "csrf"},
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
-        "reason": _reason(case), "at": desk.services.now().isoformat(), "items": [],
+        "reason": _reason(case), "attested": _attested(case),
+        "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],
         "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
     }
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
@@ -135,6 +136,11 @@ def _reason(case: PlanCase) -> dict[str, Any]:
     picked = next((c for c in case.reasons if c.label == case.wish.reason), None)
     coding = [{"system": c.system, "code": c.code} for c in picked.codings if _is_clean(c)] if picked else []
     return {"text": case.wish.reason[:LONGEST_FIELD], **({"coding": coding} if coding else {})}
+
+
+def _attested(case: PlanCase) -> list[str]:
+    """What the clinician answered for against or beyond the record, in the words of the gate."""
+    return [" ".join((p.title + ":", *p.because))[:LONGEST_FIELD] for p in case.gate.attested]
 
 
 def _is_clean(coding: Coding) -> bool:

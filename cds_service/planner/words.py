@@ -63,7 +63,9 @@ _PLAN = (
             "drawn: review": "week day",
             "drawn: stop": "day",
             "drawn: fill_label": "days",
-            "drawn: fill": "supplies",
+            "drawn: refills_label": "",
+            "drawn: refill": "day supplies",
+            "drawn: fill": "supplies until",
             "drawn: many_capsules": "count",
             "guidance: head region caption event do stop": "",
             "evidence: head for against mechanism effects cost": "",
@@ -161,11 +163,12 @@ _RESULT = _spell(
 _HANDOUT = _spell(
     {
         "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
-        "handout: effects common heart stop good_to_know off_label": "",
+        "handout: effects common heart stop stop_pregnant good_to_know off_label": "",
         "handout: clinic phone prescriber": "",
         "handout: diary diary_caption week_of pain sleep side_effects": "",
         "handout: for": "name born day",
         "handout: review": "day week",
+        "handout: refills": "day refills",
         "handout: benefit": "soonest latest stop",
     }
 )
@@ -186,7 +189,12 @@ _DRAFTS = _spell(
         "note: off_label": "schedule standing",
         "note: highest": "dose dose_words",
         "note: reason_above": "reason",
-        "note: fill": "days",
+        "note: fill": "days until",
+        "note: refills": "refills",
+        "note: attested": "points",
+        "note: maintenance": "day who test tested",
+        "note: test_urine test_challenge": "",
+        "paste: refill": "day supplies",
         "note: no_opioids consent last_none last_not_stated": "",
         "note: opioid_free": "last methods",
         "note: last_short last_long stop": "day",
