@@ -88,7 +88,7 @@ _GATE = (
             "page: not_written no_reason print back end": "",
             "verdict: clear answered no_write yours": "",
             "verdict: not_before counting": "day medicines",
-            "verdict: not_now_medicine": "medicines",
+            "verdict: not_now_medicine unrecognized": "medicines",
             "verdict: medicine": "label state",
             "verdict: not_now unknown care": "reason",
             "verdict: yours_not_before": "day",
