@@ -14,6 +14,7 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
 from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
@@ -30,21 +31,28 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         visit = desk.visit(handle)
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
-        return _page(desk, judge_case(desk, visit, None))
+        return _page(desk, judge_case(desk, visit, find_kept(desk, visit).form))
 
     @blueprint.post("/s/<handle>/")
-    def update(handle: str) -> Response | str:
-        visit = _posted(desk, handle)
-        return _page(desk, judge_case(desk, visit, request.form))
+    def update(handle: str) -> Response | tuple[str, int]:
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept:
+            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+        return redirect(url_for("smart.plan", handle=handle), 303)
 
     @blueprint.post("/s/<handle>/preview")
-    def preview(handle: str) -> str:
-        visit = _posted(desk, handle)
+    def preview(handle: str) -> str | tuple[str, int]:
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept:
+            return "", 409
         return render_template("smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True)))
 
     @blueprint.post("/s/<handle>/write")
     def write(handle: str) -> Response | tuple[str, int]:
-        return _write(desk, _posted(desk, handle))
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept and "outcome" not in visit.body:
+            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+        return _write(desk, visit)
 
     @blueprint.get("/s/<handle>/result")
     def result(handle: str) -> Response | str:
@@ -65,12 +73,15 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
     @blueprint.get("/s/<handle>/end")
     def leave(handle: str) -> str:
-        visit = desk.visit(handle)
+        visit = desk.opened(handle)
         return render_template("smart/leave.html", handle=handle, csrf=desk.csrf(visit))
 
     @blueprint.post("/s/<handle>/end")
     def end(handle: str) -> str:
-        desk.services.sessions.end(_posted(desk, handle).session)
+        visit = desk.opened(handle)
+        desk.require_csrf(visit)
+        forget(desk, visit)
+        desk.services.sessions.end(visit.session)
         return render_template("smart/ended.html")
 
 
@@ -80,10 +91,20 @@ def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
     return visit
 
 
+def _entered(desk: PlannerDesk, handle: str) -> tuple[PlannerVisit, bool]:
+    """The visit with what was sent kept first, so that no ended sign-in loses it; False where another tab was faster."""
+    visit = desk.opened(handle)
+    desk.require_csrf(visit)
+    kept = "outcome" in visit.body or keep(desk, visit, request.form) is not None
+    return desk.signed_in(visit), kept
+
+
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
-def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False) -> str:
-    return render_template("smart/plan.html", tried=tried, csrf=desk.csrf(case.visit), **_shown(desk, case))
+def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False) -> str:
+    revision = find_kept(desk, case.visit).revision
+    return render_template("smart/plan.html", tried=tried, is_stale=is_stale, revision=revision, tab=new_tab(),
+                           csrf=desk.csrf(case.visit), **_shown(desk, case))
 
 
 def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
@@ -119,7 +140,7 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
     if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
         return _page(desk, case, tried=True), 422
     outcome: dict[str, Any] = {
-        "fields": {name: request.form.getlist(name) for name in request.form if name != "csrf"},
+        "fields": {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT},
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
         "reason": _reason(case), "attested": _attested(case),
         "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],

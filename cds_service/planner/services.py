@@ -20,7 +20,7 @@ from cds_service.pipeline import Judgement
 from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
-from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
+from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
@@ -132,16 +132,23 @@ class PlannerDesk:
     def set_cookie(self, response: Response, browser: str) -> None:
         """Bind the browser. Inside an EHR's frame the cookie must be allowed there, kept apart per EHR (CHIPS)."""
         framed = bool(self.settings.smart.frame_ancestors)
-        response.set_cookie(COOKIE, browser, max_age=OPEN_SECONDS + 600, secure=True, httponly=True, path="/",
+        response.set_cookie(COOKIE, browser, max_age=KEPT_SECONDS, secure=True, httponly=True, path="/",
                             samesite="None" if framed else "Lax", partitioned=framed)
 
     def visit(self, handle: str) -> PlannerVisit:
         """The open session of this handle and this browser, with a token that still lives. HaltError without."""
+        return self.signed_in(self.opened(handle))
+
+    def opened(self, handle: str) -> PlannerVisit:
+        """The session of this handle and this browser, whatever became of its token."""
         browser = self.browser()
         session = self.services.sessions.find(OPEN, handle[:64], browser) if browser else None
         if session is None:
             raise HaltError("expired")
-        visit = PlannerVisit(session, browser, AccessToken(**session.body["token"]))
+        return PlannerVisit(session, browser, AccessToken(**session.body["token"]))
+
+    def signed_in(self, visit: PlannerVisit) -> PlannerVisit:
+        """The same visit with a token that still lives. HaltError without."""
         return visit if visit.token.expires_at > self._clock() + 30 else self._refreshed(visit)
 
     def _refreshed(self, visit: PlannerVisit) -> PlannerVisit:

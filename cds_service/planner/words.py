@@ -88,7 +88,7 @@ _PLAN = (
 _GATE = (
     _spell(
         {
-            "page: not_written no_reason print back end": "",
+            "page: stale stale_other not_written no_reason print back end": "",
             "verdict: clear answered no_write yours": "",
             "verdict: not_before counting": "day medicines",
             "verdict: not_now_medicine unrecognized": "medicines",
