@@ -397,6 +397,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
         ),
         judge=HookJudge(parts.engine),
         now=now,
+        log=parts.log.warning,
     )
 
 

@@ -47,6 +47,9 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
         return "critical", _blocked(record, today, say)
     flagged = [p for p in record.points if p.mark is Mark.ASK and p.is_exception and p.because]
     unclear = [p for p in flagged if p.id not in _CARE]
+    if unclear and unclear[0].items:
+        medicines = "; ".join(item.label for item in unclear[0].items)
+        return "warning", say("verdict.unrecognized", medicines=medicines)
     if unclear:
         return "warning", say("verdict.unknown", reason=unclear[0].because[0])
     if flagged:
@@ -60,6 +63,8 @@ def _blocked(record: Gate, today: date, say: Words) -> str:
     if first.id == "opioids" and medicines:
         if record.earliest and record.earliest > today:
             return say("verdict.not_before", day=weekday(record.earliest), medicines=medicines)
+        if record.not_before > today:
+            return say("verdict.counting", day=weekday(record.not_before), medicines=medicines)
         return say("verdict.not_now_medicine", medicines=medicines)
     return say("verdict.not_now", reason=next(iter(first.because), first.title))
 

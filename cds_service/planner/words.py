@@ -67,6 +67,9 @@ _PLAN = (
             "drawn: refill": "day supplies",
             "drawn: fill": "supplies until",
             "drawn: many_capsules": "count",
+            "compare: head": "",
+            "compare: name": "schedule name",
+            "compare: evidence": "evidence source",
             "guidance: head region caption event do stop": "",
             "evidence: head for against mechanism effects cost": "",
             "about: head lead what gate result open default": "",
@@ -87,14 +90,14 @@ _GATE = (
         {
             "page: stale stale_other not_written no_reason print back end": "",
             "verdict: clear answered no_write yours": "",
-            "verdict: not_before": "day medicines",
-            "verdict: not_now_medicine": "medicines",
+            "verdict: not_before counting": "day medicines",
+            "verdict: not_now_medicine unrecognized": "medicines",
             "verdict: medicine": "label state",
             "verdict: not_now unknown care": "reason",
             "verdict: yours_not_before": "day",
             "verdict: yours_not_now": "title",
             "verdict: answers_one answers_many": "count given",
-            "gate: head folded": "",
+            "gate: head folded later": "",
             "gate: not_before": "day",
             "gate: settled_one settled_many": "count",
             "history: head region caption medicine role state earliest no_wait unread unnamed": "",
@@ -118,6 +121,12 @@ _GATE = (
             "surgery: because no yes": "",
             "duplicate: listed": "label state",
             "duplicate: blocked": "",
+            "diary: head must_stop unknown change write new choose reason": "",
+            "diary: today": "day dose since taken",
+            "diary: next": "dose day",
+            "diary: last": "day",
+            "earlier: listed": "label",
+            "earlier: because": "",
             "consent: because": "",
             "pharmacy: because": "",
         }
@@ -156,7 +165,7 @@ _RESULT = _spell(
         "result: complete complete_next incomplete incomplete_next": "",
         "result: opened": "dose",
         "result: opened_unnamed written not_written unclear take_along copy copied": "",
-        "result: region caption draft outcome reference retry handout file paste": "",
+        "result: replaced cancel cancel_there region caption draft outcome reference retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 
@@ -192,6 +201,7 @@ _DRAFTS = _spell(
         "note: fill": "days until",
         "note: refills": "refills",
         "note: attested": "points",
+        "note: changed_hold changed_step-down": "day",
         "note: maintenance": "day who test tested",
         "note: test_urine test_challenge": "",
         "paste: refill": "day supplies",
@@ -209,7 +219,7 @@ _DRAFTS = _spell(
 _TROUBLES = (
     _spell(
         {
-            "trouble: again relaunch admin": "",
+            "trouble: again relaunch admin said issuer": "",
             "trouble: do": "do",
         }
     )
