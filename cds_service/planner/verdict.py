@@ -45,7 +45,7 @@ def headline(record: Gate, gate: Gate, today: date, say: Words) -> Headline:
 def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     if record.is_blocked:
         return "critical", _blocked(record, today, say)
-    if record.not_before > today:
+    if record.earliest and record.earliest > today:
         return "warning", _waits(record, today, say)
     flagged = [p for p in record.points if p.mark is Mark.ASK and p.is_exception and p.because]
     unread = {say("unread.problems"), say("unread.birth_date")}
