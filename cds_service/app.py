@@ -190,7 +190,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
         content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
         oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
         ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits),
-        judge=HookJudge(parts.engine), now=now)
+        judge=HookJudge(parts.engine), now=now, log=parts.log.warning)
 
 
 def _smart_key(file: Path, log: Any) -> bytes:

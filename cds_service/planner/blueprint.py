@@ -63,7 +63,7 @@ def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
 def _add_troubles(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(HaltError)
     def halt(error: HaltError) -> tuple[str, int]:
-        return _trouble(error.why if error.why in TROUBLES else "fault")
+        return _trouble(error.why if error.why in TROUBLES else "fault", error.said)
 
     @blueprint.errorhandler(ServiceError)
     def service(error: ServiceError) -> tuple[str, int, dict[str, str]]:
@@ -85,8 +85,8 @@ def _add_troubles(blueprint: Blueprint) -> None:
         return page, error.code or 404
 
 
-def _trouble(why: str) -> tuple[str, int]:
+def _trouble(why: str, said: str = "") -> tuple[str, int]:
     trouble = TROUBLES[why]
     again = request.full_path.rstrip("?") if trouble.again and request.method == "GET" else ""
-    return render_template("smart/trouble.html", why=why, again=again, launch_minutes=PENDING_SECONDS // 60,
+    return render_template("smart/trouble.html", why=why, again=again, said=said, launch_minutes=PENDING_SECONDS // 60,
                            session_minutes=OPEN_SECONDS // 60), trouble.status

@@ -15,10 +15,12 @@ from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.fhir.write_plan import PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release, Snapshot
 from cds_service.pipeline import Judgement
+from cds_service.planner.answers import Answers
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
-from cds_service.planner.answers import Answers
 from cds_service.planner.gate import Gate, check
+from cds_service.planner.judge import Earlier
+from cds_service.planner.running import Running, running_of
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
@@ -62,6 +64,8 @@ class PlanCase:
     wish: Wish
     answers: Answers
     release: Release | None
+    earlier: tuple[Earlier, ...] = ()              # naltrexone that was drafted before, by anybody
+    running: Running | None = None                 # a plan of ours that covers today
 
     @property
     def reasons(self) -> tuple[Concept, ...]:
@@ -86,10 +90,14 @@ def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *,
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
     judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
-    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex)
-    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex)
+    launched_by = str(visit.body["context"].get("draft", "")).rpartition("/")[2]
+    drafts = tuple(d for d in desk.services.judge.drafts(chart, medications, visit.token.patient))
+    labels = [d.label for d in drafts if d.ref.rpartition("/")[2] != launched_by or not launched_by]
+    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex, labels)
+    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex, labels)
     wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
-    return PlanCase(visit, person, judgement, record, gate, wish, answers, release)
+    return PlanCase(visit, person, judgement, record, gate, wish, answers, release, drafts,
+                    running_of(_listed(chart), edition.schedules, today))
 
 
 def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
@@ -99,6 +107,13 @@ def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tu
     chart = ehr.read(visit.iss, visit.token.access, queries)
     references = judge.references(chart, patient)
     return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
+
+
+def _listed(chart: dict[str, Fetched]) -> list[Json]:
+    """The orders of the list as they were sent."""
+    bundle = chart.get("medicationRequests")
+    entries = as_list(as_dict(bundle.resource).get("entry")) if bundle and bundle.resource else []
+    return [as_dict(as_dict(entry).get("resource")) for entry in entries]
 
 
 def reasons_of(snapshot: Snapshot) -> tuple[Concept, ...]:

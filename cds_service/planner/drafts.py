@@ -95,11 +95,12 @@ def _note(
     if refills := phrases.refills(plan, wish.form, wish.fill_days):
         yield say("note.refills", refills=", ".join(first for first, _ in refills))
     yield say("note.no_opioids")
-    yield say(
-        "note.opioid_free",
-        last=last_opioid_words(answers, say),
-        methods=", ".join(say(f"method.{m}").lower() for m in answers.methods if m in METHODS),
-    )
+    if answers.last_opioid:
+        yield say(
+            "note.opioid_free",
+            last=last_opioid_words(answers, say),
+            methods=", ".join(say(f"method.{m}").lower() for m in answers.methods if m in METHODS),
+        )
     if answers.maintenance_on and answers.maintenance_tested_on and answers.maintenance_test:
         yield say(
             "note.maintenance",
@@ -110,7 +111,10 @@ def _note(
         )
     if attested:
         yield say("note.attested", points="; ".join(attested))
-    yield say("note.consent")
+    for change in wish.choice.changes:
+        yield say(f"note.changed_{change.kind}", day=day(change.on))
+    if answers.last_opioid:
+        yield say("note.consent")
     yield say("note.stop", day=day(plan.stop_on))
 
 

@@ -12,7 +12,9 @@ from cachetools import TTLCache
 
 from cds_service.ehr.client import FhirAccess, FhirClient
 from cds_service.ehr.fetched import Fetched
+from cds_service.fhir.read import belongs_to_other
 from cds_service.fhir.releases import release_of_version
+from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.model import Release
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
 from cds_service.settings import Limits
@@ -20,7 +22,8 @@ from cds_service.settings import Limits
 READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000                  # HAPI's capability statement is several megabytes
-OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown")
+LONGEST_REASON = 300
+OUTCOMES = ("created", "exists", "changed", "unauthorized", "conflict", "refused", "unknown", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class Created:
 
     outcome: str
     ref: str = ""
+    reason: str = ""                               # in the server's own words; untrusted
 
     @property
     def is_written(self) -> bool:
@@ -42,29 +46,31 @@ class Created:
 class EhrServer:
     """Reads and drafts for one patient at a time, at the listed EHRs only. Keeps nothing of a patient."""
 
-    def __init__(self, listed: Iterable[str], *, allow_http: bool, limits: Limits | None = None,
+    def __init__(self, listed: Mapping[str, object], *, allow_http: bool, limits: Limits | None = None,
                  outbound: Callable[[tuple[str, ...], int], Outbound] | None = None) -> None:
-        self._listed = tuple(listed)
+        self._listed = listed
         self._allow_http = allow_http
         budget = replace(limits or Limits(), fhir_budget_ms=READ_MS)
-        self._client = FhirClient(budget, self._listed, allow_http=allow_http)
+        self._client = FhirClient(budget, tuple(listed), allow_http=allow_http)
+        self._clients: TTLCache[str, FhirClient] = TTLCache(16, 3600)
+        self._budget = budget
         self._outbound = outbound or (lambda urls, cap: Outbound(urls, allow_http, cap))
         self._releases: TTLCache[str, Release] = TTLCache(64, 3600)
 
     def read(self, iss: str, token: str, queries: Mapping[str, str]) -> dict[str, Fetched]:
         """Every query's answer by its name; what could not be read says why."""
-        return self._client.fetch(queries, self._access(iss, token))
+        return self._client_for(iss).fetch(queries, self._access(iss, token))
 
     def read_many(self, iss: str, token: str, references: Iterable[str]) -> dict[str, Fetched]:
         """Resources that others refer to, by reference."""
-        return self._client.read_many(references, self._access(iss, token))
+        return self._client_for(iss).read_many(references, self._access(iss, token))
 
     def release(self, iss: str) -> Release | None:
         """The FHIR release that the server says it speaks; None where it does not say or cannot be asked."""
         if known := self._releases.get(iss):
             return known
         try:
-            answer = self._outbound(self._listed, CAPABILITY_BYTES).call(
+            answer = self._outbound(self._bases(iss), CAPABILITY_BYTES).call(
                 "GET", f"{iss}/metadata?{urlencode({'_elements': 'fhirVersion'})}", seconds=SECONDS,
                 headers={"Accept": "application/fhir+json, application/json"})
             version = json.loads(answer.body).get("fhirVersion", "") if answer.status == 200 else ""
@@ -84,17 +90,37 @@ class EhrServer:
         headers = {**_headers(token), "Content-Type": "application/fhir+json", "Prefer": "return=representation",
                    "If-None-Exist": f"identifier={quote(identifier, safe='')}"}
         try:
-            answer = self._outbound(self._listed, 2_000_000).call(
+            answer = self._outbound(self._bases(iss), 2_000_000).call(
                 "POST", f"{iss}/{kind}", seconds=SECONDS, headers=headers, data=json.dumps(resource).encode())
         except CallFailedError as failure:
             never_sent = failure.why in {"refused-host", "unreachable", "tls", "busy"}
             return Created("refused" if never_sent else "unknown")
         return _understand(answer, kind)
 
+    def cancel(self, iss: str, token: str, ref: str, patient_id: str) -> Created:
+        """Cancel a draft order of this patient, if it still is one and nobody changed it since it was read."""
+        kind = ref.partition("/")[0]
+        call = self._outbound(self._bases(iss), 2_000_000).call
+        try:
+            read = call("GET", f"{iss}/{ref}", seconds=SECONDS, headers=_headers(token))
+            draft = _body(read)
+            if read.status != 200 or draft.get("status") != "draft" or belongs_to_other(draft, patient_id):
+                return Created("refused" if read.status == 200 else _understand(read, kind).outcome, ref)
+            version = as_text(as_dict(draft.get("meta")).get("versionId"))
+            headers = {**_headers(token), "Content-Type": "application/fhir+json",
+                       **({"If-Match": f'W/"{version}"'} if version else {})}
+            answer = call("PUT", f"{iss}/{ref}", seconds=SECONDS, headers=headers,
+                          data=json.dumps({**draft, "status": "cancelled"}).encode())
+        except CallFailedError:
+            return Created("unknown", ref)
+        if answer.status in (200, 201):
+            return Created("cancelled", ref)
+        return replace(_understand(answer, kind), ref=ref)
+
     def _find(self, iss: str, token: str, kind: str, identifier: str) -> Created | None:
         """What an earlier try left behind; None = nothing. An unreadable search stays unknown: nothing is sent."""
         try:
-            answer = self._outbound(self._listed, 2_000_000).call(
+            answer = self._outbound(self._bases(iss), 2_000_000).call(
                 "GET", f"{iss}/{kind}?{urlencode({'identifier': identifier})}", seconds=SECONDS,
                 headers=_headers(token))
             entries = json.loads(answer.body).get("entry", []) if answer.status == 200 else None
@@ -108,7 +134,18 @@ class EhrServer:
         return Created("exists", f"{kind}/{ids[0]}") if ids else None
 
     def _access(self, iss: str, token: str) -> FhirAccess:
-        return FhirAccess(iss, token, None, self._listed, not self._allow_http)
+        return FhirAccess(iss, token, None, self._bases(iss), not self._allow_http)
+
+    def _bases(self, iss: str) -> tuple[str, ...]:
+        """Where calls for this EHR may go: to those that are listed, or to one that is admitted as it comes."""
+        return (iss,) if iss not in self._listed and self._listed.get(iss) else tuple(self._listed)
+
+    def _client_for(self, iss: str) -> FhirClient:
+        if iss in self._listed or not self._listed.get(iss):
+            return self._client
+        if iss not in self._clients:
+            self._clients[iss] = FhirClient(self._budget, (iss,), allow_http=self._allow_http)
+        return self._clients[iss]
 
 
 def _headers(token: str) -> dict[str, str]:
@@ -116,15 +153,15 @@ def _headers(token: str) -> dict[str, str]:
 
 
 def _understand(answer: HttpResponse, kind: str) -> Created:
-    if answer.status in (401, 403):
-        return Created("unauthorized")
-    if answer.status in (409, 412):
-        return Created("conflict")
-    if answer.status >= 500:
-        return Created("unknown")
-    if answer.status not in (200, 201, 202):
-        return Created("refused")
     body = _body(answer)
+    if answer.status in (401, 403):
+        return Created("unauthorized", reason=_reason(body))
+    if answer.status in (409, 412):
+        return Created("conflict", reason=_reason(body))
+    if answer.status >= 500:
+        return Created("unknown", reason=_reason(body))
+    if answer.status not in (200, 201, 202):
+        return Created("refused", reason=_reason(body))
     if body.get("resourceType") == kind and body.get("status") != "draft":
         return Created("changed", _ref(answer, body, kind))
     return Created("created" if answer.status == 201 else "exists", _ref(answer, body, kind))
@@ -136,6 +173,14 @@ def _body(answer: HttpResponse) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _reason(outcome: Mapping[str, Any]) -> str:
+    """What an OperationOutcome says, on one line; "" where it says nothing."""
+    issues = map(as_dict, as_list(outcome.get("issue")))
+    said = (as_text(i.get("diagnostics")) or as_text(as_dict(i.get("details")).get("text")) for i in issues)
+    words = " ".join("; ".join(dict.fromkeys(filter(None, said))).split())
+    return "".join(c for c in words if c.isprintable())[:LONGEST_REASON]
 
 
 def _ref(answer: HttpResponse, body: Mapping[str, Any], kind: str) -> str:

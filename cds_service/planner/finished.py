@@ -15,9 +15,10 @@ from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
 from cds_service.planner.drafts import paste_text, to_drafts
+from cds_service.planner.running import rest
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import read_wish
-from cds_service.planner.write import Item
+from cds_service.planner.write import Item, may_update
 from cds_service.titration.plan import Plan, draw
 
 WRITING_SECONDS = 60                           # after this a write that never reported back may be taken up again
@@ -36,6 +37,8 @@ class FinishedPlan:
         self.edition = desk.edition(today)
         self.wish = read_wish(fields, today, None, self.edition.schedules)
         self.plan: Plan = draw(self.edition.schedules, self.wish.choice)
+        if "rest_from" in outcome:                 # a plan under way: what is written is what is left of it
+            self.plan = rest(self.plan, date.fromisoformat(outcome["rest_from"]))
         self.state = str(outcome["state"])
         self.since = float(outcome["since"])
         self.is_known_release = outcome["release"] in set(WRITABLE)
@@ -44,11 +47,14 @@ class FinishedPlan:
         self.items = tuple(Item(**item) for item in outcome["items"])
         self.attested = tuple(outcome.get("attested", ()))
         self.is_pregnant = bool(outcome.get("pregnant", False))
+        self.replaced = tuple(Item(**item) for item in outcome.get("replaced", ()))
+        self.may_cancel = self.state != "writing" and may_update(visit.token.scope, "MedicationRequest")
         self.drafts = self._drafts(visit, outcome)
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
         drafts = to_drafts(self.plan, self.wish, self.answers, self.edition.say, key=str(visit.body["key"]),
-                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]), attested=self.attested)
+                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]),
+                           attested=self.attested)
         return replace(drafts, reasons=(outcome["reason"],))
 
     @property
@@ -62,6 +68,11 @@ class FinishedPlan:
     def can_retry(self) -> bool:
         again = {"refused", "unknown", "not-tried", "unauthorized"}
         return self.state == "done" and any(item.outcome in again for item in self.items)
+
+    @property
+    def to_cancel(self) -> tuple[Item, ...]:
+        """Earlier drafts that this plan replaces and that still wait in the EHR."""
+        return tuple(item for item in self.replaced if item.outcome != "cancelled")
 
     @property
     def is_complete(self) -> bool:

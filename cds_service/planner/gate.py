@@ -35,6 +35,7 @@ POINTS = (
     "age",
     "surgery",
     "duplicate",
+    "earlier",
     "consent",
     "pharmacy",
 )
@@ -106,7 +107,6 @@ class Gate:
     earliest: date | None
     not_before: date
     faults: tuple[AnswerFault, ...] = ()
-    maintenance: Maintenance = Maintenance((), 0, None)
 
     @property
     def is_blocked(self) -> bool:
@@ -146,6 +146,7 @@ def check(
     say: Words,
     born: date | None = None,
     sex: str = "",
+    earlier: Sequence[str] = (),
 ) -> Gate:
     """Every point of the gate for this record and these answers."""
     treatment = maintenance.of_record(snapshot)
@@ -166,6 +167,7 @@ def check(
         _age(snapshot, answers, say),
         _surgery(answers, say),
         _duplicate(snapshot, answers, say),
+        *_earlier(earlier, answers, say),
         _ask("consent", answers, (say("consent.because"),), say),
         _ask("pharmacy", answers, (say("pharmacy.because"),), say),
     )
@@ -176,7 +178,7 @@ def check(
     ]
     not_before = max([*shown, snapshot.today])
     is_open_ended = any(m.earliest and not m.earliest.is_known for m in history)
-    return Gate(points, history, None if is_open_ended else not_before, not_before, wrong, treatment)
+    return Gate(points, history, None if is_open_ended else not_before, not_before, wrong)
 
 
 def _met(
@@ -427,6 +429,13 @@ def _duplicate(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
         )
     unread = () if snapshot.list_available else (say("history.unread"),)
     return _asked_if((*because, *unread), "duplicate", answers, say)
+
+
+def _earlier(drafts: Sequence[str], answers: Answers, say: Words) -> Iterator[Point]:
+    """Drafts that wait for a signature: a second set is written only to replace them."""
+    if drafts:
+        because = (*(say("earlier.listed", label=label) for label in drafts), say("earlier.because"))
+        yield _asked_if(because, "earlier", answers, say)
 
 
 def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from cds_service.ehr.fetched import Fetched, to_answer
 from cds_service.fhir.bundle import Entry, Unpacked
+from cds_service.fhir.read import belongs_to_other
+from cds_service.fhir.status import order_kind
+from cds_service.fhir.values import as_dict, as_list, as_text, resource_ref
 from cds_service.hooks.prefetch import Record, read_answer
 from cds_service.hooks.request import HookRequest
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Json, Release
 from cds_service.pipeline import Engine, Judgement, judge
 from cds_service.reading import Reading
+
+_OURS = re.compile(r"urn:uuid:[0-9a-f-]{36}#(order-\d+|care-plan|review-\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """A naltrexone order that is drafted already. ``is_ours``: this planner wrote it."""
+
+    ref: str
+    label: str
+    is_ours: bool
+
+
+def is_ours(resource: Json) -> bool:
+    """True for what this planner wrote, by its identifier."""
+    identifiers = map(as_dict, as_list(resource.get("identifier")))
+    return any(_OURS.fullmatch(as_text(identifier.get("value"))) for identifier in identifiers)
+
 
 _SERVICE = SERVICES["naltrexone-order-sign"]
 _INSTANCE = "titration-app"
@@ -32,6 +55,20 @@ class HookJudge:
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
         return self._read((), _record(chart, {}), patient_id).unread_medications
+
+    def drafts(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched],
+               patient_id: str) -> tuple[Earlier, ...]:
+        """Naltrexone that is drafted already: orders of this planner and of others that nobody signed yet."""
+        reading = self._read((), _record(chart, medications), patient_id)
+        found = []
+        for _, entry in reading.record.entries:
+            resource = entry.resource
+            if not order_kind(resource) or resource.get("status") != "draft" or belongs_to_other(resource, patient_id):
+                continue
+            drug, recognition = reading.name(resource)
+            if any(c.role.is_naltrexone for c in recognition.components):
+                found.append(Earlier(resource_ref(resource), drug.concept.label, is_ours(resource)))
+        return tuple(found)
 
     def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
                  patient_id: str, now: datetime) -> Judgement:

@@ -15,8 +15,14 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cds_service.model import Band
-from cds_service.planner.oauth import USER_NAMES, AccessToken, OauthFailedError, Registration, scopes
-from cds_service.planner.registration import public_keys
+from cds_service.planner.oauth import (
+    USER_NAMES,
+    AccessToken,
+    OauthFailedError,
+    Registration,
+    scopes,
+)
+from cds_service.planner.registration import public_keys, registration_toml
 from cds_service.planner.services import HaltError, PlannerDesk
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret
 from cds_service.planner.trouble import TROUBLES
@@ -69,7 +75,7 @@ def _start(desk: PlannerDesk) -> Response:
     state = desk.services.sessions.begin(PENDING, browser, {
         "iss": registration.iss, "token_url": endpoints.token, "issuer": endpoints.issuer, "verifier": verifier,
         "scope": scopes(registration, endpoints, launch),
-    }, PENDING_SECONDS)
+    }, PENDING_SECONDS, place=request.remote_addr or "")
     response = redirect(oauth.authorization_url(registration, endpoints, state=state, verifier=verifier,
                                                 launch=launch), 302)
     desk.set_cookie(response, browser)
@@ -88,8 +94,15 @@ def _registration(desk: PlannerDesk, iss: str) -> Registration:
     """By exact match with the allow-list (one trailing slash aside), before anything is sent anywhere."""
     found = desk.services.oauth.listed.get(iss.removesuffix("/"))
     if found is None:
-        raise HaltError("unknown-iss")
+        shown = readable(iss)
+        desk.services.log("smart-issuer-refused", iss=shown, add=registration_toml(shown))
+        raise HaltError("unknown-iss", shown)
     return found
+
+
+def readable(text: object, longest: int = 300) -> str:
+    """Untrusted text on one line, without what a log or a page could stumble over."""
+    return "".join(c for c in " ".join(str(text).split()) if c.isprintable())[:longest]
 
 
 def _finish(desk: PlannerDesk) -> Response:
@@ -105,7 +118,9 @@ def _finish(desk: PlannerDesk) -> Response:
         raise HaltError("mix-up")
     if "error" in request.args:
         error = _single("error")
-        raise HaltError(error if error in TROUBLES else "sign-in-error")
+        said = readable(": ".join(filter(None, (error, request.args.get("error_description", "")))))
+        desk.services.log("smart-sign-in-refused", iss=pending["iss"], said=said)
+        raise HaltError(error if error in TROUBLES else "sign-in-error", said)
     token = _exchange(desk, pending)
     context = read_context(token.context.get("appContext"))
     if not _FHIR_ID.fullmatch(token.patient):
@@ -120,7 +135,9 @@ def _exchange(desk: PlannerDesk, pending: Mapping[str, Any]) -> AccessToken:
     try:
         return desk.services.oauth.exchange(registration, pending["token_url"], _single("code"), pending["verifier"])
     except OauthFailedError as failure:
-        raise HaltError(failure.why if failure.why in TROUBLES else "token-error") from None
+        said = readable(failure.said)
+        desk.services.log("smart-token-refused", iss=registration.iss, why=failure.why, said=said)
+        raise HaltError(failure.why if failure.why in TROUBLES else "token-error", said) from None
 
 
 def _open(desk: PlannerDesk, pending: Mapping[str, Any], token: AccessToken, context: Mapping[str, str]) -> Response:

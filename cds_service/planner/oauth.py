@@ -6,6 +6,7 @@ Authlib speaks OAuth; every call goes through ``outbound.http``: listed server, 
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,6 +36,9 @@ from cds_service.planner.registration import (
 __all__ = ["AccessToken", "Endpoints", "OauthFailedError", "Registration", "SmartOauth", "registrations", "scopes"]
 
 SECONDS = 5.0
+SILENT_SECONDS = 15.0                          # an EHR that did not answer is not asked again at once
+DISCOVERIES = 2                                # at one time: a slow EHR must not take the threads of the hooks
+WAIT_SECONDS = 0.5
 USER_NAMES = ("fhirUser", "user", "username")    # token response: who signed in, where an EHR says it
 ASSERTION_SECONDS = 240                        # SMART App Launch: at most five minutes
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -44,11 +48,12 @@ _WRITE = ("MedicationRequest", "Task", "CarePlan")
 
 
 class OauthFailedError(Exception):
-    """No token was had; ``why`` is one stable word, never what a server wrote."""
+    """No token was had; ``why`` is one stable word, ``said`` what the server wrote: untrusted."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, said: str = "") -> None:
         super().__init__(why)
         self.why = why
+        self.said = said
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +91,26 @@ class SmartOauth:
         self._clock = clock
         self._outbound = outbound or (lambda urls: Outbound(urls, allow_http=allow_http))
         self._known: TTLCache[str, Endpoints] = TTLCache(64, 300)
+        self._silent: TTLCache[str, bool] = TTLCache(256, SILENT_SECONDS)
+        self._asking = threading.BoundedSemaphore(DISCOVERIES)
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Where to authorize and to get tokens, from ``smart-configuration`` or else the capability statement."""
         if known := self._known.get(registration.iss):
             return known
+        if registration.iss in self._silent or not self._asking.acquire(timeout=WAIT_SECONDS):
+            raise OauthFailedError("no-authorization-server")
+        try:
+            return self._known.get(registration.iss) or self._discover(registration)
+        except OauthFailedError:
+            self._silent[registration.iss] = True
+            raise
+        finally:
+            self._asking.release()
+
+    def _discover(self, registration: Registration) -> Endpoints:
+        if registration.iss in self._silent:
+            raise OauthFailedError("no-authorization-server")
         found = self._read_configuration(registration.iss) or self._read_capability(registration.iss)
         if found is None or not (self._is_usable(found.authorize) and self._is_usable(found.token)):
             raise OauthFailedError("no-authorization-server")
@@ -126,7 +146,8 @@ class SmartOauth:
         try:
             return _read_token(ask(self._session(registration, token_url)), self._clock())
         except OAuthError as error:
-            raise OauthFailedError(_known_error(error.error)) from None
+            said = ": ".join(str(part) for part in (error.error, error.description) if part)
+            raise OauthFailedError(_known_error(error.error), said) from None
         except CallFailedError as error:
             raise OauthFailedError(error.why) from None
         except (RequestException, ValueError, TypeError, KeyError, JoseError, OSError):

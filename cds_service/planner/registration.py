@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -27,10 +28,35 @@ class Registration:
     scopes: str = ""
 
 
+DEMO_CLIENT = "naltrexone-titration-demo"
+_DEMO_LAUNCHER = re.compile(r"https://launch\.smarthealthit\.org/v/r[234]/(sim/[A-Za-z0-9_=-]{1,1500}/)?fhir")
+_LOOPBACK_LAUNCHER = re.compile(
+    r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9_=.-]{1,1500}){0,6}/fhir")
+
+
+class DemoRegistrations(dict[str, Registration]):
+    """In the demo, where no EHR was set: the public SMART launcher and any launcher on this machine, as they come.
+
+    A launcher writes its options into the path of its ``iss``, so none could be listed beforehand.
+    """
+
+    def get(self, iss: str, default: Any = None) -> Any:
+        if _DEMO_LAUNCHER.fullmatch(iss) or _LOOPBACK_LAUNCHER.fullmatch(iss):
+            return Registration(iss, DEMO_CLIENT)
+        return default
+
+
 def registrations(settings: Settings) -> dict[str, Registration]:
     """Every EHR that may launch the app, by its ``iss`` without a trailing slash."""
+    if settings.is_demo and not settings.smart.issuers:
+        return DemoRegistrations()
     return {iss.rstrip("/"): Registration(iss.rstrip("/"), **asdict(issuer))
             for iss, issuer in settings.smart.issuers.items()}
+
+
+def registration_toml(iss: str) -> str:
+    """What to add to the settings file so that this EHR may launch the app."""
+    return f'[smart.issuers.{json.dumps(iss)}]\nclient_id = "the app\'s id at this EHR"'
 
 
 def read_secret(registration: Registration) -> Any:

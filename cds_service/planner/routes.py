@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, ConditionKind, Json
@@ -14,11 +15,12 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.gate import Gate, Mark
 from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
 from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
-from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish, read_wish, wish_fields
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -31,13 +33,28 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         visit = desk.visit(handle)
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
-        return _page(desk, judge_case(desk, visit, find_kept(desk, visit).form))
+        kept = find_kept(desk, visit)
+        case = judge_case(desk, visit, kept.form)
+        if case.running and "new" not in request.args:
+            return redirect(url_for("smart.diary", handle=handle), 303)
+        return _page(desk, case, revision=kept.revision)
+
+    @blueprint.get("/s/<handle>/diary")
+    def diary(handle: str) -> Response | str:
+        visit = desk.visit(handle)
+        if "outcome" in visit.body:
+            return redirect(url_for("smart.result", handle=handle), 303)
+        return _diary(desk, judge_case(desk, visit, None))
+
+    @blueprint.post("/s/<handle>/diary")
+    def change_course(handle: str) -> Response | tuple[str, int]:
+        return _change_course(desk, _posted(desk, handle))
 
     @blueprint.post("/s/<handle>/")
     def update(handle: str) -> Response | tuple[str, int]:
         visit, is_kept = _entered(desk, handle)
         if not is_kept:
-            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+            return _stale(desk, visit)
         return redirect(url_for("smart.plan", handle=handle), 303)
 
     @blueprint.post("/s/<handle>/preview")
@@ -51,7 +68,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     def write(handle: str) -> Response | tuple[str, int]:
         visit, is_kept = _entered(desk, handle)
         if not is_kept and "outcome" not in visit.body:
-            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+            return _stale(desk, visit)
         return _write(desk, visit)
 
     @blueprint.get("/s/<handle>/result")
@@ -61,6 +78,10 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.post("/s/<handle>/result")
     def retry(handle: str) -> Response:
         return _retry(desk, _posted(desk, handle))
+
+    @blueprint.post("/s/<handle>/cancel")
+    def cancel(handle: str) -> Response:
+        return _cancel(desk, _posted(desk, handle))
 
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
@@ -101,10 +122,15 @@ def _entered(desk: PlannerDesk, handle: str) -> tuple[PlannerVisit, bool]:
 
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
-def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False) -> str:
-    revision = find_kept(desk, case.visit).revision
+def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False, revision: int = 0) -> str:
     return render_template("smart/plan.html", tried=tried, is_stale=is_stale, revision=revision, tab=new_tab(),
                            csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def _stale(desk: PlannerDesk, visit: PlannerVisit) -> tuple[str, int]:
+    """What this tab sent, none of it used, and that another tab was faster; sent again it counts."""
+    revision = find_kept(desk, visit).revision
+    return _page(desk, judge_case(desk, visit, request.form), is_stale=True, revision=revision), 409
 
 
 def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
@@ -130,6 +156,43 @@ def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
     return {"wish": wish, "plan": plan, **page_context(edition)}
 
 
+# --- a plan under way -------------------------------------------------------------------------------------------------
+
+def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response | str:
+    """Where the patient is in a plan of ours, and what may be changed of the rest."""
+    if case.running is None:
+        return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
+    today = desk.today()
+    return render_template(
+        "smart/diary.html", running=case.running, now=case.running.step_on(today), next=case.running.next_after(today),
+        today=today, must_stop=must_stop(case.gate), complaint=complaint, csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def must_stop(gate: Gate) -> bool:
+    """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
+    return any(p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"})
+
+
+def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
+    """Hold or step down from today: the rest is written as new drafts, which replace those that are open."""
+    if "outcome" in visit.body:
+        return redirect(url_for("smart.result", handle=visit.handle), 303)
+    case, today, edition = judge_case(desk, visit, None), desk.today(), desk.edition()
+    running = case.running
+    if running is None or running.choice is None or must_stop(case.gate):
+        return str(_diary(desk, case)), 422
+    course = MultiDict({**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()})
+    wish = read_wish(course, today, None, edition.schedules)
+    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
+    if wrong or not wish.choice.changes:
+        return str(_diary(desk, case, edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"))), 422
+    outcome = {**_outcome(desk, case), "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
+               "rest_from": today.isoformat(), "reason": {"text": edition.say("diary.reason")}}
+    replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
+    others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
+    return _claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
+
+
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
@@ -138,14 +201,26 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
         return redirect(url_for("smart.result", handle=visit.handle), 303)
     case = judge_case(desk, visit, request.form)
     if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
-        return _page(desk, case, tried=True), 422
-    outcome: dict[str, Any] = {
-        "fields": {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT},
+        return _page(desk, case, tried=True, revision=find_kept(desk, visit).revision), 422
+    fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
+    return _claim(desk, case, {**_outcome(desk, case), "fields": fields, "reason": _reason(case)})
+
+
+def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+    """What the session keeps of a plan that is finished, before anything was sent."""
+    return {
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
-        "reason": _reason(case), "attested": _attested(case),
-        "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],
+        "attested": _attested(case), "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY),
+        "at": desk.services.now().isoformat(), "items": [],
+        "replaced": [asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref))
+                     for d in case.earlier],
         "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
     }
+
+
+def _claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
+    """Write once: of several presses one wins, and all come to the same result."""
+    visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
     if claimed and case.can_write:
         _write_all(desk, replace(visit, session=claimed))
@@ -195,6 +270,21 @@ def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
     return redirect(url_for("smart.result", handle=visit.handle), 303)
 
 
+def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """Cancel the drafts that the plan replaces, on the clinician's press and where the EHR lets us change orders."""
+    done = FinishedPlan(desk, visit)
+    if done.may_cancel and done.to_cancel:
+        items = []
+        for item in done.replaced:
+            if item in done.to_cancel:
+                end = desk.services.ehr.cancel(visit.iss, visit.token.access, item.ref, visit.token.patient)
+                item = replace(item, outcome=end.outcome, reason=end.reason)  # noqa: PLW2901
+            items.append(asdict(item))
+        outcome = {**visit.body["outcome"], "replaced": items}
+        desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    return redirect(url_for("smart.result", handle=visit.handle), 303)
+
+
 # --- afterwards ------------------------------------------------------------------------------------------------------
 
 def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
@@ -202,8 +292,8 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
     done = FinishedPlan(desk, visit)
     return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
-                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"], context=visit.body["context"],
-                           **_drawn(done.wish, done.edition))
+                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
+                           context=visit.body["context"], **_drawn(done.wish, done.edition))
 
 
 def _download(done: FinishedPlan) -> Response:

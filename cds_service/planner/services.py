@@ -19,6 +19,7 @@ from cds_service.model import Json, Release
 from cds_service.pipeline import Judgement
 from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.ehr_server import EhrServer
+from cds_service.planner.judge import Earlier
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
 from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
@@ -33,9 +34,10 @@ _Read = TypeVar("_Read")
 class HaltError(Exception):
     """The page cannot be shown; ``why`` names its words in ``trouble``."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, said: str = "") -> None:
         super().__init__(why)
         self.why = why
+        self.said = said                           # untrusted: what a server or a launch said, to be escaped
 
 
 class Judge(Protocol):
@@ -49,6 +51,10 @@ class Judge(Protocol):
 
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
+
+    def drafts(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched],
+               patient_id: str) -> tuple[Earlier, ...]:
+        """Naltrexone orders that are drafted already and not signed."""
 
     def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
                  patient_id: str, now: datetime) -> Judgement:
@@ -65,6 +71,7 @@ class SmartServices:
     ehr: EhrServer
     judge: Judge
     now: Callable[[], datetime]
+    log: Callable[..., object] = lambda _event, **_facts: None
 
 
 @dataclass(frozen=True, slots=True)

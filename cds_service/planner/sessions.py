@@ -11,17 +11,19 @@ import hashlib
 import json
 import os
 import secrets
+import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cachetools import TTLCache
 from cryptography.fernet import Fernet, InvalidToken
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from cds_service.errors import TooManyRequests
 from cds_service.store.schema import smart_session
 from cds_service.store.store import Store
 
@@ -30,6 +32,8 @@ PENDING_SECONDS = 600
 OPEN_SECONDS = 3600
 KEPT_SECONDS = 8 * 3600                        # answers outlive the sign-in, for one working day
 MOST_PENDING = 5_000
+MOST_OF_PLACE = 500                            # an address may be a whole hospital's
+MOST_OF_BROWSER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +71,45 @@ class SmartSessions:
         self._store = store
         self._fernet = Fernet(key)
         self._clock = clock
+        self._lock = threading.Lock()
+        self._places: TTLCache[str, deque[str]] = TTLCache(1_000, PENDING_SECONDS)
 
-    def begin(self, stage: str, browser: str, body: Mapping[str, Any], seconds: int) -> str:
-        """A new row for this browser; its handle. TooManyRequests where too many launches are under way."""
+    def begin(self, stage: str, browser: str, body: Mapping[str, Any], seconds: int, place: str = "") -> str:
+        """A new row for this browser; its handle.
+
+        A launch is never refused for those of others: where one browser or one address (``place``) has too many under
+        way, its own oldest go.
+        """
         handle = new_secret()
         now = int(self._clock())
         with self._store.write() as connection:
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
-            waiting = select(func.count()).select_from(smart_session).where(smart_session.c.stage == PENDING)
-            if stage == PENDING and connection.execute(waiting).scalar_one() >= MOST_PENDING:
-                raise TooManyRequests("Too many launches are under way.", headers={"Retry-After": "60"})
+            if stage == PENDING:
+                self._make_room(connection, _hash(browser), self._crowd(place, _hash(handle)))
             connection.execute(insert(smart_session).values(
                 handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
                 expires=now + seconds, body=self._seal(handle, body)))
         return handle
+
+    def _crowd(self, place: str, handle_hash: str) -> list[str]:
+        """Note this launch of the address; those that are one too many. Kept in this process only."""
+        with self._lock:
+            waiting = self._places.setdefault(place, deque())
+            waiting.append(handle_hash)
+            return [waiting.popleft() for _ in range(len(waiting) - MOST_OF_PLACE)]
+
+    @staticmethod
+    def _make_room(connection: Connection, browser_hash: str, crowded: list[str]) -> None:
+        pending = smart_session.c.stage == PENDING
+        own = select(smart_session.c.handle_hash).where(pending, smart_session.c.browser_hash == browser_hash) \
+            .order_by(smart_session.c.expires.desc()).offset(MOST_OF_BROWSER - 1)
+        crowded = [*crowded, *connection.execute(own).scalars()]
+        waiting = connection.execute(select(func.count()).select_from(smart_session).where(pending)).scalar_one()
+        if waiting >= MOST_PENDING:
+            oldest = select(smart_session.c.handle_hash).where(pending).order_by(smart_session.c.expires)
+            crowded += connection.execute(oldest.limit(max(1, waiting - MOST_PENDING + 1))).scalars()
+        if crowded:
+            connection.execute(delete(smart_session).where(pending, smart_session.c.handle_hash.in_(crowded)))
 
     def put(self, stage: str, handle: str, browser: str, body: Mapping[str, Any], seconds: int) -> bool:
         """A new row under a name of ours; False where somebody put one there first."""

@@ -92,6 +92,14 @@ def read_wish(fields: Mapping[str, str], today: date, earliest: date | None, sch
     return Wish(choice, form, fill if fill in limits.fill_days else limits.first_fill_days, tuple(faults), reason)
 
 
+def wish_fields(choice: Choice) -> dict[str, str]:
+    """The fields of the form that ask for this choice."""
+    return {
+        "schedule": choice.schedule, "drawn": choice.schedule, "start_on": choice.start_on.isoformat(),
+        "start_mg": mg(choice.start_mg), "step_mg": mg(choice.step_mg), "interval_days": str(choice.interval_days),
+        "maximum_mg": mg(choice.maximum_mg), "reason_above": choice.reason_above}
+
+
 def _read_choice(fields: Mapping[str, str], schedule: str, start: date, schedules: Schedules) -> Choice:
     first = _read_mg(fields.get("start_mg"))
     has_steps = schedule not in schedules.by_id or bool(schedules.by_id[schedule].step.high)

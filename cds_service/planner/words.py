@@ -121,6 +121,12 @@ _GATE = (
             "surgery: because no yes": "",
             "duplicate: listed": "label state",
             "duplicate: blocked": "",
+            "diary: head must_stop unknown change write new choose reason": "",
+            "diary: today": "day dose since taken",
+            "diary: next": "dose day",
+            "diary: last": "day",
+            "earlier: listed": "label",
+            "earlier: because": "",
             "consent: because": "",
             "pharmacy: because": "",
         }
@@ -159,7 +165,7 @@ _RESULT = _spell(
         "result: complete complete_next incomplete incomplete_next": "",
         "result: opened": "dose",
         "result: opened_unnamed written not_written unclear take_along copy copied": "",
-        "result: region caption draft outcome reference retry handout file paste": "",
+        "result: replaced cancel cancel_there region caption draft outcome reference retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 
@@ -195,6 +201,7 @@ _DRAFTS = _spell(
         "note: fill": "days until",
         "note: refills": "refills",
         "note: attested": "points",
+        "note: changed_hold changed_step-down": "day",
         "note: maintenance": "day who test tested",
         "note: test_urine test_challenge": "",
         "paste: refill": "day supplies",
@@ -212,7 +219,7 @@ _DRAFTS = _spell(
 _TROUBLES = (
     _spell(
         {
-            "trouble: again relaunch admin": "",
+            "trouble: again relaunch admin said issuer": "",
             "trouble: do": "do",
         }
     )

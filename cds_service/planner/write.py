@@ -21,6 +21,7 @@ class Item:
     kind: str
     outcome: str
     ref: str = ""
+    reason: str = ""                               # the server's own words, to be escaped
 
     @property
     def is_written(self) -> bool:
@@ -35,16 +36,21 @@ class Create(Protocol):
 
 def may_create(scope: str, kind: str) -> bool:
     """True if a granted scope of SMART 1 or 2 lets this session create such a resource for its patient."""
-    return any(_allows(one, kind) for one in scope.split())
+    return any(_allows(one, kind, "c") for one in scope.split())
 
 
-def _allows(scope: str, kind: str) -> bool:
+def may_update(scope: str, kind: str) -> bool:
+    """The same for changing one."""
+    return any(_allows(one, kind, "u") for one in scope.split())
+
+
+def _allows(scope: str, kind: str, letter: str) -> bool:
     who, _, rest = scope.partition("/")
     what, _, how = rest.partition(".")
     how, _, narrowed = how.partition("?")
     if who not in {"patient", "user"} or what not in {kind, "*"} or narrowed:
         return False
-    return how in {"write", "*"} or (bool(how) and set(how) <= set("cruds") and "c" in how)
+    return how in {"write", "*"} or (bool(how) and set(how) <= set("cruds") and letter in how)
 
 
 def write_drafts(plan: PlanDraft, release: Release, scope: str, create: Create,
@@ -73,4 +79,4 @@ def _send_one(one: Built, scope: str, create: Create, before: Item | None) -> It
         return Item(one.name, one.kind, "not-granted")
     created = create(one.resource, identifier_of(one.resource),
                      maybe_there=before is not None and before.outcome == "unknown")
-    return Item(one.name, one.kind, created.outcome, created.ref)
+    return Item(one.name, one.kind, created.outcome, created.ref, created.reason)

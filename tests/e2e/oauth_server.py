@@ -158,7 +158,8 @@ def _make_app(ehr: Ehr) -> Flask:
                      endpoint="search")
     app.add_url_rule("/fhir/<kind>", view_func=lambda kind: _fhir(ehr, kind, ""), methods=["GET", "POST"],
                      endpoint="type")
-    app.add_url_rule("/fhir/<kind>/<name>", view_func=lambda kind, name: _fhir(ehr, kind, name), endpoint="one")
+    app.add_url_rule("/fhir/<kind>/<name>", view_func=lambda kind, name: _fhir(ehr, kind, name),
+                     methods=["GET", "PUT"], endpoint="one")
     return app
 
 
@@ -258,6 +259,8 @@ def _fhir(ehr: Ehr, kind: str, name: str) -> Response:
         return _outcome(401)
     if is_create:
         return _create(ehr, kind, held["scope"])
+    if request.method == "PUT":
+        return _change(ehr, kind, name, held["scope"])
     if name:
         found = ehr.store.get((kind, name))
         return _json(found, kind=FHIR_JSON) if found else _outcome(404)
@@ -295,6 +298,14 @@ def _create(ehr: Ehr, kind: str, scope: str) -> Response:
     return _json(resource, 201, FHIR_JSON, Location=f"{ehr.iss}/{kind}/{resource['id']}/_history/1")
 
 
+def _change(ehr: Ehr, kind: str, name: str, scope: str) -> Response:
+    if not {f"patient/{kind}.write", f"patient/{kind}.u"} & set(scope.split()):
+        return _outcome(403)
+    ehr.store[kind, name] = request.get_json(force=True)
+    return _json(ehr.store[kind, name], kind=FHIR_JSON)
+
+
 def _outcome(status: int) -> Response:
-    body = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
+    body = {"resourceType": "OperationOutcome", "issue": [
+        {"severity": "error", "code": "processing", "diagnostics": f"<i>no</i> {status}"}]}
     return _json(body, status, FHIR_JSON)

@@ -181,7 +181,7 @@ def test_unknown_medicines_are_attested_one_by_one() -> None:
         chart_of(order("Zzyzxomab 5 mg", id="a"), order("Qwertolone 2 mg", id="b")),
         {}, drafted(), "pat-1", NOON,
     )  # fmt: skip
-    def point(ticks: frozenset[str]):  # noqa: ANN202
+    def point(ticks: frozenset[str]):
         gate = check(judged.snapshot, judged.verdicts, Answers(ticks), EDITION.say)
         return next(p for p in gate.points if p.id == "unknown")
 

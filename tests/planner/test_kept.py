@@ -1,4 +1,4 @@
-"""Nothing that a clinician entered is lost: reload, Back, two tabs, a new sign-in, a restart; and nothing overwritten unsaid."""
+"""Nothing that a clinician entered is lost: reload, Back, two tabs, a new sign-in, a restart."""
 
 from __future__ import annotations
 

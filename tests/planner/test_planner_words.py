@@ -50,7 +50,6 @@ NAMES: set[str] = {  # what may stand where a key is put together
     "standing",
     "short",
     "none",
-    "short",
     "long",
     "no",
     "yes",

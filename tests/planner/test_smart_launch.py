@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
+import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,13 +14,18 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from flask import Flask
 from flask.testing import FlaskClient
 
+from cds_service.planner.blueprint import make_smart
 from cds_service.planner.edition import edition_of
 from cds_service.planner.launch import read_context
+from cds_service.planner.registration import registrations
+from cds_service.settings import Settings, Smart, SmartIssuer
 from tests.e2e.oauth_server import Ehr, serve_ehr
 from tests.e2e.smart_site import FIBROMYALGIA, NOON, PATIENT, Clock, Site, engine, make_site
-from tests.e2e.smart_steps import open_app, sign_in, start, words
+from tests.e2e.smart_steps import open_app, sign_in, start, words, write_plan
+from tests.planner.pages import SHIPPED, Planner
 
 
 def title_of(trouble: str) -> str:
@@ -142,14 +150,15 @@ def test_an_ehr_that_names_itself_in_the_callback_is_believed(client: FlaskClien
     ("access_denied", title_of("access_denied")), ("invalid_scope", title_of("invalid_scope")),
     ("server_error", title_of("sign-in-error")), ("csrf<script>", title_of("sign-in-error")),
 ])
-def test_CT09_an_error_of_the_sign_in_is_a_readable_page_without_its_words(
+def test_CT09_an_error_of_the_sign_in_is_a_readable_page_with_its_words_escaped(
         client: FlaskClient, ehr: Ehr, error: str, title: str) -> None:
-    """Denied, bad scope and anything else: what happened and what to do, never the server's own text."""
+    """Denied, bad scope and anything else: what happened, what to do, and the server's own text as text."""
     ehr.authorize_error = error
     answer = client.get(sign_in(start(client, ehr, ehr.new_launch("ldn-1")).headers["Location"]))
     assert 403 == answer.status_code
     assert title in words(answer)
-    assert "script>" not in answer.text.replace("</script>", "")
+    assert "<script>" not in answer.text
+    assert f"{error}: <script>alert('described')</script>" in html.unescape(answer.text)
     assert "What to do:" in words(answer)
 
 
@@ -165,6 +174,7 @@ def test_a_token_error_is_a_readable_page(
     answer = client.get(sign_in(start(client, ehr, ehr.new_launch("ldn-1")).headers["Location"]))
     assert title in words(answer)
     assert "<b>" not in answer.text
+    assert f"{error}: <b>described</b>" in html.unescape(answer.text) or status >= 500
 
 
 @pytest.mark.parametrize("patient", ["", "..", "a b", "a/../b", "Patient/ldn-1", "x" * 65, 7, ["ldn-1"], "é"])
@@ -376,10 +386,59 @@ def test_the_page_without_a_launch_shows_the_schedule_and_calls_nobody(client: F
         assert needed in words(page)
 
 
-def test_the_page_without_a_launch_names_no_ehr(tmp_path: Path, ehr: Ehr) -> None:
-    """Whoever finds the address learns what the planner does, not who uses it."""
-    site = make_site(ehr, tmp_path, clock=Clock())
-    page = site.app.test_client().get("/smart/launch")
-    assert (200, False) == (page.status_code, ehr.iss in page.text)
-    assert "Start it from the card or the app list" in words(page)
-    site.close()
+def test_the_page_without_a_launch_names_no_ehr(client: FlaskClient, ehr: Ehr) -> None:
+    """Anyone may look at it."""
+    assert ehr.root not in client.get("/smart/launch").text
+
+
+DEMO_LAUNCHERS = [
+    "https://launch.smarthealthit.org/v/r4/sim/WzAsIiIsIiIsIkFVVE8iLDAsMCwwLCIiLCIiLCIiLCIiLCIiLCIiLCIiLDAsMV0/fhir",
+    "https://launch.smarthealthit.org/v/r2/fhir", "http://localhost:8013/v/r3/sim/abc/fhir", "http://127.0.0.1:9/fhir",
+]
+NO_LAUNCHERS = [
+    "https://launch.smarthealthit.org.evil.test/v/r4/fhir", "https://evil.test/v/r4/fhir", "http://localhost@evil.test/fhir",
+    "http://launch.smarthealthit.org/v/r4/fhir", "http://localhost:8013/../fhir?x", "http://10.0.0.1/fhir",
+]
+
+
+@pytest.mark.parametrize(("iss", "is_known"), [*((i, True) for i in DEMO_LAUNCHERS), *((i, False) for i in NO_LAUNCHERS)])
+def test_the_demo_knows_the_public_launcher_and_any_on_this_machine(iss: str, is_known: bool) -> None:
+    """With no settings; not in production, and not where EHRs were set."""
+    demo = registrations(Settings())
+    assert is_known is (demo.get(iss) is not None)
+    assert registrations(Settings(smart=Smart({"https://ehr.test/fhir": SmartIssuer("x")}))).get(iss) is None
+
+
+def test_the_demo_opens_from_a_launcher_of_this_machine_with_no_settings(tmp_path: Path) -> None:
+    """From the launch to written drafts; EHR launch and standalone."""
+    with serve_ehr([PATIENT, FIBROMYALGIA], client_id="naltrexone-titration-demo", standalone_patient="ldn-1") as ehr:
+        site = make_site(None, tmp_path)
+        client = site.app.test_client()
+        assert 303 == write_plan(client, open_app(client, ehr)).status_code
+        assert [r for r in ehr.of_type("CarePlan") if r["status"] == "draft"]
+        back = client.get(sign_in(start(client, ehr).headers["Location"]))
+        assert 200 == client.get(back.headers["Location"]).status_code
+        site.close()
+
+
+def test_a_refused_issuer_is_named_on_the_page_and_in_the_log_with_what_to_add(tmp_path: Path) -> None:
+    """Whoever can mend it finds the address and the lines of the settings file."""
+    told: list[dict[str, Any]] = []
+    planner = Planner(SHIPPED)
+    services = replace(planner.desk.services, log=lambda event, **facts: told.append({"event": event, **facts}))
+    app = Flask("refused")
+    app.register_blueprint(make_smart(Settings(), services), url_prefix="/smart")
+    answer = app.test_client().get("/smart/launch", query_string={"iss": "https://other.test/<b>fhir", "launch": "x"})
+    assert "https://other.test/<b>fhir" in html.unescape(answer.text)
+    assert "<b>" not in answer.text
+    (line,) = told
+    assert ("smart-issuer-refused", "https://other.test/<b>fhir") == (line["event"], line["iss"])
+    assert "https://other.test/<b>fhir" in tomllib.loads(line["add"])["smart"]["issuers"]
+
+
+def test_an_ehr_that_does_not_answer_is_not_asked_again_at_once(client: FlaskClient, ehr: Ehr) -> None:
+    """The second launch of the next seconds costs the EHR, and us, nothing."""
+    ehr.statuses["GET metadata"] = 500
+    ehr.smart_one, ehr.token_path = True, " not usable"
+    assert [502, 502] == [start(client, ehr, "x").status_code for _ in range(2)]
+    assert 1 == ehr.paths().count("/fhir/metadata")

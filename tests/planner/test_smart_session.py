@@ -12,7 +12,6 @@ from cryptography.fernet import Fernet
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from cds_service.errors import TooManyRequests
 from cds_service.planner.sessions import (
     OPEN,
     PENDING,
@@ -129,28 +128,27 @@ def test_a_body_moved_to_another_row_is_not_opened(store: Store, sessions: Smart
     assert [None, None] == [sessions.find(OPEN, mine, BROWSER), sessions.find(OPEN, theirs, "b" * 43)]
 
 
-def test_launches_that_nobody_finishes_are_bounded(
-        sessions: SmartSessions, time: Time, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flood of launches is refused until the old ones have expired; open sessions are not counted."""
-    monkeypatch.setattr("cds_service.planner.sessions.MOST_PENDING", 3)
-    for _ in range(3):
-        sessions.begin(PENDING, BROWSER, {}, 60)
-    with pytest.raises(TooManyRequests):
-        sessions.begin(PENDING, BROWSER, {}, 60)
-    sessions.begin(OPEN, BROWSER, {}, 60)
-    time.now += 61
-    assert sessions.begin(PENDING, BROWSER, {}, 60)
+@pytest.mark.parametrize(
+    ("bound", "browsers", "places"),
+    [("MOST_PENDING", "abc", "xyz"), ("MOST_OF_BROWSER", "aaa", "xyz"), ("MOST_OF_PLACE", "abc", "xxx")],
+)
+def test_launches_that_nobody_finishes_are_bounded_and_none_is_refused(
+        sessions: SmartSessions, monkeypatch: pytest.MonkeyPatch, bound: str, browsers: str, places: str) -> None:
+    """Where all, one browser's or one address's are too many, the oldest goes; open sessions are not counted."""
+    monkeypatch.setattr(f"cds_service.planner.sessions.{bound}", 2)
+    opened = sessions.begin(OPEN, BROWSER, {}, 60)
+    handles = [sessions.begin(PENDING, browser, {}, 60 + n, place)
+               for n, (browser, place) in enumerate(zip(browsers, places, strict=True))]
+    found = [sessions.find(PENDING, handle, browser) for handle, browser in zip(handles, browsers, strict=True)]
+    assert [False, True, True] == [row is not None for row in found]
+    assert sessions.find(OPEN, opened, BROWSER) is not None
 
 
-def test_a_refused_launch_on_a_new_store_does_no_harm(
-        store: Store, sessions: SmartSessions, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the first launch there are no sessions, and a refusal leaves a store that works."""
-    assert sessions.find(OPEN, new_secret(), BROWSER) is None
-    monkeypatch.setattr("cds_service.planner.sessions.MOST_PENDING", 0)
-    with pytest.raises(TooManyRequests):
-        sessions.begin(PENDING, BROWSER, {}, 60)
-    monkeypatch.undo()
-    assert sessions.find(PENDING, sessions.begin(PENDING, BROWSER, {}, 60), BROWSER) is not None
+def test_a_flood_from_one_address_leaves_the_launch_of_another(sessions: SmartSessions) -> None:
+    mine = sessions.begin(PENDING, BROWSER, {}, 600, "192.0.2.1")
+    for _ in range(700):
+        sessions.begin(PENDING, new_secret(), {}, 600, "192.0.2.66")
+    assert sessions.find(PENDING, mine, BROWSER) is not None
 
 
 def test_workers_that_start_together_share_one_table(url: str, time: Time) -> None:

@@ -1,0 +1,78 @@
+"""The visit for a review: where the patient is in a plan of ours; hold or step down rewrites the rest (3.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from tests.e2e.oauth_server import Ehr
+from tests.e2e.smart_site import Site, order
+from tests.e2e.smart_steps import csrf_of, open_app, words, write_plan
+
+
+def orders(ehr: Ehr) -> list[dict[str, Any]]:
+    return [r for r in ehr.of_type("MedicationRequest") if r.get("identifier")]
+
+
+def sig(resource: dict[str, Any]) -> list[tuple[str, str, float]]:
+    return [
+        (d["timing"]["repeat"]["boundsPeriod"]["start"], d["timing"]["repeat"]["boundsPeriod"]["end"],
+         d["doseAndRate"][0]["doseQuantity"]["value"])
+        for d in resource["dosageInstruction"]
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def url(client: FlaskClient, ehr: Ehr, site: Site) -> str:
+    """Plan A from 23 November, signed; today is 14 December, day 22: the second week on 3 mg."""
+    write_plan(client, open_app(client, ehr))
+    orders(ehr)[0]["status"] = "active"
+    site.clock.move(days=23)
+    return open_app(client, ehr)
+
+
+def test_opening_shows_where_the_patient_is(client: FlaskClient, url: str) -> None:
+    page = client.get(url, follow_redirects=True)
+    assert "Today, Mon 14 Dec 2026: 3 mg a day since 7 Dec 2026 (45 mg of the plan taken" in words(page)
+    assert "Next step: 4.5 mg a day on Mon 21 Dec 2026" in words(page)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"change": "hold", "hold_days": "14"},
+         [("2026-12-14", "2027-01-03", 3), ("2027-01-04", "2027-02-28", 4.5)]),
+        ({"change": "step-down"}, [("2026-12-14", "2027-02-07", 1.5)]),
+    ],
+)  # fmt: skip
+def test_a_change_rewrites_the_rest_as_new_drafts(
+    client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str], expected: list[tuple[str, str, float]]
+) -> None:
+    """The old order stays as history and is named; the new one begins today."""
+    page = client.get(f"{url}diary")
+    fields = {"csrf": csrf_of(page), "fill_days": "28", "form": "one-strength", **change}
+    done = client.post(f"{url}diary", data=fields)
+    assert 303 == done.status_code
+    old, new = orders(ehr)
+    assert ("active", "draft") == (old["status"], new["status"])
+    assert expected == sig(new)
+    assert "not stated" not in new["note"][0]["text"]
+    assert f"MedicationRequest/{old['id']}" in words(client.get(done.headers["Location"]))
+
+
+@pytest.mark.parametrize("change", [{}, {"change": "hold", "hold_days": "99"}, {"change": "raise"}])
+def test_no_other_change_is_written(client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str]) -> None:
+    page = client.get(f"{url}diary")
+    fields = {"csrf": csrf_of(page), "fill_days": "28", "form": "one-strength", **change}
+    assert 422 == client.post(f"{url}diary", data=fields).status_code
+    assert 1 == len(orders(ehr))
+
+
+def test_an_opioid_on_the_record_means_stop(client: FlaskClient, ehr: Ehr, url: str) -> None:
+    ehr.store["MedicationRequest", "o1"] = order("o1", "Oxycodone 5 mg tablet", authored="2026-12-13")
+    page = client.get(f"{url}diary")
+    assert "Stop naltrexone now" in words(page)
+    fields = {"csrf": csrf_of(client.get(f"{url}end")), "change": "hold", "hold_days": "14", "fill_days": "28"}
+    assert 422 == client.post(f"{url}diary", data=fields).status_code
