@@ -37,9 +37,11 @@ __all__ = ["AccessToken", "Endpoints", "OauthFailedError", "Registration", "Smar
 
 SECONDS = 5.0
 SILENT_SECONDS = 15.0                          # an EHR that did not answer is not asked again at once
-DISCOVERIES = 2                                # at one time: a slow EHR must not take the threads of the hooks
-WAIT_SECONDS = 0.5
+DISCOVERIES = 4                                # at one time: a slow EHR must not take the threads of the hooks
+WAITERS = 2
+WAIT_SECONDS = 1.0
 USER_NAMES = ("fhirUser", "user", "username")    # token response: who signed in, where an EHR says it
+DISCOVERY_SECONDS = 2.0
 ASSERTION_SECONDS = 240                        # SMART App Launch: at most five minutes
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READ = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration",
@@ -92,25 +94,49 @@ class SmartOauth:
         self._outbound = outbound or (lambda urls: Outbound(urls, allow_http=allow_http))
         self._known: TTLCache[str, Endpoints] = TTLCache(64, 300)
         self._silent: TTLCache[str, bool] = TTLCache(256, SILENT_SECONDS)
-        self._asking = threading.BoundedSemaphore(DISCOVERIES)
+        self._lock = threading.Lock()
+        self._asked: set[str] = set()
+        self._waiting = threading.BoundedSemaphore(WAITERS)
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Where to authorize and to get tokens, from ``smart-configuration`` or else the capability statement."""
         if known := self._known.get(registration.iss):
             return known
-        if registration.iss in self._silent or not self._asking.acquire(timeout=WAIT_SECONDS):
+        if registration.iss in self._silent:
             raise OauthFailedError("no-authorization-server")
+        if not self._may_ask(registration.iss):
+            return self._told_by_another(registration.iss)
         try:
-            return self._known.get(registration.iss) or self._discover(registration)
+            return self._discover(registration)
         except OauthFailedError:
             self._silent[registration.iss] = True
             raise
         finally:
-            self._asking.release()
+            with self._lock:
+                self._asked.discard(registration.iss)
+
+    def _may_ask(self, iss: str) -> bool:
+        """One question to each EHR at a time, and few in all: hooks always find a thread."""
+        with self._lock:
+            if iss in self._asked or len(self._asked) >= DISCOVERIES:
+                return False
+            self._asked.add(iss)
+            return True
+
+    def _told_by_another(self, iss: str) -> Endpoints:
+        """What a question under way finds in a moment; few may wait for it."""
+        if self._waiting.acquire(blocking=False):
+            try:
+                until = time.monotonic() + WAIT_SECONDS
+                while time.monotonic() < until and iss not in self._silent:
+                    if known := self._known.get(iss):
+                        return known
+                    time.sleep(0.02)
+            finally:
+                self._waiting.release()
+        raise OauthFailedError("no-authorization-server")
 
     def _discover(self, registration: Registration) -> Endpoints:
-        if registration.iss in self._silent:
-            raise OauthFailedError("no-authorization-server")
         found = self._read_configuration(registration.iss) or self._read_capability(registration.iss)
         if found is None or not (self._is_usable(found.authorize) and self._is_usable(found.token)):
             raise OauthFailedError("no-authorization-server")
@@ -193,7 +219,7 @@ class SmartOauth:
     def _get(self, iss: str, path: str) -> Mapping[str, Any] | None:
         try:
             answer = self._outbound((iss,)).call(
-                "GET", iss + path, seconds=SECONDS, headers={"Accept": "application/json, application/fhir+json"})
+                "GET", iss + path, seconds=DISCOVERY_SECONDS, headers={"Accept": "application/json, application/fhir+json"})
             found = json.loads(answer.body) if answer.status == 200 else None
         except (CallFailedError, ValueError, RecursionError):
             return None
