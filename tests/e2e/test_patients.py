@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_site import PATIENT, Site, order
-from tests.e2e.test_smart_browser import CLEAR, kinds, launch, pass_gate
+from tests.e2e.test_smart_browser import CLEAR, check_page, kinds, launch, pass_gate
 
 pytestmark = pytest.mark.browser
 Json = dict[str, Any]
@@ -131,16 +132,35 @@ def test_an_answer_turns_verdict_mark_and_plan_at_once_and_back(
     assert [] == loads
 
 
-def test_a_second_launch_shows_what_an_earlier_one_wrote(context: BrowserContext, site: Site, ehr: Ehr) -> None:
-    """The drafts of the first launch are on the record of the second: no twins are written unseen."""
+def test_a_second_launch_shows_the_drafts_of_the_first(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    """It asks whether they are replaced, and pressing write without that answer writes no twin."""
     page = opened(context, site, ehr, [])
     pass_gate(page)
     page.get_by_role("button", name="Write the drafts").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("All drafts are in the EHR.")
     before = kinds(ehr)
     again = opened(context, site, ehr, [])
-    assert "naltrexone" in again.content()
+    expect(again.locator("#point-earlier")).to_contain_text("Drafted already")
+    again.get_by_role("button", name="Write the drafts").click()
+    expect(again.locator("#problem")).to_be_focused()
     assert kinds(ehr) == before
+
+
+def test_a_review_visit_shows_where_the_patient_is(
+    context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path
+) -> None:
+    """A signed plan, three weeks on: the dose of today in the headline, today in the chart."""
+    page = opened(context, site, ehr, [])
+    pass_gate(page)
+    page.get_by_role("button", name="Write the drafts").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("All drafts are in the EHR.")
+    for signed in ehr.of_type("MedicationRequest"):
+        signed["status"] = "active"
+    site.clock.move(days=21)
+    visit = opened(context, site, ehr, [])
+    expect(visit.get_by_role("heading", level=1)).to_contain_text("Today, Sat 12 Dec 2026: 3 mg a day")
+    expect(visit.locator("svg .today")).to_have_count(1)
+    check_page(visit, tmp_path, "diary")
 
 
 def test_one_minute_from_the_opened_page_to_written_drafts(context: BrowserContext, site: Site, ehr: Ehr) -> None:
