@@ -35,7 +35,8 @@ STALE = order("o1", "Oxycodone 5 mg tablet", authored="2025-09-10")
 RUNNING = order("o1", "Naltrexone 50 mg tablet", authored="2026-11-10")
 
 BLOCKED = {
-    "recent short-acting": ([OXYCODONE], "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet (ended 3 days ago)."),
+    "recent short-acting": (
+        [OXYCODONE], "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet (ended 3 days ago)."),
     "active opioid": ([order("o1", "Oxycodone 5 mg tablet")], "Not before Tue 1 Dec 2026 at the earliest"),
     "liver": ([condition("c2", "K72.00", "Acute liver failure")], "Not now: Acute hepatitis, liver failure"),
     "running naltrexone": ([RUNNING], "Not now: Naltrexone 50 mg tablet"),
