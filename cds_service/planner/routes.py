@@ -162,10 +162,13 @@ def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response |
     """Where the patient is in a plan of ours, and what may be changed of the rest."""
     if case.running is None:
         return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
-    today = desk.today()
+    today, choice = desk.today(), case.running.choice
+    course = draw(desk.edition().schedules, choice) if choice else None
     return render_template(
-        "smart/diary.html", running=case.running, now=case.running.step_on(today), next=case.running.next_after(today),
-        today=today, must_stop=must_stop(case.gate), complaint=complaint, csrf=desk.csrf(case.visit), **_shown(desk, case))
+        "smart/diary.html", course=course, running=case.running,
+        now=case.running.step_on(today), next=case.running.next_after(today),
+        today=today, must_stop=must_stop(case.gate), complaint=complaint, csrf=desk.csrf(case.visit),
+        **_shown(desk, case))
 
 
 def must_stop(gate: Gate) -> bool:

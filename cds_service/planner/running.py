@@ -37,10 +37,10 @@ class Running:
 
 
 def running_of(resources: Iterable[Json], schedules: Schedules, today: date) -> Running | None:
-    """The newest plan of ours that covers today; None where there is none."""
+    """The newest signed plan of ours that covers today; None where there is none. A draft is no course yet."""
     plans: dict[str, list[Json]] = {}
     for resource in resources:
-        if resource.get("status") in {"draft", "active"} and is_ours(resource) and "dosageInstruction" in resource:
+        if resource.get("status") == "active" and is_ours(resource) and "dosageInstruction" in resource:
             plans.setdefault(_key(resource), []).append(resource)
     found = [(max(as_text(r.get("authoredOn")) for r in orders), orders) for orders in plans.values()]
     for _, orders in sorted(found, key=lambda one: one[0], reverse=True):

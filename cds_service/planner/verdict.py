@@ -45,13 +45,17 @@ def headline(record: Gate, gate: Gate, today: date, say: Words) -> Headline:
 def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     if record.is_blocked:
         return "critical", _blocked(record, today, say)
+    if record.earliest and record.earliest > today:
+        return "warning", _waits(record, today, say)
     flagged = [p for p in record.points if p.mark is Mark.ASK and p.is_exception and p.because]
-    unclear = [p for p in flagged if p.id not in _CARE]
+    unread = {say("unread.problems"), say("unread.birth_date")}
+    unclear = [p for p in flagged if p.id not in _CARE or p.because[0] in unread]
     if unclear and unclear[0].items:
         medicines = "; ".join(item.label for item in unclear[0].items)
         return "warning", say("verdict.unrecognized", medicines=medicines)
     if unclear:
-        return "warning", say("verdict.unknown", reason=unclear[0].because[0])
+        reason = unclear[0].because[0]
+        return "warning", say("verdict.unread" if reason in unread else "verdict.unknown", reason=reason)
     if flagged:
         return "warning", say("verdict.care", reason=flagged[0].because[0])
     return "info", say("verdict.clear")
@@ -59,14 +63,19 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
 
 def _blocked(record: Gate, today: date, say: Words) -> str:
     first = next(p for p in record.points if p.mark is Mark.BLOCKED)
-    medicines = "; ".join(_waiting(record.history, today, say))
-    if first.id == "opioids" and medicines:
-        if record.earliest and record.earliest > today:
-            return say("verdict.not_before", day=weekday(record.earliest), medicines=medicines)
-        if record.not_before > today:
-            return say("verdict.counting", day=weekday(record.not_before), medicines=medicines)
-        return say("verdict.not_now_medicine", medicines=medicines)
+    if first.id == "opioids" and any(_waiting(record.history, today, say)):
+        return _waits(record, today, say)
     return say("verdict.not_now", reason=next(iter(first.because), first.title))
+
+
+def _waits(record: Gate, today: date, say: Words) -> str:
+    """The first day that the record allows, with the medicines that ask for the wait."""
+    medicines = "; ".join(_waiting(record.history, today, say))
+    if record.earliest and record.earliest > today:
+        return say("verdict.not_before", day=weekday(record.earliest), medicines=medicines)
+    if record.not_before > today:
+        return say("verdict.counting", day=weekday(record.not_before), medicines=medicines)
+    return say("verdict.not_now_medicine", medicines=medicines)
 
 
 def _waiting(history: tuple[Met, ...], today: date, say: Words) -> Iterator[str]:

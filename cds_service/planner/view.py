@@ -169,9 +169,10 @@ class DoseChart:
     levels: tuple[tuple[float, str], ...]
     reviews: tuple[tuple[float, int, bool], ...]      # where, which week, whether there is room to say it
     onset: tuple[float, float]
+    today: float | None                               # where a course stands
 
 
-def draw_chart(plan: Plan) -> DoseChart:
+def draw_chart(plan: Plan, today: date | None = None) -> DoseChart:
     """Dose against date, small enough for a side column and still legible there."""
     width, height, left, right, top, bottom = 400, 214, 36, 392, 26, 158
     highest = max(plan.highest_daily_mg, Decimal(1))
@@ -195,7 +196,8 @@ def draw_chart(plan: Plan) -> DoseChart:
         tuple(_day_labels([(x(s.starts), s.starts) for s in plan.steps], (right, plan.stop_on))),
         tuple((at, levels[at]) for at in _apart(sorted(levels, reverse=True), 16)),
         tuple((at, week, at in named) for at, week in reviews),
-        (x(soonest), round(x(latest) - x(soonest), 1)))
+        (x(soonest), round(x(latest) - x(soonest), 1)),
+        x(today) if today and plan.starts <= today <= plan.ends else None)
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:

@@ -93,7 +93,7 @@ _GATE = (
             "verdict: not_before counting": "day medicines",
             "verdict: not_now_medicine unrecognized": "medicines",
             "verdict: medicine": "label state",
-            "verdict: not_now unknown care": "reason",
+            "verdict: not_now unknown unread care": "reason",
             "verdict: yours_not_before": "day",
             "verdict: yours_not_now": "title",
             "verdict: answers_one answers_many": "count given",

@@ -30,7 +30,7 @@ def launch(page: Page, site: Site, ehr: Ehr, **context: object) -> None:
 
 
 def check_page(page: Page, folder: Path, name: str) -> None:
-    """No accessibility violation in either width and scheme, no sideways scrolling down to 320 px; screenshots to look at."""
+    """No accessibility violation in either width and scheme, no sideways scrolling from 320 px; screenshots."""
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         for width_name, width in WIDTHS.items():
