@@ -111,7 +111,7 @@ class AuditLog:
             return
         if self._mode == "required":
             self._writer.start()               # it prunes
-            self._write((event,), self._commit.patience)
+            self._write((event,))
         elif not self._writer.put(event):
             self._drop(1)
 
@@ -137,7 +137,7 @@ class AuditLog:
             self._drop(len(events))
         return True
 
-    def _write(self, events: Sequence[AuditEvent], seconds: float) -> None:
+    def _write(self, events: Sequence[AuditEvent], seconds: float | None = None) -> None:
         dropped = self.dropped
         bodies = [(event.time, _body(event)) for event in events]
         lost = dropped - self._dropped_told

@@ -95,6 +95,7 @@ class Store:
                 yield connection
             self._check_still_there()
             self.fault = ""
+            self.writer.note_success()
         except (SQLAlchemyError, OSError) as error:
             self._note(error)
             raise StoreAway(for_all=not isinstance(error, DataError | IntegrityError)) from None
