@@ -23,8 +23,6 @@ _CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 def run(settings: Settings, target: str = "cds_service.app:worker") -> None:
     """Serve until SIGTERM; running calls finish first."""
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    # glibc keeps what many threads have freed apart for each of them
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     connections = room_for_connections()
     options: dict[str, Any] = {
         "address": settings.host,
