@@ -19,7 +19,7 @@ from sqlalchemy import Connection, delete, select
 
 from cds_service.errors import Unavailable
 from cds_service.store.database import insert_once
-from cds_service.store.group_commit import GroupCommit
+from cds_service.store.group_commit import LOOK, GroupCommit
 from cds_service.store.schema import jwt_seen
 
 RETRY_SECONDS = 2  # said to a caller that may come again
@@ -88,7 +88,9 @@ class SeenTokens:
         """What the store says, if it does so in time. A token that was not waited for is still written once it can."""
         future = self._writer.put(self._lane, (token_hash, math.ceil(expires)))
         try:
-            return future.result(self._writer.patience)
+            return future.result(
+                max(LOOK, self._writer.patience) if self._durable else self._writer.patience
+            )
         except TimeoutError:
             if self._durable:
                 future.cancel()

@@ -134,7 +134,7 @@ class AuditLog:
             return
         if self._mode == "required":
             self._writer.start()  # it prunes
-            self._write((event,), self._commit.patience)
+            self._write((event,))
         elif not self._writer.put(event):
             self._drop(1)
 
@@ -163,7 +163,7 @@ class AuditLog:
             self._drop(len(events))
         return True
 
-    def _write(self, events: Sequence[AuditEvent], seconds: float) -> None:
+    def _write(self, events: Sequence[AuditEvent], seconds: float | None = None) -> None:
         dropped = self.dropped
         bodies = [(event.time, _body(event)) for event in events]
         lost = dropped - self._dropped_told
@@ -255,7 +255,6 @@ class _Chained:
     before: ChainEnd
     after: ChainEnd
     broken: bool
-
 
 
 def _body(event: AuditEvent) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from sqlalchemy import Connection
 from cds_service.errors import Unavailable
 
 PATIENCE = 0.8  # seconds that a clinician's call gives the store
-GLANCE = 0.05  # seconds, after a failure: enough for a store that is back
+GLANCE = 0.05  # seconds, after a failure, where the call can do without
+LOOK = 0.25  # seconds, at the least, where it cannot: enough for a store that is back
 ROOM = 10_000  # writes that wait; more are refused
 BATCH = 256  # writes of one transaction
 
@@ -85,6 +86,10 @@ class GroupCommit:
         self._order[made] = len(self._order)
         return made
 
+    def note_success(self) -> None:
+        """The store took a write of somebody else: it is back."""
+        self._failed = False
+
     @property
     def patience(self) -> float:
         """Seconds that it makes sense to wait: none while the thread is stuck, a glance after a failure."""
@@ -106,7 +111,7 @@ class GroupCommit:
         """Write an item and wait for it; StoreAway if that failed or took too long, then it may yet be written."""
         future = self.put(lane, item)
         try:
-            return future.result(self.patience if seconds is None else seconds)
+            return future.result(max(LOOK, self.patience) if seconds is None else seconds)
         except TimeoutError:
             future.cancel()
             raise StoreAway from None

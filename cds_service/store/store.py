@@ -108,6 +108,7 @@ class Store:
                 yield connection
             self._check_still_there()
             self._note_well()
+            self.writer.note_success()
         except (SQLAlchemyError, OSError, StoreError) as error:
             self._note(error)
             raise StoreAway(for_all=not isinstance(error, DataError | IntegrityError)) from None
