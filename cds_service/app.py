@@ -176,15 +176,14 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     store = open_store(settings.database, now, reporter.witness)
     _compare_with_mark(store, water, reporter, now)
     audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now, water=water,
-                     on_loss=reporter.lost)
+                     retention_file=settings.high_water.with_name("retention.json"), on_loss=reporter.lost)
     keys = JwksCache(jwks_getter(settings))
     return Parts(
         engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
                       make_ids(), rules),
         store=store, audit=audit,
         feedback=FeedbackJournal(store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost),
-        pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
-                              make=not settings.audit_key_file),
+        pseudonyms=Pseudonyms(settings.audit_key, make=not settings.audit_key_file),
         fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
                         allow_http=settings.is_demo),
         keys=keys, authentication=_authentication(settings, keys, store, now, reporter), reporter=reporter, water=water,
