@@ -245,6 +245,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         retention_days=settings.audit_retention_days,
         clock=now,
         water=water,
+        retention_file=settings.high_water.with_name("retention.json"),
         on_loss=reporter.lost,
     )
     outbound = make_outbound(settings)
@@ -263,10 +264,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         feedback=FeedbackJournal(
             store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost
         ),
-        pseudonyms=Pseudonyms(
-            Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
-            make=not settings.audit_key_file,
-        ),
+        pseudonyms=Pseudonyms(settings.audit_key, make=not settings.audit_key_file),
         fhir=FhirClient(
             settings.limits,
             (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),

@@ -178,6 +178,8 @@ class Watched:
     def _audit(self) -> str:
         if self.settings.audit == "off":
             return "ok"
+        if said := self.audit.retention.waiting or self.audit.retention.doubt:
+            return f"degraded: {said}"
         if self.pseudonyms.fault:
             return f"degraded: no key for patient hashes ({self.pseudonyms.fault})"
         if self._rose("audit", self.audit.dropped):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,6 +18,7 @@ from cds_service.errors import Unavailable
 from cds_service.journal import audit_chain
 from cds_service.journal.audit_chain import ChainEnd
 from cds_service.journal.high_water import HighWater, Loss, Mark
+from cds_service.journal.retention import Retention
 from cds_service.model import Gap
 from cds_service.store.database import insert_once
 from cds_service.store.queue_writer import QueueWriter
@@ -90,20 +93,19 @@ class AuditLog:
         mode: str,
         *,
         retention_days: int = 0,
+        retention_file: Path | None = None,
         queue_events: int = QUEUE_EVENTS,
         clock: Callable[[], datetime] = utc_now,
         water: HighWater | None = None,
         on_loss: Callable[[Loss], None] = lambda _loss: None,
     ) -> None:
-        if retention_days < 0:  # a date in the future: everything would be older
-            raise ValueError("retention_days must not be negative")
         self._store = store
         self._commit = store.writer
         self._lane = store.writer.lane(self._write_groups, synced=mode == "required")
         self._water = water
         self._on_loss = on_loss
         self._mode = mode
-        self._retention = timedelta(days=retention_days)
+        self.retention = Retention(retention_days, retention_file, clock)
         self._clock = clock
         self._writer = QueueWriter(
             "audit",
@@ -230,14 +232,12 @@ class AuditLog:
         self._prune_if_due()
 
     def _prune_if_due(self) -> None:
-        if not self._retention or time.monotonic() - self._pruned_at < PRUNE_SECONDS:
+        if time.monotonic() - self._pruned_at < PRUNE_SECONDS:
             return
         self._pruned_at = time.monotonic()
-        now = self._clock()
-        try:
-            audit_chain.prune(self._store, now - self._retention, now)
-        except Unavailable:
-            return
+        with suppress(Unavailable):
+            if before := self.retention.before(audit_chain.newest(self._store)):
+                audit_chain.prune(self._store, before, self._clock())
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,6 +132,14 @@ def _only_checkpoint(connection: Connection, first: int, last: int) -> bool:
     return bool(json.loads(body).get("kind") == "checkpoint")
 
 
+def newest(store: Store) -> datetime | None:
+    """When the newest event was written; None for an empty chain."""
+    with store.read() as connection:
+        found: datetime | None = connection.execute(
+            select(audit_event.c.time).order_by(audit_event.c.seq.desc()).limit(1)).scalar()
+        return found
+
+
 def verify(store: Store, anchor: tuple[int, str] | None = None) -> ChainReport:
     """Walk the whole chain; finds an event edited, removed, inserted or moved, and an end that was cut off.
 

@@ -51,10 +51,14 @@ def export_feedback(store: Store, fmt: str) -> Iterator[str]:
             yield from _json(map(_feedback_members, rows))
 
 
-def export_audit(store: Store, fmt: str) -> Iterator[str]:
-    """Every audit event from the oldest on, as pieces of text, each with its number and its chain hash."""
+def export_audit(store: Store, fmt: str, patient_hash: str = "") -> Iterator[str]:
+    """Every audit event from the oldest on, as pieces of text, each with its number and its chain hash.
+
+    ``patient_hash`` leaves only those of one patient: a subject's access, whose chain cannot be verified alone.
+    """
     with store.read() as connection:
-        events = ({**json.loads(row.body), "hash": row.hash} for row in stream(connection))
+        every = ({**json.loads(row.body), "hash": row.hash} for row in stream(connection))
+        events = (event for event in every if not patient_hash or event.get("patient_hash") == patient_hash)
         if fmt == "csv":
             yield from _csv(AUDIT_COLUMNS, ([e.get(name) for name in AUDIT_COLUMNS] for e in events))
         else:

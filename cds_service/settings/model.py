@@ -286,6 +286,11 @@ class Settings:
         return (self.metrics or ("on" if self.is_demo else "off")) == "on"
 
     @property
+    def audit_key(self) -> Path:
+        """The file with the key of the patient hash."""
+        return Path(self.audit_key_file or Path(self.data_dir) / "audit.key")
+
+    @property
     def high_water(self) -> Path:
         """The file that says how much the store has held."""
         return Path(self.high_water_file or Path(self.data_dir) / "high-water.json")

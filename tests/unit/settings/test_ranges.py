@@ -143,7 +143,7 @@ def test_the_reference_in_docs_is_the_one_that_is_made_now() -> None:
     assert [] == [name for _, name, _ in declared() if f"| `{name}` |" not in written]
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
+@pytest.mark.parametrize("page", ["docs/operations/README.md", "docs/settings.md"])
 def test_every_settings_file_in_the_documents_can_be_used(
     page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
