@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import orjson
 from cds_service import clinical, terminology
 from cds_service import settings as configuration
 from cds_service.cli.options import load_settings, with_settings
-from cds_service.cli.preflight import key_faults, store_faults
+from cds_service.cli.preflight import key_faults, review_faults, store_faults
 from cds_service.content.loader import ContentError
 from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
@@ -55,6 +56,8 @@ def check_all(fixtures: Path | None, as_reference: bool, settings_file: str | No
         settings.terminology_dir,
         fixtures or (here if here.is_dir() else None),
     )
+    with suppress(ContentError, OSError):  # said above
+        found.faults += review_faults(settings, clinical.load(settings.content_overlay).content)
     found.faults += [*key_faults(settings), *store_faults(settings)]
     for line in found.checked:
         click.echo(f"ok    {line}")

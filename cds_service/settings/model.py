@@ -196,6 +196,13 @@ class Settings:
         Text,
         means("A folder of the site's own content files, merged over ours key by key."),
     ] = ""
+    content_acknowledged_by: Annotated[
+        Text,
+        means(
+            "`Name, role` of the person who answers for content that no clinician has signed "
+            "(`reviewed_by: null`); production does not start without one."
+        ),
+    ] = ""
     terminology_dir: Annotated[
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),

@@ -30,7 +30,8 @@ UNUSED_FHIR = "https://fhir.example.org/r4"
 def write_settings(folder: Path, *clients: dict[str, Any], profile: str = "production", **settings: Any) -> Path:
     """A settings file; JSON texts, numbers and lists are TOML too. ``settings`` may hold one level of tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {"profile": profile, "public_base_url": BASE, **settings}
+    plain = {"profile": profile, "public_base_url": BASE,
+             "content_acknowledged_by": "A. Tester, test pharmacist", **settings}
     lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if not isinstance(value, dict)]
     for name, table in plain.items():
         if isinstance(table, dict):
