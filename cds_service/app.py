@@ -46,8 +46,10 @@ from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
+from cds_service.web.health_door import open_door
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
+from cds_service.web.refusals import TakeUnreadBodies
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
@@ -79,7 +81,7 @@ class Parts:
     keys: JwksCache
     authentication: ClientAuthentication | None
     log: Any
-    overlay_refused: tuple[str, ...] = ()      # why the site's own content is not used
+    overlay_refused: tuple[str, ...] = ()  # why the site's own content is not used
 
 
 def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Flask:
@@ -89,23 +91,49 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app.extensions["naltrexone_cds"] = parts
 
     wire.install(app, settings)
-    recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.engine.content.version,
-                        required=settings.audit == "required")
+    recorder = Recorder(
+        parts.audit,
+        parts.pseudonyms,
+        parts.log,
+        now,
+        parts.engine.content.version,
+        required=settings.audit == "required",
+    )
     recorder.install(app)
-    app.register_blueprint(make_hooks(parts.engine, settings, HookPorts(
-        now=now,
-        admit=make_admit(settings, parts.authentication),
-        fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
-        watch=recorder.watch,
-        record_feedback=_feedback_into(parts.feedback, settings, now),
-    )))
+    app.register_blueprint(
+        make_hooks(
+            parts.engine,
+            settings,
+            HookPorts(
+                now=now,
+                admit=make_admit(settings, parts.authentication),
+                fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
+                watch=recorder.watch,
+                record_feedback=_feedback_into(parts.feedback, settings, now),
+            ),
+        )
+    )
     app.register_blueprint(make_ops(_checks(parts, settings)))
-    app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
-    CORS(app, resources=r"/cds-services.*", methods=["GET", "POST", "OPTIONS"], max_age=600,
-         origins=[re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins],    # letter for letter
-         allow_headers=["Authorization", "Content-Type"], send_wildcard=False, always_send=False, vary_header=False)
+    app.register_blueprint(
+        make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
+    )
+    CORS(
+        app,
+        resources=r"/cds-services.*",
+        methods=["GET", "POST", "OPTIONS"],
+        max_age=600,
+        origins=[
+            re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins
+        ],  # letter for letter
+        allow_headers=["Authorization", "Content-Type"],
+        send_wildcard=False,
+        always_send=False,
+        vary_header=False,
+    )
     threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
+    if settings.health_port:
+        open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
 
 
@@ -127,7 +155,9 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     log, _ = open_log(settings.log_level)
     content = clinical.load(settings.content_overlay, rules)
     if content.refused:
-        log.error("content-overlay-refused", complaints=len(content.refused), first=content.refused[0])
+        log.error(
+            "content-overlay-refused", complaints=len(content.refused), first=content.refused[0]
+        )
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     store = open_store(settings.database, now)
     for alarm in store.alarms:
@@ -136,40 +166,77 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
     return Parts(
-        engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
-                      make_ids(), rules),
-        store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
-        pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
-                              make=not settings.audit_key_file),
-        fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
-                        outbound=outbound),
-        keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log,
-        overlay_refused=content.refused)
+        engine=Engine(
+            terminology.load(settings.terminology_dir),
+            content.content,
+            settings.zone,
+            settings.base_url,
+            make_ids(),
+            rules,
+        ),
+        store=store,
+        audit=audit,
+        feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
+        pseudonyms=Pseudonyms(
+            Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
+            make=not settings.audit_key_file,
+        ),
+        fhir=FhirClient(
+            settings.limits,
+            (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
+            outbound=outbound,
+        ),
+        keys=keys,
+        authentication=_authentication(settings, keys, store, now, log),
+        log=log,
+        overlay_refused=content.refused,
+    )
 
 
-def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Clock,
-                    log: Any) -> ClientAuthentication | None:
+def _authentication(
+    settings: Settings, keys: JwksCache, store: Store, now: Clock, log: Any
+) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
-    seen = used_tokens.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
-                             on_failure=lambda: log.error("used-tokens-unavailable"))
-    return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
-                                on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
+    keys.keep_fresh(
+        source
+        for c in known_clients(settings)
+        for source in (c.jwks_file or c.jwks_url, *c.jku)
+        if source
+    )
+    seen = used_tokens.SeenTokens(
+        store.writer,
+        lambda: now().timestamp(),
+        durable=settings.audit == "required",
+        on_failure=lambda: log.error("used-tokens-unavailable"),
+    )
+    return ClientAuthentication(
+        settings,
+        keys,
+        seen,
+        lambda: now().timestamp(),
+        on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")),
+    )
 
 
 def make_outbound(settings: Settings) -> Outbound:
     """How this site gets out: its authorities and its proxy. Nothing is listed yet; threads and connections of its own."""
-    return Outbound((), settings.is_demo, trust=usual_trust(settings.ca_file) if settings.ca_file else None,
-                    proxy=read_place(settings.outbound_proxy) if settings.outbound_proxy else None)
+    return Outbound(
+        (),
+        settings.is_demo,
+        trust=usual_trust(settings.ca_file) if settings.ca_file else None,
+        proxy=read_place(settings.outbound_proxy) if settings.outbound_proxy else None,
+    )
 
 
 def jwks_getter(settings: Settings, outbound: Outbound | None = None) -> Callable[[str], bytes]:
     """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
     listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
     door = replace(outbound or make_outbound(settings), listed=listed, max_bytes=256_000)
+    seconds = settings.limits.jwks_timeout_ms / 1_000
 
     def get(url: str) -> bytes:
-        answer = door.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
+        answer = door.call("GET", url, seconds=seconds, headers={"Accept": "application/json"})
         if answer.status != 200:
             raise LookupError("no key document")
         return answer.body
@@ -177,11 +244,16 @@ def jwks_getter(settings: Settings, outbound: Outbound | None = None) -> Callabl
     return get
 
 
-def _feedback_into(journal: FeedbackJournal, settings: Settings,
-                   now: Clock) -> Callable[[Service, object, Client | None], None]:
+def _feedback_into(
+    journal: FeedbackJournal, settings: Settings, now: Clock
+) -> Callable[[Service, object, Client | None], None]:
     def record(service: Service, body: object, client: Client | None) -> None:
         items = read_feedback(body, service.id, settings.limits.feedback_items)
-        issuer, quota = (client.issuer, client.feedback_quota) if client else ("", Client(issuer="").feedback_quota)
+        issuer, quota = (
+            (client.issuer, client.feedback_quota)
+            if client
+            else ("", Client(issuer="").feedback_quota)
+        )
         journal.record(items, issuer=issuer, now=now(), quota=quota)
 
     return record
@@ -189,19 +261,34 @@ def _feedback_into(journal: FeedbackJournal, settings: Settings,
 
 def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
     """The titration app on the same engine and the same store as the hooks."""
+
     def clock() -> float:
         return now().timestamp()
 
     listed = registrations(settings)
-    outbound = make_outbound(settings)      # an EHR that hangs in a launch takes no thread from the hooks
+    outbound = make_outbound(
+        settings
+    )  # an EHR that hangs in a launch takes no thread from the hooks
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
-        oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock,
-                         outbound=lambda urls: replace(outbound, listed=urls)),
-        ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits,
-                      outbound=lambda urls, cap: replace(outbound, listed=urls, max_bytes=cap)),
-        judge=HookJudge(parts.engine), now=now)
+        content=parts.engine.content,
+        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        oauth=SmartOauth(
+            listed,
+            f"{settings.base_url}/smart/callback",
+            allow_http=settings.is_demo,
+            clock=clock,
+            outbound=lambda urls: replace(outbound, listed=urls),
+        ),
+        ehr=EhrServer(
+            listed,
+            allow_http=settings.is_demo,
+            limits=settings.limits,
+            outbound=lambda urls, cap: replace(outbound, listed=urls, max_bytes=cap),
+        ),
+        judge=HookJudge(parts.engine),
+        now=now,
+    )
 
 
 def _smart_key(file: Path, log: Any) -> bytes:
@@ -215,17 +302,30 @@ def _smart_key(file: Path, log: Any) -> bytes:
 
 def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
     """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
+
     def rules() -> str:
-        return "ok" if parts.engine.terminology.version and parts.engine.content.cards else "not ready: no rules"
+        return (
+            "ok"
+            if parts.engine.terminology.version and parts.engine.content.cards
+            else "not ready: no rules"
+        )
 
     def content() -> str:
         faults = len(parts.overlay_refused)
-        return f"degraded: content overlay refused ({faults} complaints), packaged content in use" if faults else "ok"
+        return (
+            f"degraded: content overlay refused ({faults} complaints), packaged content in use"
+            if faults
+            else "ok"
+        )
 
     def store() -> str:
         if parts.store.writable():
             return "ok"
-        return "not ready: audit is required" if settings.audit == "required" else "degraded: store not writable"
+        return (
+            "not ready: audit is required"
+            if settings.audit == "required"
+            else "degraded: store not writable"
+        )
 
     def keys() -> str:
         if parts.authentication is None:
@@ -237,5 +337,9 @@ def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
 
 
 def _middleware(application: Any, settings: Settings) -> Any:
-    wrapped = wire.MergeSlashes(application)
-    return ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0) if settings.trusted_proxy else wrapped
+    wrapped = TakeUnreadBodies(wire.MergeSlashes(application))
+    return (
+        ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0)
+        if settings.trusted_proxy
+        else wrapped
+    )

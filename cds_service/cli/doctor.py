@@ -62,10 +62,11 @@ def doctor_jwt(token_text: str, settings: Settings, now: float, endpoints: Seque
     The result quotes the token: it is for the eyes of its owner.
     """
     from cds_service.app import jwks_getter  # noqa: PLC0415 - the app takes half a second, for --help too
+    keys = JwksCache(jwks_getter(settings), patience=settings.limits.jwks_timeout_ms / 1_000)
     token = token_text.strip()
     if token[:len(_BEARER)].lower() == _BEARER:
         token = token[len(_BEARER):]
-    return explain_token(token, settings, JwksCache(jwks_getter(settings)), now, tuple(endpoints) or _own_urls(settings))
+    return explain_token(token, settings, keys, now, tuple(endpoints) or _own_urls(settings))
 
 
 def doctor_fhir(url: str, settings: Settings, *, call: bool = True, resolver: Resolver = socket.getaddrinfo,

@@ -49,6 +49,11 @@ def is_as_needed(order: Order) -> bool:
     return daily is not None and daily.as_needed
 
 
+def is_half_known(order: Order) -> bool:
+    """True where a quantity or a dose is written, and not both of them can be read: it may last long."""
+    return bool(_dosages(order) or order.supply.quantity)
+
+
 def _dosages(order: Order) -> tuple[Dosage, ...]:
     """The order's own instructions; a dispense without any follows those of its order."""
     return order.dosages or order.linked_dosages

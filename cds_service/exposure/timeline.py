@@ -24,7 +24,7 @@ from cds_service.exposure.ending import (
     stated_end,
     uses,
 )
-from cds_service.exposure.supply import Fills, run_out, start_of, supply_run_out
+from cds_service.exposure.supply import Fills, is_half_known, run_out, start_of, supply_run_out
 from cds_service.exposure.washout import clear_on, silent_from
 from cds_service.model import Ending, Exposure, Medication, Order, RunOut, Standing, State, Strength
 
@@ -150,6 +150,8 @@ def _dispensed(case: _Case) -> Exposure:
         return _used_up(case)
     since = case.since(order.handed_over.last)
     current, held = (case.thresholds["dispense_without_supply_days"][k] for k in ("current", "held"))
+    if is_half_known(order):
+        held = case.thresholds["order_life_days"]
     state = State.CURRENT if since <= current else State.HELD if since <= held else State.RECENT
     return case.exposure(
         state, f"dispensed {since} days ago, days of supply unknown", days=max(0, since - current),

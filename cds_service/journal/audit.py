@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
@@ -22,6 +23,7 @@ from cds_service.store.store import Store, utc_now
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 200
 PRUNE_SECONDS = 3_600.0
+WAIT_SECONDS = 15.0                            # of the thread that writes for nobody who waits
 LONGEST_TEXT = 256
 
 
@@ -80,6 +82,8 @@ class AuditLog:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
+        self._commit = store.writer
+        self._lane = store.writer.lane(_write_groups, synced=mode == "required")
         self._mode = mode
         self._retention = timedelta(days=retention_days)
         self._clock = clock
@@ -107,7 +111,7 @@ class AuditLog:
             return
         if self._mode == "required":
             self._writer.start()               # it prunes
-            self._write((event,))
+            self._write((event,), self._commit.patience)
         elif not self._writer.put(event):
             self._drop(1)
 
@@ -126,22 +130,20 @@ class AuditLog:
     def _try_to_write(self, events: Sequence[AuditEvent]) -> bool:
         """False if the store is away. Events that nothing can write are dropped: the thread must live on."""
         try:
-            self._write(events)
+            self._write(events, WAIT_SECONDS)
         except Unavailable:
             return False
         except Exception:  # noqa: BLE001 - no event is worth the thread that writes all others
             self._drop(len(events))
         return True
 
-    def _write(self, events: Sequence[AuditEvent]) -> None:
+    def _write(self, events: Sequence[AuditEvent], seconds: float) -> None:
         dropped = self.dropped
         bodies = [(event.time, _body(event)) for event in events]
         lost = dropped - self._dropped_told
         if lost:
             bodies.append((self._clock(), {"kind": "lost", "events": lost}))
-        with self._store.write() as connection:
-            numbers = audit_chain.append(connection, bodies)
-            _record_cards(connection, list(zip(numbers, events, strict=False)))
+        self._commit.write(self._lane, _Group(bodies, events), seconds)
         self._dropped_told = dropped
         with self._lock:
             self.written += len(events)
@@ -155,6 +157,22 @@ class AuditLog:
             audit_chain.prune(self._store, now - self._retention, now)
         except Unavailable:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Events that are kept together, as bodies of the chain; a body more than events says what was lost."""
+
+    bodies: Sequence[tuple[datetime, Mapping[str, Any]]]
+    events: Sequence[AuditEvent]
+
+
+def _write_groups(connection: Connection, groups: Sequence[_Group]) -> list[None]:
+    numbers = iter(audit_chain.append(connection, [body for group in groups for body in group.bodies]))
+    for group in groups:
+        own = list(islice(numbers, len(group.bodies)))
+        _record_cards(connection, list(zip(own, group.events, strict=False)))
+    return [None] * len(groups)
 
 
 def _body(event: AuditEvent) -> dict[str, Any]:

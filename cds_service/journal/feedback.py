@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +21,21 @@ QUOTA = 100_000
 QUOTA_RETRY_SECONDS = 3_600
 
 
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """The items of one call, as rows, and what its issuer may keep."""
+
+    rows: Sequence[Mapping[str, Any]]
+    issuer: str
+    quota: int
+
+
 class FeedbackJournal:
     """``cards_recorded``: the audit log writes down shown cards; without that nobody can tell a match."""
 
     def __init__(self, store: Store, *, cards_recorded: bool) -> None:
-        self._store = store
+        self._writer = store.writer
+        self._lane = store.writer.lane(self._write)
         self._cards_recorded = cards_recorded
 
     def record(
@@ -35,22 +46,29 @@ class FeedbackJournal:
         Unavailable with Retry-After if the store fails or new items go beyond what this issuer may keep; on
         PostgreSQL calls at the same moment may go beyond it by what they hold.
         """
-        with self._store.write() as connection:
-            shown = self._shown(connection, items)
-            rows = [_row(item, issuer, now, self._matched(item, shown)) for item in items]
-            insert = insert_once(connection, feedback, "key").returning(feedback.c.id)
-            added = connection.execute(insert, rows).all()
-            if added and _kept(connection, issuer) > quota:
-                headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
-                raise Unavailable("No more feedback of this client can be kept.", headers=headers)
+        self._writer.write(self._lane, _Call([_row(item, issuer, now) for item in items], issuer, quota))
 
-    def _shown(self, connection: Connection, items: Sequence[FeedbackItem]) -> set[tuple[str, str]]:
-        cards = {item.card for item in items} if self._cards_recorded else set()
+    def _write(self, connection: Connection, calls: Sequence[_Call]) -> list[None]:
+        """In the order in which they came; one ``matched`` and one count of what is kept for all of them."""
+        rows = [row for call in calls for row in call.rows]
+        shown = self._shown(connection, {row["card"] for row in rows})
+        known = [{**row, "matched": self._matched(row, shown)} for row in rows]
+        insert = insert_once(connection, feedback, "key").returning(feedback.c.issuer)
+        added = set(connection.execute(insert, known).scalars())
+        quotas = {call.issuer: call.quota for call in calls}
+        if any(_kept(connection, issuer) > quotas[issuer] for issuer in added):
+            headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
+            raise Unavailable("No more feedback of this client can be kept.", headers=headers)
+        return [None] * len(calls)
+
+    def _shown(self, connection: Connection, cards: set[str]) -> set[tuple[str, str]]:
+        if not self._cards_recorded or not cards:
+            return set()
         query = select(shown_card.c.card, shown_card.c.service).where(shown_card.c.card.in_(cards))
-        return {(card, service) for card, service in connection.execute(query)} if cards else set()
+        return {(card, service) for card, service in connection.execute(query)}
 
-    def _matched(self, item: FeedbackItem, shown: set[tuple[str, str]]) -> bool | None:
-        return (item.card, item.service) in shown if self._cards_recorded else None
+    def _matched(self, row: Mapping[str, Any], shown: set[tuple[str, str]]) -> bool | None:
+        return (row["card"], row["service"]) in shown if self._cards_recorded else None
 
 
 def item_key(item: FeedbackItem, issuer: str) -> str:
@@ -63,7 +81,7 @@ def item_key(item: FeedbackItem, issuer: str) -> str:
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _row(item: FeedbackItem, issuer: str, now: datetime, matched: bool | None) -> dict[str, Any]:
+def _row(item: FeedbackItem, issuer: str, now: datetime) -> dict[str, Any]:
     return {
         "key": item_key(item, issuer),
         "service": item.service,
@@ -77,7 +95,6 @@ def _row(item: FeedbackItem, issuer: str, now: datetime, matched: bool | None) -
         "user_comment": item.user_comment,
         "issuer": issuer,
         "received_at": now,
-        "matched": matched,
     }
 
 

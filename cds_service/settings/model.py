@@ -90,6 +90,14 @@ class Limits:
         means("Largest answer of a FHIR server, after inflating.", 10_000, 100_000_000),
     ] = 2_000_000
     fhir_pages: Annotated[Whole, means("Most pages of one search.", 1, 100)] = 10
+    jwks_timeout_ms: Annotated[
+        Whole,
+        means(
+            "Wall clock of one fetch of a client's keys; no call waits for more than 0.8 s.",
+            200,
+            30_000,
+        ),
+    ] = 5_000
     requests_per_minute: Annotated[
         Whole,
         means("Hook calls of one client that one worker answers; 0 = unlimited.", 0, 10_000_000),
@@ -132,6 +140,8 @@ class Smart:
         Text,
         means("Key of the sessions, one file for all replicas; empty: made once in data_dir."),
     ] = ""
+    clinic_name: Annotated[Text, means("What stands on handouts and printed plans.")] = ""
+    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +156,15 @@ class Settings:
     ] = "demo"
     host: Annotated[Text, means("Address to listen on.")] = "127.0.0.1"
     port: Annotated[Whole, means("Port to listen on.", 0, 65_535)] = 8000
+    health_port: Annotated[
+        Whole,
+        means(
+            "A second port with /livez, /readyz and /metrics only, which no crowd at the first one "
+            "reaches; 0 = none.",
+            0,
+            65_535,
+        ),
+    ] = 0
     public_base_url: Annotated[
         Text,
         means(
@@ -222,7 +241,10 @@ class Settings:
         Whole,
         means("Calls that one worker works on at once; a slow body holds one of them.", 1, 1_024),
     ] = 256
-    workers: Annotated[Whole, means("Server processes.", 1, 64)] = 1
+    workers: Annotated[
+        Whole,
+        means("Server processes; 0 = one for each core that may be used, at most 8.", 0, 64),
+    ] = 0
     clients: Annotated[tuple[Client, ...], means("The EHRs that may call us.")] = ()
     limits: Annotated[Limits, means("What one call may cost.")] = Limits()
     smart: Annotated[Smart, means("The titration app.")] = Smart()

@@ -13,17 +13,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from cds_service.errors import Unavailable
 from cds_service.store import sqlite as sqlite_file
 from cds_service.store.database import StoreError, make_engine, parse_url, upgrade
+from cds_service.store.group_commit import RETRY_SECONDS, GroupCommit, StoreAway
 from cds_service.store.probe import Probe
 from cds_service.store.schema import readiness
 
-__all__ = ["Store", "StoreError", "open_store", "utc_now"]
+__all__ = ["Store", "StoreAway", "StoreError", "open_store", "utc_now"]
 
-RETRY_SECONDS = 5
 PAUSE_SECONDS = 1.0
 
 
@@ -51,7 +51,7 @@ def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
 
 
 class Store:
-    """Transactions on the store, one writer at a time in this process.
+    """Transactions on the store, one writer at a time in this process. What calls write goes through ``writer``.
 
     ``alarms`` are events that a person must hear of. ``fault`` is why the last write failed, "" if not:
     the name of the error, never its text, which may quote data.
@@ -59,6 +59,9 @@ class Store:
 
     def __init__(self, engine: Engine, file: Path | None, clock: Callable[[], datetime]) -> None:
         self.engine = engine
+        self._writing = {
+            synced: engine.execution_options(writes=True, synced=synced) for synced in (True, False)
+        }
         self.alarms: tuple[str, ...] = ()
         self.fault = ""
         self._file = file
@@ -69,6 +72,7 @@ class Store:
         self._identity: tuple[int, int] | None = None
         self._paused_until = float("-inf")
         self._probe = Probe(self._touch)
+        self.writer = GroupCommit(self.write)
 
     @property
     def dialect(self) -> str:
@@ -76,21 +80,24 @@ class Store:
         return self.engine.dialect.name
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction, durable when the block has ended; on any error Unavailable and nothing kept."""
+    def write(self, *, synced: bool = True) -> Iterator[Connection]:
+        """One transaction, durable when the block has ended; on any error StoreAway and nothing kept.
+
+        Without ``synced`` it outlives this process, and a loss of power only if a later one is synced.
+        """
         if not self._turn.acquire(timeout=RETRY_SECONDS):
-            raise _unavailable()
+            raise StoreAway
         try:
             if time.monotonic() < self._paused_until:
-                raise _unavailable()
+                raise StoreAway
             self._open()
-            with self._begin() as connection:
+            with self._begin(synced=synced) as connection:
                 yield connection
             self._check_still_there()
             self.fault = ""
         except (SQLAlchemyError, OSError) as error:
             self._note(error)
-            raise _unavailable() from None
+            raise StoreAway(for_all=not isinstance(error, DataError | IntegrityError)) from None
         finally:
             self._turn.release()
 
@@ -103,7 +110,7 @@ class Store:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             self._note(error)
-            raise _unavailable() from None
+            raise StoreAway from None
 
     def writable(self) -> bool:
         """True if a write has just succeeded; answers within 50 ms, with the last known state if need be."""
@@ -125,12 +132,13 @@ class Store:
     def close(self) -> None:
         """Give all connections back."""
         self._probe.close()
+        self.writer.close()
         self.engine.dispose()
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _begin(self, *, synced: bool = True) -> Iterator[Connection]:
         """A write transaction on a connection that is not used again if anything in the store failed on it."""
-        with self.engine.execution_options(writes=True).connect() as connection:
+        with self._writing[synced].connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -174,7 +182,8 @@ class Store:
         self.fault = str(getattr(cause, "sqlite_errorname", "") or type(cause).__name__)
         if sqlite_file.tells_damage(cause):
             self._opened, self._damaged = False, True
-        if self._file is None:                 # a server that is away costs seconds a try
+        if self._file is None and not isinstance(error, DataError | IntegrityError):
+            # a server that is away costs seconds a try
             self._paused_until = time.monotonic() + PAUSE_SECONDS
 
     def _touch(self) -> bool:
@@ -187,7 +196,3 @@ class Store:
         except Unavailable:
             return False
         return True
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The store cannot take this now.", headers={"Retry-After": str(RETRY_SECONDS)})
