@@ -141,7 +141,9 @@ class Smart:
         means("Key of the sessions, one file for all replicas; empty: made once in data_dir."),
     ] = ""
     clinic_name: Annotated[Text, means("What stands on handouts and printed plans.")] = ""
-    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = ""
+    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = (
+        ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
