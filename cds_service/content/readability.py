@@ -1,4 +1,4 @@
-"""How long and how hard a text is: words, and the Flesch-Kincaid grade (0.39 words/sentence + 11.8 syllables/word - 15.59)."""
+"""How long and how hard a text is: its words, and its Flesch-Kincaid grade."""
 
 from __future__ import annotations
 

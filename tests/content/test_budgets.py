@@ -1,4 +1,4 @@
-"""What a prescriber reads: short enough to be read, nothing against itself, every card with a next step (section 8, wording).
+"""What a prescriber reads: short, nothing against itself, every card with a next step (section 8, wording).
 
 Over every vignette in every hook, every field body and every captured call: the words as they are sent.
 """
@@ -43,7 +43,7 @@ NOT_COUNTED = ("**Found:**", "**Not checked:**", "**Order:**", "**All opioids:**
 # a sentence that asks for something, or says that nothing is asked for
 STEP = re.compile(
     r"\b(ask|check|cancel|choose|clarify|confirm|correct|decide|do not|look|offer|plan|read|reconcile|settle|sign|"
-    r"start|state|stop|treat|use|verify|wait|watch|weigh|find|document|last dose|next step|not now|trial course|"
+    r"start|state|stop|treat|verify|wait|watch|weigh|find|document|last dose|next step|not now|trial course|"
     r"usual course|review|opioid-free|no action|not before|elective|cannot|takes priority|specialist)\b",
     re.IGNORECASE,
 )
