@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import orjson
 from cds_service import clinical, terminology
 from cds_service import settings as configuration
 from cds_service.cli.options import load_settings, with_settings
-from cds_service.cli.preflight import key_faults, store_faults
-from cds_service.content.loader import ContentError
+from cds_service.cli.preflight import key_faults, review_faults, store_faults
+from cds_service.content.loader import Content, ContentError
+from cds_service.content.readability import grade, words
 from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
 from cds_service.settings.reference import reference
@@ -55,6 +57,8 @@ def check_all(fixtures: Path | None, as_reference: bool, settings_file: str | No
         settings.terminology_dir,
         fixtures or (here if here.is_dir() else None),
     )
+    with suppress(ContentError, OSError):  # said above
+        found.faults += review_faults(settings, clinical.load(settings.content_overlay).content)
     found.faults += [*key_faults(settings), *store_faults(settings)]
     for line in found.checked:
         click.echo(f"ok    {line}")
@@ -87,9 +91,23 @@ def _check_content(found: Findings, overlay: str) -> None:
         f"{len(loaded.titration_history['schedules'])} schedules, "
         f"{sum(len(page.words) for page in loaded.pages.values())} planner words"
     )
+    found.checked.append(
+        "readability: "
+        + ", ".join(
+            f"{name} grade {average:.0f} (hardest line {hardest:.0f}, longest {longest} words)"
+            for name, average, hardest, longest in _readability(loaded)
+        )
+    )
     found.checked.append(f"rules: {', '.join(rule.id for rule in RULES)}")
     if not loaded.reviewed:
         found.checked.append("content is not yet reviewed by a clinician (reviewed_by: null)")
+
+
+def _readability(content: Content) -> Iterator[tuple[str, float, float, int]]:
+    """Each topic: the Flesch-Kincaid grade of its lines together and of the hardest, and its longest line."""
+    for name, card in content.cards.items():
+        texts = [*card.lines.values(), *card.summaries.values()]
+        yield name, grade("\n".join(texts)), max(map(grade, texts)), max(map(words, texts))
 
 
 def _check_terminology(found: Findings, tables: str) -> None:

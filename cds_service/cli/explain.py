@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -67,6 +68,10 @@ def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
             }
             for d in snapshot.drafts
         ],
+        "names_not_known": sorted(
+            {*snapshot.unknown_names, *(d.name for d in snapshot.unknown_drafts if d.name)}
+        ),
+        "medicines_without_a_readable_name": snapshot.unreadable,
         "exposures": [_exposure(e) for e in snapshot.exposures],
         "conditions": [
             {"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions
@@ -116,6 +121,7 @@ def _read(outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 def _recognition(recognition: Recognition) -> dict[str, Any]:
     return {
+        "class": str(recognition.kind),
         "identified": recognition.identified,
         "recognised_by": list(recognition.matched_by),
         "components": [
@@ -130,6 +136,8 @@ def _recognition(recognition: Recognition) -> dict[str, Any]:
             for c in recognition.components
         ],
         **({"conflict": recognition.conflict} if recognition.conflict else {}),
+        **({"did_you_mean": recognition.did_you_mean} if recognition.uncertain else {}),
+        **({"unknown_name": recognition.unknown_name} if recognition.unknown_name else {}),
     }
 
 
@@ -167,7 +175,25 @@ def _exposure(exposure: Exposure) -> dict[str, Any]:
         "dose_lasts_days": exposure.interval_days,
         "brief": exposure.brief,
         "because": exposure.because,
+        "end_known_by": exposure.ending.what if exposure.ending else None,
+        "latest_possible_day": _day(exposure.latest_day),
+        "days_since_evidence_of_use": exposure.used_days,
+        "days_since_earliest_run_out": exposure.run_out_days,
+        "run_out": _run_out(exposure),
+        "clear_from": _day(exposure.clear_on),
     }
+
+
+def _day(day: date | None) -> str | None:
+    return day.isoformat() if day else None
+
+
+def _run_out(exposure: Exposure) -> dict[str, Any] | None:
+    """The bounds of the supply, and what they were worked out from."""
+    supply = exposure.run_out
+    if supply is None:
+        return None
+    return {f.name: str(getattr(supply, f.name)) for f in fields(supply)}
 
 
 def _verdict(verdict: Verdict, engine: Engine, day: date) -> dict[str, Any]:
@@ -183,12 +209,23 @@ def _verdict(verdict: Verdict, engine: Engine, day: date) -> dict[str, Any]:
             name: _threshold(name, engine.content, day)
             for rule in engine.rules
             if rule.id == verdict.rule
-            for name in dict.fromkeys(path.partition(".")[0] for path in rule.thresholds)
+            for name in dict.fromkeys(_owner(path, engine.content) for path in rule.thresholds)
         },
     }
 
 
+def _owner(path: str, content: Content) -> str:
+    """The number with a history that holds this part; a number of a titration schedule is named in full."""
+    whole = path.partition(".")[0]
+    return path if whole in content.titration_history else whole
+
+
 def _threshold(name: str, content: Content, day: date) -> dict[str, Any]:
+    if name not in content.threshold_history:
+        group, part = name.split(".")[:2]
+        history = content.titration_history[group][part]
+        newest = max((e for e in history if e["from"] <= day), key=lambda e: e["from"])
+        return {"value": content.numbers(day).get(name), "sources": newest["sources"]}
     entry = content.threshold(name, day)
     return {"value": entry["value"], "sources": entry["sources"]}
 

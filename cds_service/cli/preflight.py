@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from cds_service import clinical, terminology
 from cds_service.auth.jwks import MAX_BYTES, KeysUnavailableError, read_keys
 from cds_service.cli.options import stop
-from cds_service.content.loader import ContentError
+from cds_service.content.loader import Content, ContentError
 from cds_service.journal.high_water import HighWater
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.planner.registration import read_secret, registrations
@@ -30,7 +30,8 @@ def refuse_what_cannot_be_opened(settings: Settings) -> None:
     for fault in key_faults(settings):
         stop(fault)
     try:
-        clinical.load(settings.content_overlay)
+        for fault in review_faults(settings, clinical.load(settings.content_overlay).content):
+            stop(fault)
         terminology.load(settings.terminology_dir)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         water = HighWater(settings.high_water)
@@ -40,6 +41,16 @@ def refuse_what_cannot_be_opened(settings: Settings) -> None:
     except (StoreError, OSError, ValueError, KeyError) as error:
         said = str(error).splitlines()[0] if str(error) else ""
         stop(f"cannot start: {type(error).__name__}: {said}")
+
+
+def review_faults(settings: Settings, content: Content) -> Iterator[str]:
+    """Why production may not speak these words: nobody has signed them, and nobody answers for that."""
+    if settings.is_demo or content.reviewed or settings.content_acknowledged_by:
+        return
+    yield (
+        "content: not reviewed by a clinician (reviewed_by: null); production needs "
+        "content_acknowledged_by = 'Name, role' of the person who answers for it"
+    )
 
 
 def key_faults(settings: Settings) -> Iterator[str]:

@@ -67,5 +67,8 @@ def _say_where(settings: Settings) -> None:
             fg="red",
             bold=True,
         )
+    elif settings.content_acknowledged_by:
+        who = settings.content_acknowledged_by
+        click.echo(f"Content not clinically reviewed; acknowledged by {who}.", err=True)
     where = f"http://{settings.host}:{settings.port}"
     click.echo(f"Listening on {where}  discovery: {settings.base_url}/cds-services", err=True)

@@ -60,7 +60,7 @@ def judge(snapshot: Snapshot, said: tuple[Verdict, ...] = ()) -> Iterator[Findin
     conflict = conflicts(first.draft, said)
     wanted = {
         "sources",
-        *_lines(first, conflict, snapshot),
+        *_lines(first, conflict, snapshot, waits=_waits(said)),
         *(("which_draft",) if len(notes) > 1 else ()),
     }
     yield Finding(
@@ -162,7 +162,12 @@ def _problems(snapshot: Snapshot) -> frozenset[ConditionKind]:
 # --- what is said and offered -----------------------------------------------------------------------------------------
 
 
-def _lines(note: Note, conflict: bool, snapshot: Snapshot) -> Iterator[str]:
+def _waits(said: tuple[Verdict, ...]) -> bool:
+    """Whether a check before this one says stop: no step is named beside it."""
+    return any(f.severity is Severity.CRITICAL for verdict in said for f in verdict.findings)
+
+
+def _lines(note: Note, conflict: bool, snapshot: Snapshot, *, waits: bool) -> Iterator[str]:
     """The evidence for this dose, what comes next, and what the record asks to watch; never more than fits."""
     if note.situation in _NO_SCHEDULE:
         yield "no_schedule"
@@ -172,6 +177,8 @@ def _lines(note: Note, conflict: bool, snapshot: Snapshot) -> Iterator[str]:
         yield "approved"
     if conflict:
         yield "conflict" if note.link else "conflict_no_planner"
+    elif waits:
+        yield "conflict_no_planner"
     elif note.link and _is_about_low_dose(note):
         yield _next_step(note, snapshot)
     watch = tuple(_watch(snapshot)) if note.situation not in {"TOPICAL", "MICRO", "COMBO"} else ()

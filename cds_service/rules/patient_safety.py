@@ -311,6 +311,7 @@ RULE = Rule(
         **dict.fromkeys(_HITS, ()),
         **dict.fromkeys(_SCREENS, _SCREENED),
         "minor": names("adult_age"),
+        "transaminases": names("times"),
     },
     lines={**_HITS, "sources": SHARED},
 )

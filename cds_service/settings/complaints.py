@@ -58,6 +58,8 @@ def _place_complaints(s: Settings) -> Iterator[str]:
     for name in ("content_overlay", "terminology_dir"):
         if getattr(s, name) and not Path(getattr(s, name)).is_dir():
             yield f"{name}: there is no such folder"
+    if s.content_acknowledged_by and not _is_name_and_role(s.content_acknowledged_by):
+        yield "content_acknowledged_by: must be a name and a role: 'Name, role'"
     if s.audit_key_file and not Path(s.audit_key_file).is_file():
         yield "audit_key_file: does not exist"
     if s.database_url and not _is_database(s.database_url):
@@ -70,6 +72,11 @@ def _place_complaints(s: Settings) -> Iterator[str]:
         yield "traces_endpoint: must be an absolute http(s) URL"
     if s.public_base_url and not _is_http_url(s.public_base_url):
         yield "public_base_url: must be an absolute http(s) URL"
+
+
+def _is_name_and_role(text: str) -> bool:
+    name, _, role = text.partition(",")
+    return all(any(map(str.isalpha, part)) for part in (name, role))
 
 
 def _origin_complaints(s: Settings) -> Iterator[str]:

@@ -146,7 +146,9 @@ class Smart:
         means("Key of the sessions, one file for all replicas; empty: made once in data_dir."),
     ] = ""
     clinic_name: Annotated[Text, means("What stands on handouts and printed plans.")] = ""
-    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = ""
+    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = (
+        ""
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +242,13 @@ class Settings:
     content_overlay: Annotated[
         Text,
         means("A folder of the site's own content files, merged over ours key by key."),
+    ] = ""
+    content_acknowledged_by: Annotated[
+        Text,
+        means(
+            "`Name, role` of the person who answers for content that no clinician has signed "
+            "(`reviewed_by: null`); production does not start without one."
+        ),
     ] = ""
     terminology_dir: Annotated[
         Text,

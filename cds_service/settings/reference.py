@@ -37,6 +37,7 @@ python3 -m venv .venv
 
 ```toml
 profile = "production"
+content_acknowledged_by = "Dr. Ada Example, medication safety lead"
 public_base_url = "https://cds.example.org"
 database_url = "postgresql://cds@localhost/cds"     # the tables are made at the first start
 time_zone = "America/Chicago"

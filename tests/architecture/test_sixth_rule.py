@@ -47,7 +47,7 @@ summaries:
   closed: "It is {{day}}: the compounding pharmacy is closed."
 lines:
   hours: {{text: "Open again in {{long_acting_days}} days.", sources: [J]}}
-override_reasons: []
+override_reasons: {{}}
 links: [label-oral]
 changes:
   - {{date: 2026-11-25, what: "First wording."}}

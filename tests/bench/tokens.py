@@ -85,6 +85,7 @@ def write_site(
         "\n".join(
             [
                 'profile = "production"',
+                'content_acknowledged_by = "Nobody, benchmark"',
                 f'public_base_url = "{BASE}"',
                 f'database_url = "{database_url}"',
                 "[limits]",

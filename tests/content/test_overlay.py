@@ -18,7 +18,7 @@ from tests.conformance.calls import T1, call, card_of, ldn, listed
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 PACKAGED = loader.load()
-HELD = "Confirm the last dose of {opioid} with the clinic first."
+HELD = "Confirm the last dose of {opioid} with the clinic before {blocker}."
 OWN_WORDS = f"summaries: {{'ntx-draft/HELD': '{HELD}'}}\n"
 FAULTY = {
     "a line without its number": (
@@ -52,7 +52,7 @@ FAULTY = {
     ),
     "a key that is no text": ("shared.yaml", "? [a, b]\n: c", "not valid YAML"),
     "a link to nowhere": (f"{T1}.yaml", "links: [label-oral, J]", "'J' has no URL"),
-    "an unknown reason": (f"{T1}.yaml", "override_reasons: [mine]", "no override reason 'mine'"),
+    "an unknown reason": (f"{T1}.yaml", "override_reasons: {start: [mine]}", "no override reason 'mine'"),
 }
 
 
@@ -66,28 +66,29 @@ def overlay(folder: Path, name: str, text: str) -> str:
 def test_an_overlay_of_one_key_changes_one_key(tmp_path: Path) -> None:
     """All other words, and the sources of a line whose text is changed, stay those of the package."""
     changed = clinical.load(
-        overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {src: {text: 'Sources: see link.'}}")
+        overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {moud: {text: 'Decide with the program.'}}")
     )
     own, packaged = changed.content.cards[T1], PACKAGED.cards[T1]
     assert () == changed.refused
     assert HELD == own.summaries["ntx-draft/HELD"]
     assert {**packaged.summaries, "ntx-draft/HELD": HELD} == own.summaries
-    assert {**packaged.lines, "src": "Sources: see link."} == own.lines
+    assert {**packaged.lines, "moud": "Decide with the program."} == own.lines
     assert packaged.cites == own.cites
     assert PACKAGED.shared == changed.content.shared
     assert PACKAGED.version != changed.content.version
 
 
 def test_a_list_replaces_the_whole_list(tmp_path: Path) -> None:
-    changed = clinical.load(overlay(tmp_path, f"{T1}.yaml", "override_reasons: [list-outdated]"))
-    assert ("list-outdated",) == changed.content.cards[T1].override_reasons
+    changed = clinical.load(overlay(tmp_path, f"{T1}.yaml", "override_reasons: {start: [list-outdated]}"))
+    own, packaged = (c.cards[T1].override_reasons for c in (changed.content, PACKAGED))
+    assert {**packaged, "start": ("list-outdated",)} == own
 
 
 def test_a_site_may_add_what_it_cites_and_links(tmp_path: Path) -> None:
     folder = overlay(
         tmp_path,
         "sources.yaml",
-        "own: {title: Own guideline, publisher: us, cited_for: all, seen: own, "
+        "own: {short: our guideline, title: Own guideline, publisher: us, cited_for: all, seen: own, "
         "url: 'https://intranet.example.org/x'}",
     )
     overlay(tmp_path, f"{T1}.yaml", "links: [label-oral, own]")
@@ -116,7 +117,7 @@ def test_a_faulty_overlay_is_named_by_check_and_left_out_by_serve(
 def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    folder = overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {src: {text: '{nothing}'}}")
+    folder = overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {moud: {text: '{nothing}'}}")
     client = create_app(
         Settings(data_dir=str(tmp_path / "var"), content_overlay=folder), lambda: NOW
     ).test_client()
@@ -124,7 +125,7 @@ def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
     answer = client.post(
         "/cds-services/naltrexone-order-sign", json=call("order-sign", ldn(), meds=(held,))
     )
-    assert "Confirm last dose of oxycodone" in card_of(answer.get_json()["cards"], T1)["summary"]
+    assert "Confirm the last dose of oxycodone before naltrexone" in card_of(answer.get_json()["cards"], T1)["summary"]
     ready = client.get("/readyz")
     assert (200, "degraded") == (ready.status_code, ready.get_json()["status"])
     assert (
@@ -136,7 +137,7 @@ def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
         for line in "".join(capfd.readouterr()).splitlines()
         if "content-overlay-refused" in line
     ]
-    assert [("error", 1, f"{T1}.yaml: lines/src: nothing fills {{nothing}}")] == [
+    assert [("error", 1, f"{T1}.yaml: lines/moud: nothing fills {{nothing}}")] == [
         (line["level"], line["complaints"], line["first"]) for line in written
     ]
 

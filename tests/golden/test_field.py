@@ -24,8 +24,6 @@ FIELD = Path(__file__).parents[2] / "fhir_fixtures" / "requests" / "field"
 EXPECTED: dict[str, list[list[Json]]] = yaml.safe_load(
     Path(__file__).with_name("field_expected.yaml").read_text(encoding="utf-8"))
 AS_OF = datetime(2026, 11, 25, 12, tzinfo=UTC)
-HOLDS = ("20", "22", "30", "31")      # right since the first build; the others wait for the second edition's rules
-NOT_YET = pytest.mark.xfail(strict=False, reason="issue: an open world")
 
 
 def body_of(name: str) -> Json:
@@ -58,8 +56,7 @@ def card_faults(expected: Json, card: Told) -> Iterator[str]:
         yield f"{topic} should {'' if expected['start'] else 'not '}offer START_1_5, offers {card.suggestions}"
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(name, marks=[] if name[:2] in HOLDS else [NOT_YET]) for name in EXPECTED])
+@pytest.mark.parametrize("name", EXPECTED)
 def test_a_body_from_the_field_gets_the_right_answer(name: str, engine: Engine) -> None:
     """Status 200, exactly the cards of one of its right answers, naming and offering what it says."""
     body = body_of(name)

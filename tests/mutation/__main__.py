@@ -32,7 +32,7 @@ from tests.mutation.mutants import Mutant, mutants_of
 ROOT = Path(__file__).parents[2]
 EXPLAINED = Path(__file__).with_name("survivors.md")
 RECOGNISING = ("terminology/test_recognition.py", "terminology/test_conditions.py")
-RULES = ("rules/test_rules.py", "rules/test_rules_notes.py", "rules/test_thresholds_move.py")
+RULES = ("rules/test_tables.py", "rules/test_rules.py", "rules/test_rules_notes.py", "rules/test_thresholds_move.py")
 DOSES, SIGS = "dosing/test_structured.py", "dosing/test_sig.py"
 TARGETS = {
     "cds_service/dosing/structured.py": (DOSES,), "cds_service/dosing/amounts.py": (DOSES, SIGS),
@@ -41,7 +41,7 @@ TARGETS = {
     **{f"cds_service/terminology/{name}.py": RECOGNISING for name in (
         "recognition", "texts", "roles", "strengths", "evidence", "names", "words", "forms", "conflicts", "conditions")},
     **{f"cds_service/rules/{name}.py": RULES for name in (
-        "__init__", "pairs", "interaction", "offers", "naltrexone", "off_label", "dose_check", "patient_safety",
+        "__init__", "tables", "pairs", "interaction", "offers", "naltrexone", "off_label", "dose_check", "patient_safety",
         "data_gap")},
 }
 EVERYWHERE = "tests/unit/test_small_changes.py"    # cases that once let a mutant pass, for every module

@@ -25,11 +25,8 @@ from tests.vignettes.builder import (
 from tests.vignettes.compare import Told, told
 from tests.vignettes.releases import RELEASES, Json
 
-RED = {"A23", "A54", "A55", "A91", "A92", "B16", "D01", "D03", "D08", "D10", "D18", "D48", "D49", "E48"}
-NOT_YET = pytest.mark.xfail(strict=False, reason="issue: an open world")
-
 RANK = {"info": 1, "warning": 2, "critical": 3}
-CASES = [pytest.param(case, id=case["id"], marks=[NOT_YET] if case["id"] in RED else [])
+CASES = [pytest.param(case, id=case["id"])
          for case in vignettes(SECOND_EDITION) if case["meds"]]
 OVER_HTTP = CASES[::12]
 

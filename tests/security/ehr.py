@@ -27,14 +27,29 @@ NOW = int(AS_OF.timestamp())
 UNUSED_FHIR = "https://fhir.example.org/r4"
 
 
-def write_settings(folder: Path, *clients: dict[str, Any], profile: str = "production", **settings: Any) -> Path:
+def write_settings(
+    folder: Path, *clients: dict[str, Any], profile: str = "production", **settings: Any
+) -> Path:
     """A settings file; JSON texts, numbers and lists are TOML too. ``settings`` may hold one level of tables."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {"profile": profile, "public_base_url": BASE, "workers": 1, **settings}
-    lines = [f"{name} = {json.dumps(value)}" for name, value in plain.items() if not isinstance(value, dict)]
+    plain = {
+        "profile": profile,
+        "public_base_url": BASE,
+        "workers": 1,
+        "content_acknowledged_by": "A. Tester, test pharmacist",
+        **settings,
+    }
+    lines = [
+        f"{name} = {json.dumps(value)}"
+        for name, value in plain.items()
+        if not isinstance(value, dict)
+    ]
     for name, table in plain.items():
         if isinstance(table, dict):
-            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+            lines += [
+                f"[{name}]",
+                *(f"{key} = {json.dumps(value)}" for key, value in table.items()),
+            ]
     for client in clients:
         lines += ["[[clients]]", *(f"{key} = {json.dumps(value)}" for key, value in client.items())]
     file = folder / "settings.toml"
@@ -52,7 +67,14 @@ def client(folder: Path, issuer: str = ISSUER, number: int = 0, **members: Any) 
 
 def bearer(path: str, *, issuer: str = ISSUER, number: int = 0, **claims: Any) -> dict[str, str]:
     """The Authorization header of a fresh token for ``path``; claims may be replaced."""
-    fresh = {"iss": issuer, "aud": BASE + path, "iat": NOW, "exp": NOW + 300, "jti": uuid.uuid4().hex, **claims}
+    fresh = {
+        "iss": issuer,
+        "aud": BASE + path,
+        "iat": NOW,
+        "exp": NOW + 300,
+        "jti": uuid.uuid4().hex,
+        **claims,
+    }
     return {"Authorization": f"Bearer {token(number=number, **fresh)}"}
 
 
@@ -66,7 +88,11 @@ class Ehr:
     headers: dict[str, str] = field(default_factory=dict)
 
     def post(self, path: str, **options: Any) -> requests.Response:
-        signed = {**self.headers, **bearer(path, issuer=self.issuer, number=self.number), **options.pop("headers", {})}
+        signed = {
+            **self.headers,
+            **bearer(path, issuer=self.issuer, number=self.number),
+            **options.pop("headers", {}),
+        }
         return self.service.post(path, headers=signed, **options)
 
     def call(self, body: Any, hook: str = "", **options: Any) -> requests.Response:
@@ -74,8 +100,9 @@ class Ehr:
 
 
 @contextlib.contextmanager
-def run_production(folder: Path, *clients: dict[str, Any], environ: dict[str, str] | None = None,
-                   **settings: Any) -> Iterator[Ehr]:
+def run_production(
+    folder: Path, *clients: dict[str, Any], environ: dict[str, str] | None = None, **settings: Any
+) -> Iterator[Ehr]:
     """A production service that knows ``clients`` (one of ISSUER unless given) and the EHR that calls it."""
     file = write_settings(folder / "etc", *(clients or (client(folder / "etc"),)), **settings)
     data = folder / "data"
@@ -86,9 +113,16 @@ def run_production(folder: Path, *clients: dict[str, Any], environ: dict[str, st
 
 def feedback_item(**changes: Any) -> dict[str, Any]:
     """A valid feedback item as an EHR sends it; a change to None takes the member away."""
-    item = {"card": str(uuid.uuid4()), "outcome": "overridden", "outcomeTimestamp": "2026-11-21T11:59:00Z",
-            "overrideReason": {"reason": {"code": "benefit-outweighs", "system": "urn:x:override"},
-                               "userComment": "taper is done"}, **changes}
+    item = {
+        "card": str(uuid.uuid4()),
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-21T11:59:00Z",
+        "overrideReason": {
+            "reason": {"code": "benefit-outweighs", "system": "urn:x:override"},
+            "userComment": "taper is done",
+        },
+        **changes,
+    }
     return {name: value for name, value in item.items() if value is not None}
 
 
@@ -103,8 +137,13 @@ def run_failing(folder: Path, **environ: str) -> Iterator[Running]:
     """The server of ``tests.security.failing``; everything it and its libraries print is in ``log.txt``."""
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(folder),
-           "NALTREXONE_CDS_LOG_LEVEL": "DEBUG", **environ}
+    env = {
+        **os.environ,
+        "NALTREXONE_CDS_PORT": str(port),
+        "NALTREXONE_CDS_DATA_DIR": str(folder),
+        "NALTREXONE_CDS_LOG_LEVEL": "DEBUG",
+        **environ,
+    }
     with (folder / "log.txt").open("wb") as log:
         command = [sys.executable, "-m", "tests.security.failing"]
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)

@@ -156,3 +156,16 @@ def test_help_waits_for_no_server_and_no_database() -> None:
               "try: main()\nexcept SystemExit: print(sorted({'flask', 'sqlalchemy', 'pydantic'} & sys.modules.keys()))")
     shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "[]" == shown.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["13-unit-code-ignored", "03-draft-brand-unknown", "25-kratom"])
+def test_explain_says_class_evidence_bounds_and_names_not_known(name: str) -> None:
+    """Of every medicine what it was taken for and why, and of every exposure how its end is known."""
+    folder = Path(__file__).parents[3] / "fhir_fixtures" / "requests" / "field"
+    file = str(folder / f"{name}.json")
+    done = CliRunner().invoke(main, ["explain", file, "--as-of", "2026-11-25", "--json"])
+    assert 0 == done.exit_code, done.output
+    told = json.loads(done.stdout)
+    assert isinstance(told["names_not_known"], list)
+    for each in told["exposures"]:
+        assert {"end_known_by", "latest_possible_day", "run_out", "clear_from"} <= set(each)

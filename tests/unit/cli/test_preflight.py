@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,10 @@ from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from cds_service import clinical
 from cds_service.__main__ import main
+from cds_service.cli.preflight import review_faults
+from cds_service.settings import Settings
 from cds_service.store.store import open_store
 from tests.security.keys import jwk, key_set, private_jwk, private_key, public_pem
 
@@ -129,3 +133,50 @@ def test_check_says_that_a_store_is_damaged_or_out_of_reach(tmp_path: Path) -> N
             done.exit_code,
             "FAULT database_url: the store cannot be opened" in done.stdout,
         )
+
+
+# --- content that nobody has signed -------------------------------------------------------------------------------------
+
+PRODUCTION = 'profile = "production"\npublic_base_url = "https://cds.example.org"\n'
+WHO = 'content_acknowledged_by = "Dr. Ada Example, medication safety lead"\n'
+
+
+def production(folder: Path, more: str = "") -> str:
+    keys = folder / "keys.json"
+    keys.write_bytes(key_set())
+    file = folder / "settings.toml"
+    client = f'[[clients]]\nissuer = "https://ehr.example.org"\njwks_file = "{keys}"\n'
+    file.write_text(f'{PRODUCTION}data_dir = "{folder / "var"}"\nport = 0\n{more}{client}', encoding="utf-8")
+    return str(file)
+
+
+def test_production_does_not_start_with_content_that_nobody_signed_or_answers_for(tmp_path: Path) -> None:
+    for command in ("serve", "check"):
+        done = run(command, "--settings", production(tmp_path))
+        assert 0 != done.exit_code
+        assert "content_acknowledged_by" in done.output
+        assert "reviewed_by: null" in done.output
+
+
+def test_production_starts_when_a_named_person_answers_for_it(tmp_path: Path) -> None:
+    file = production(tmp_path, WHO)
+    assert 0 == run("check", "--settings", file).exit_code
+    done = run("serve", "--settings", file)
+    assert "it was served" == str(done.exception)
+    assert "acknowledged by Dr. Ada Example, medication safety lead" in done.output
+
+
+@pytest.mark.parametrize("who", ["yes", "Dr. Ada Example", ", lead", "Dr. Ada Example, ", " , "])
+def test_the_person_has_a_name_and_a_role(who: str, tmp_path: Path) -> None:
+    done = run("check", "--settings", production(tmp_path, f'content_acknowledged_by = "{who}"\n'))
+    assert 0 != done.exit_code
+    assert "content_acknowledged_by: must be a name and a role" in done.output
+
+
+def test_signed_content_needs_nobody_else(tmp_path: Path) -> None:
+    settings = replace(Settings(), profile="production")
+    content = clinical.load().content
+    assert 1 == len([*review_faults(settings, content)])
+    sign = {n: replace(c, reviewed_by="A clinician") for n, c in content.cards.items()}
+    pages = {n: replace(p, reviewed_by="A clinician") for n, p in content.pages.items()}
+    assert [] == [*review_faults(settings, replace(content, cards=sign, pages=pages))]

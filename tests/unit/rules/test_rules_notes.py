@@ -302,7 +302,8 @@ def test_another_product_type_that_is_current_or_a_depot_of_28_days_is_a_duplica
 @pytest.mark.parametrize(("meant", "situation", "lines", "mg"), [
     (naltrexone(Band.SUPRA, "150"), "hepat", ("found", "low-dose range", "hepat", "duplicate", "sources"), "150"),
     (naltrexone(Band.MICRO, "0.004"), "microgram", ("found", "microgram", "duplicate", "sources"), "0.004"),
-    (naltrexone(Band.INTERMEDIATE, "45"), "low-dose range", ("found", "decimal", "low-dose range", "duplicate", "sources"), "45"),
+    (naltrexone(Band.INTERMEDIATE, "45"), "low-dose range",
+     ("found", "decimal", "low-dose range", "duplicate", "sources"), "45"),
     (naltrexone(Band.LDN, dose=phases("1", "3")), "disagree", ("found", "disagree", "duplicate", "sources"), "")])
 def test_the_worst_slip_gives_the_summary_and_every_slip_a_line(meant: Medication, situation: str,
                                                                 lines: tuple[str, ...], mg: str) -> None:

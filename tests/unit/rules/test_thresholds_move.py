@@ -7,37 +7,36 @@ to n, "up to" from n to n + step.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from cds_service.dosing.structured import BandEdges, band
-from cds_service.exposure.timeline import Clock, expose, gather_doses
 from cds_service.model import (
     Band,
+    Component,
     ConditionKind,
     Dose,
     Draft,
     Exposure,
+    LabGroup,
+    LabResult,
     Role,
     Severity,
-    Standing,
     State,
     Strength,
 )
 from cds_service.rules import RULES, dose_check, interaction, off_label, patient_safety
-from cds_service.snapshot import THRESHOLDS
 from tests.unit.clinic import (
     LIMITS,
-    NOW,
-    TODAY,
     ago,
     draft,
     exposure,
     medication,
     naltrexone,
+    problem,
     snapshot,
 )
 
@@ -46,6 +45,13 @@ LDN, OXY = draft(naltrexone()), draft(medication(Role.FULL_SA))
 XR = naltrexone(Band.XR, role=Role.NTX_XR)
 Limits = Mapping[str, Any]
 PRINTED_ONLY = {"depot_dose_mg"}
+# the first in unit/exposure, the others by the lines and offers of test_rules_notes
+PROBED_ELSEWHERE = {
+    "brief_course_days",
+    "schedules.A.start_mg",
+    "schedules.D.limits.max_mg.high",
+    "transaminases.raised_times",
+}
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,55 @@ def injected(x: Any, limits: Limits) -> object:
     return severity(OXY, exposure(XR, RECENT, int(x), last_dose_days=int(x)), limits)
 
 
-def tablet_of(x: Any, limits: Limits) -> object:
-    unknown = naltrexone(Band.UNKNOWN, strength=Strength(Decimal(x)))
-    return severity(OXY, exposure(unknown, RECENT, 5), limits)
+def tail(kind: str, interval: int) -> Callable[[Any, Limits], object]:
+    """Depot buprenorphine so long ago that only the tail of this kind is left."""
+    return lambda x, limits: severity(
+        LDN,
+        exposure(
+            medication(Role.BUP_DEPOT), RECENT, 0,
+            last_dose_days=int(x), interval_days=interval, depot=kind,
+        ),
+        limits,
+    )  # fmt: skip
+
+
+def removed(x: Any, limits: Limits) -> object:
+    implant = exposure(
+        medication(Role.BUP_DEPOT), RECENT, 0,
+        last_dose_days=900, interval_days=180, depot="implant", removed_days=int(x),
+    )  # fmt: skip
+    return severity(LDN, implant, limits)
+
+
+def inserted(x: Any, limits: Limits) -> object:
+    implant = naltrexone(Band.UNKNOWN, role=Role.NTX_IMPLANT)
+    return severity(OXY, exposure(implant, RECENT, 0, last_dose_days=int(x)), limits)
+
+
+def without(name: str) -> Callable[[Any, Limits], object]:
+    plain = medication(Role.OTHER_ANTAG)
+    component = Component(name, "9", Role.OTHER_ANTAG)
+    drug = replace(plain, recognition=replace(plain.recognition, components=(component,)))
+    return lambda x, limits: severity(OXY, exposure(drug, RECENT, int(x)), limits)
+
+
+def loperamide(x: Any, limits: Limits) -> object:
+    taken = medication(Role.PERIPH, dose=Dose(Decimal(x), Decimal(x)))
+    return severity(LDN, exposure(taken), limits)
+
+
+def safety(limits: Limits, **facts: Any) -> object:
+    found = patient_safety.judge(snapshot(LDN, thresholds=limits, **facts))
+    return [(f.situation, f.severity) for f in found]
+
+
+def recorded(kind: ConditionKind) -> Callable[[Any, Limits], object]:
+    return lambda x, limits: safety(limits, conditions=(replace(problem(kind), day=ago(int(x))),))
+
+
+def liver(times: Any, days: int, limits: Limits) -> object:
+    lab = LabResult(LabGroup.ALT, "ALT", ago(days), times_limit=Decimal(times))
+    return safety(limits, labs=(lab,))
 
 
 def note(mine: Draft, limits: Limits, *listed: Exposure) -> Any:
@@ -131,43 +183,32 @@ def aged(x: Any, limits: Limits) -> object:
     return [f.situation for f in patient_safety.judge(snapshot(LDN, age=int(x), thresholds=limits))]
 
 
-def listed(limits: Limits, role: Role = Role.FULL_SA, **order: Any) -> Exposure:
-    drug = medication(role, **order)
-    return expose(drug, Clock(NOW, TODAY), gather_doses([drug]), limits)
-
-
-def course(x: Any, limits: Limits) -> object:
-    return listed(limits, standing=Standing.ENDED, start=ago(int(x) + 1), end=ago(1)).brief
-
-
-def supply_over(x: Any, limits: Limits) -> object:
-    return listed(limits, start=ago(int(x) + 10), supply_days=Decimal(10)).state
-
-
-def written(x: Any, limits: Limits) -> object:
-    return listed(limits, authored=ago(int(x))).state
-
-
-def handed_over(x: Any, limits: Limits) -> object:
-    return listed(limits, kind="dispense", handed_over=ago(int(x))).state
-
-
-def lasts(label: str) -> Callable[[Any, Limits], object]:
-    """Whether a depot of this label lasts this many days or more."""
-    return lambda x, limits: (listed(limits, Role.BUP_DEPOT, label=label).interval_days or 0) <= x
-
-
 PROBES: dict[str, Probe] = {
     "short_acting_days.critical_below": Probe("below", met(Role.FULL_SA)),
     "short_acting_days.warning_below": Probe("below", met(Role.DUAL)),
     "long_acting_days": Probe("below", met(Role.METHADONE)),
     "depot_opioid_days.critical_below": Probe("below", depot_opioid),
-    "depot_opioid_days.warning_to": Probe("up to", depot_opioid),
+    "depot_tail_days.weekly": Probe("up to", tail("weekly", 7)),
+    "depot_tail_days.monthly": Probe("up to", tail("monthly", 28)),
+    "depot_tail_days.implant": Probe("up to", removed),
+    "naltrexone_tail_days.implant": Probe("up to", inserted),
+    "depot_interval_days.implant": Probe("up to", inserted),
+    "antitussive_days.warning_below": Probe("below", met(Role.ANTITUSSIVE)),
+    "antitussive_days.info_below": Probe("below", met(Role.ANTITUSSIVE)),
+    "opioid_like_days": Probe("below", met(Role.OPIOID_LIKE)),
+    "other_antagonist_days.nalmefene": Probe("below", without("nalmefene")),
+    "other_antagonist_days.samidorphan": Probe("below", without("samidorphan")),
+    "loperamide_mg": Probe("up to", loperamide),
+    "withdrawal_days": Probe("up to", recorded(ConditionKind.OPIOID_WITHDRAWAL)),
+    "opioid_treatment_days": Probe("up to", recorded(ConditionKind.OPIOID_TREATMENT)),
+    "opioid_poisoning_days": Probe("up to", recorded(ConditionKind.OPIOID_POISONING)),
+    "suicidal_days": Probe("up to", recorded(ConditionKind.SUICIDAL)),
+    "transaminases.days": Probe("up to", lambda x, limits: liver(20, int(x), limits)),
+    "transaminases.high_times": Probe("up to", lambda x, limits: liver(x, 1, limits)),
     "oral_hold_days": Probe("below", stopped(Band.LDN)),
     "xr_blockade_days": Probe("up to", injected),
     "tolerance_notice_days.labelled_below": Probe("below", stopped(Band.LABELLED)),
-    "tolerance_notice_days.xr_to": Probe("up to", injected),
-    "dose_bands.labelled_from": Probe("below", tablet_of),
+    "naltrexone_tail_days.xr": Probe("up to", injected),
     "dose_bands.ldn_to": Probe("up to", weak),
     "dose_bands.micro_below": Probe("below", banded, Decimal("0.01")),
     "dose_bands.ldn_from": Probe("below", banded, Decimal("0.1")),
@@ -194,14 +235,6 @@ PROBES: dict[str, Probe] = {
         lambda x, limits: slips(LDN, limits, exposure(XR, RECENT, int(x), last_dose_days=int(x))),
     ),
     "adult_age": Probe("below", aged),
-    "brief_course_days": Probe("up to", course),
-    "stale_grace_days": Probe("up to", supply_over),
-    "stale_authored_days": Probe("up to", written),
-    "dispense_without_supply_days.current": Probe("up to", handed_over),
-    "dispense_without_supply_days.held": Probe("up to", handed_over),
-    "depot_interval_days.weekly": Probe("below", lasts("buprenorphine weekly injection")),
-    "depot_interval_days.monthly": Probe("below", lasts("buprenorphine monthly injection")),
-    "depot_interval_days.implant": Probe("below", lasts("buprenorphine implant")),
 }
 
 
@@ -217,10 +250,10 @@ def moved(name: str, to: Decimal) -> dict[str, Any]:
 
 
 def test_every_number_that_decides_has_a_probe() -> None:
-    assert {*THRESHOLDS, *(name for rule in RULES for name in rule.thresholds)} == {
-        *PROBES,
-        *PRINTED_ONLY,
-    }
+    """Of those that a rule decides by; how long a course or a supply lasts is tried in ``unit/exposure``."""
+    named = {name for rule in RULES for name in rule.thresholds}
+    assert named - PROBED_ELSEWHERE == {*PROBES, *PRINTED_ONLY} & named
+    assert PROBED_ELSEWHERE <= named
 
 
 @pytest.mark.parametrize("steps", [0, 1, -1])
