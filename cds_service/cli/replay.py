@@ -61,7 +61,7 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
     "--keep-work", is_flag=True, help="Keep the working folder (it holds the export's own texts)."
 )
 @with_settings
-def replay_orders(
+def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     bulk: Path, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
     with_ids: bool, small_cells: int, what_if: Path | None, most: int, keep_work: bool, settings_file: str | None,
 ) -> None:  # fmt: skip

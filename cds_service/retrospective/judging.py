@@ -52,7 +52,7 @@ def engine_for(engine: Engine, variant: Variant, today: date) -> Engine:
 
 
 def _content_for(content: Content, variant: Variant, today: date) -> Content:
-    history = {}
+    history: dict[str, list[Mapping[str, Any]]] = {}
     for name in content.threshold_history:
         entry = dict(content.threshold(name, today))
         for path, value in variant.thresholds.items():

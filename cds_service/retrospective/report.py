@@ -16,10 +16,14 @@ from cds_service.retrospective.summary import summarise
 
 SAMPLE = 100  # sessions per topic
 LIMITS = (
-    "An export shows the status of the day it was made. Where nothing proves what it was on the day of the order, every "
-    "count is given twice: with the status as exported, and as if the order had still been active.",
-    "authoredOn is not the moment of signing; orders of one prescriber with the same time (or, without clock times, the "
-    "same day) are judged as one session.",
+    (
+        "An export shows the status of the day it was made. Where nothing proves what it was on the day of the order, "
+        "every count is given twice: with the status as exported, and as if the order had still been active."
+    ),
+    (
+        "authoredOn is not the moment of signing; orders of one prescriber with the same time (or, without clock times, "
+        "the same day) are judged as one session."
+    ),
     "Drafts that were never signed do not appear, nor does what a prescriber changed before signing.",
     "Medicines that nobody recorded are not seen. A resource without any date is taken as known all along.",
     "Numbers (thresholds) and words are those in force today, whatever the day of the order.",

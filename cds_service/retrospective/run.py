@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -93,8 +92,9 @@ def finish(plan: Plan) -> None:
 
 def _fingerprint(plan: Plan) -> str:
     files = [
-        (name, os.stat(name).st_size, os.stat(name).st_mtime_ns)
+        (name, stat.st_size, stat.st_mtime_ns)
         for name in bulk.files_of(plan.bulk)
+        for stat in [Path(name).stat()]
     ]
     said = [files, plan.first, plan.last, plan.zone, plan.with_ids, plan.partitions, _versions(plan),
             [repr(variant) for variant in plan.variants]]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The committee's table out of the rows of a replay: counts with both bounds, rates with intervals, small cells left out."""
+"""The committee's table out of the rows of a replay: counts with bounds, rates with intervals, small cells left out."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def _by(
     rows: Rows, variant: str, axis: str, orders: Iterable[Sequence[Any]], small: int
 ) -> list[dict[str, Any]]:
     total: Counter[str] = Counter()
-    for row in orders:
-        total[row[_AT_AXIS[axis]]] += row[4]
+    for line in orders:
+        total[line[_AT_AXIS[axis]]] += line[4]
     cards: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
         for n, count in enumerate(_interrupts(row, variant)):

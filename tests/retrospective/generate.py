@@ -145,7 +145,7 @@ def _other(name: str, at: int, on: date, style: Style, chance: Random) -> Json:
     return request(f"{name}-o{at}", name, concept, on, "active", style)
 
 
-def request(
+def request(  # noqa: PLR0913, PLR0917 - an order has that many parts
     ref: str, patient: str, concept: Json, on: date, status: str, style: Style,
     supply: int = 30, end: date | None = None, text: str = "1 tablet by mouth daily",
 ) -> Json:  # fmt: skip
@@ -183,8 +183,9 @@ def _plant(kind: Kind, name: str, on: date, style: Style) -> tuple[list[Json], s
         text: str = "1 tablet daily",
     ) -> Json:
         over = on - timedelta(days=ago) + timedelta(days=supply) < date.fromisoformat(EXPORTED[:10])
-        return request(f"{name}-{ref}", name, drug.concept(style), on - timedelta(days=ago), "completed" if over else "active",
-                       style, supply, None if end is None else on - timedelta(days=end), text)  # fmt: skip
+        status = "completed" if over else "active"
+        return request(f"{name}-{ref}", name, drug.concept(style), on - timedelta(days=ago), status, style,
+                       supply, None if end is None else on - timedelta(days=end), text)  # fmt: skip
 
     opioid, draft = f"{name}-opi", f"{name}-ntx"
     match kind:
@@ -250,7 +251,7 @@ def write(
         if kind not in files:
             name = out / f"{kind}.ndjson{'.gz' if zipped else ''}"
             files[kind] = (
-                gzip.open(name, "wt", encoding="utf-8")
+                gzip.open(name, "wt", encoding="utf-8")  # noqa: SIM115 - closed below
                 if zipped
                 else name.open("w", encoding="utf-8")
             )

@@ -115,7 +115,9 @@ def test_verdicts_equal_those_of_the_service(tmp_path: Path) -> None:
     """The same chart, sent whole (the medicines that matter to no rule included), gets the same cards over HTTP."""
     moment = [datetime(2026, 11, 21, 12, tzinfo=UTC)]
     app = create_app(
-        settings.load(None, data_dir=str(tmp_path), audit="off", requests_per_minute=1_000_000),
+        settings.load(
+            None, data_dir=str(tmp_path), audit="off", limits={"requests_per_minute": 1_000_000}
+        ),
         now=lambda: moment[0],
     )
     client = app.test_client()
