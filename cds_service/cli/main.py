@@ -19,6 +19,7 @@ _COMMANDS = {
     "feedback": ("feedback", "What clinicians did with the cards."),
     "replay": ("replay_orders", "Judge a year of orders from a Bulk FHIR export, before go-live."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
+    "export": ("export", "The knowledge as FHIR, CQL and CSV."),
     "audit": ("audit", "What was asked and answered, without clinical text."),
 }
 _FILES = {"try": "try_"}  # where a file cannot have the command's name

@@ -128,7 +128,8 @@ def sources_are_labelled(body: Body) -> Complaints:
 def source_urls_are_absolute(body: Body) -> Complaints:
     for card in _objects(body, "cards"):
         source = card.get("source")
-        for name in ("url", "icon") if isinstance(source, dict) else ():
+        source = source if isinstance(source, dict) else {}
+        for name in ("url", "icon"):
             if name in source and not _is_absolute(source[name]):
                 yield f"source.{name} is not absolute"
 
