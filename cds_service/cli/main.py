@@ -18,6 +18,7 @@ _COMMANDS = {
     "doctor": ("doctor", "Explain why a token or a FHIR server would be refused."),
     "feedback": ("feedback", "What clinicians did with the cards."),
     "replay": ("replay_orders", "Judge a year of orders from a Bulk FHIR export, before go-live."),
+    "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
     "export": ("export", "The knowledge as FHIR, CQL and CSV."),
     "audit": ("audit", "What was asked and answered, without clinical text."),

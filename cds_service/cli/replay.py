@@ -23,18 +23,19 @@ try:
     from cds_service.retrospective import output, report
     from cds_service.retrospective.bulk import ExportError
     from cds_service.retrospective.judging import Variant
-    from cds_service.retrospective.run import Plan, Stopped, finish, replay
+    from cds_service.retrospective.run import Plan, Stopped, finish, replay, replay_recorded
 except ModuleNotFoundError as error:  # the extra is not installed
     stop(f"{error.name} is missing: install naltrexone-cds[replay]")
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_EXISTING = click.Path(path_type=Path, file_okay=False, exists=True)
 _STAGES = {"read": "reading the export", "judge": "judging orders"}
 
 
 @click.command(name="replay")
-@click.option("--bulk", type=click.Path(path_type=Path, file_okay=False, exists=True), required=True,
-              help="Folder of a Bulk FHIR export: .ndjson, .ndjson.gz.")  # fmt: skip
+@click.option("--bulk", type=_EXISTING, help="Folder of a Bulk FHIR export: .ndjson, .ndjson.gz.")
+@click.option("--calls", type=_EXISTING, help="Or a folder of recorded hook calls (.json).")
 @click.option("--from", "first", type=_DAY, required=True, help="First day of orders to judge.")
 @click.option("--to", "last", type=_DAY, required=True, help="Last day of orders to judge.")
 @click.option("--out", type=_FOLDER, required=True, help="Folder for verdicts and report.")
@@ -62,16 +63,19 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
 )
 @with_settings
 def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
-    bulk: Path, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
+    bulk: Path | None,
+    calls: Path | None, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
     with_ids: bool, small_cells: int, what_if: Path | None, most: int, keep_work: bool, settings_file: str | None,
 ) -> None:  # fmt: skip
     """Judge a year of orders from a Bulk FHIR export, and write what a committee asks before go-live."""
+    if (source := bulk or calls) is None or (bulk and calls):
+        stop("one of --bulk and --calls is needed")
     settings = load_settings(settings_file)
-    plan = Plan(bulk, out, first.date(), last.date(), str(settings.zone), settings.content_overlay,
+    plan = Plan(source, out, first.date(), last.date(), str(settings.zone), settings.content_overlay,
                 str(settings.terminology_dir or ""), (Variant(), *_variants(what_if)), with_ids, processes, partitions,
                 memory, small_cells, most)  # fmt: skip
     try:
-        rows = _run(plan)
+        rows = _run(plan) if bulk else replay_recorded(plan)
     except (ExportError, ValueError) as error:
         stop(str(error))
     except Stopped:

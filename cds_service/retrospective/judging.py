@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from cds_service.content.loader import Content
 from cds_service.fhir.status import order_kind
@@ -74,33 +74,53 @@ def pseudonyms(key: bytes) -> Callable[[str], str]:
     return name
 
 
+Shown = dict[tuple[str, str, tuple[str, ...]], When]  # (prescriber, topic, pair) -> last said
+Readings = Sequence[tuple[Judgement, Judgement]]  # a variant each: as exported, if still active
+
+
+class Signed(Protocol):
+    """What a row says of a session, wherever it was read."""
+
+    @property
+    def at(self) -> When: ...
+    @property
+    def requester(self) -> str: ...
+    @property
+    def encounter(self) -> str: ...
+    @property
+    def refs(self) -> tuple[str, ...]: ...
+
+
 def judge_chart(chart: Chart, court: Court) -> Iterator[dict[str, Any]]:
     """One row per session, oldest first."""
-    shown: dict[tuple[str, str, tuple[str, ...]], When] = {}
+    shown: Shown = {}
     for session in chart.sessions:
         yield _row(chart, session, court, shown)
 
 
-def _row(
-    chart: Chart, session: Session, court: Court,
-    shown: dict[tuple[str, str, tuple[str, ...]], When],
-) -> dict[str, Any]:  # fmt: skip
+def _row(chart: Chart, session: Session, court: Court, shown: Shown) -> dict[str, Any]:
     then = [*chart.at(session)]
     exported = [each.exported for each in then]
     certain = all(each.is_certain for each in then)
     active = exported if certain else [each.active for each in then]
-    verdicts: dict[str, dict[str, list[str]]] = {}
-    first: Judgement | None = None
+    readings = []
     for variant, engine in zip(court.variants, court.engines, strict=True):
         one = _judge(chart, session, exported, variant, engine)
         other = one if certain else _judge(chart, session, active, variant, engine)
-        first = first or one
-        verdicts[variant.name] = _merge(one, other, variant.topics_off)
-    assert first is not None  # noqa: S101 - there is always one variant
-    day, number = session.at.day, court.pseudonym
+        readings.append((one, other))
+    row = row_of(session, chart.patient_id, court, readings, shown)
+    said = row["verdicts"][court.variants[0].name]
+    return {**row, "silent": _silent(readings[0][0], chart, session, exported, said, court)}
+
+
+def row_of(
+    session: Signed, patient_id: str, court: Court, readings: Readings, shown: Shown
+) -> dict[str, Any]:
+    """What is kept of a judged session; ``readings`` has one pair for each variant."""
+    first, day, number = readings[0][0], session.at.day, court.pseudonym
     return {
-        "session": number("|".join((chart.patient_id, session.requester, *session.refs))),
-        "patient": number(chart.patient_id),
+        "session": number("|".join((patient_id, session.requester, *session.refs))),
+        "patient": number(patient_id),
         "prescriber": number(session.requester),
         "orders": [number(ref) for ref in session.refs],
         **({"day": day.isoformat()} if court.with_days else {}),
@@ -109,11 +129,14 @@ def _row(
         "department": court.departments.get(session.encounter, "not stated"),
         "role": court.roles.get(session.requester, "not stated"),
         "drafted": drafted(first),
-        "certain": certain,
-        "verdicts": verdicts,
+        "certain": all(one is other for one, other in readings),
+        "verdicts": {
+            variant.name: _merge(one, other, variant.topics_off)
+            for variant, (one, other) in zip(court.variants, readings, strict=True)
+        },
         "repeats": _repeats(first.findings, session, shown),
         "gaps": sorted([g.about, g.why, g.count] for g in first.snapshot.gaps),
-        "silent": _silent(first, chart, session, exported, verdicts[court.variants[0].name], court),
+        "silent": "",
     }
 
 
@@ -166,8 +189,7 @@ def bounds(said: Iterable[str]) -> tuple[str, str]:
 
 
 def _repeats(
-    findings: Iterable[Finding], session: Session,
-    shown: dict[tuple[str, str, tuple[str, ...]], When],
+    findings: Iterable[Finding], session: Signed, shown: Shown
 ) -> list[str]:  # fmt: skip
     """Topics said to the same prescriber about the same pair within 24 hours before."""
     again = []

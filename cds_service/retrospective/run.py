@@ -19,7 +19,7 @@ import orjson
 
 from cds_service import clinical, terminology
 from cds_service.pipeline import Engine
-from cds_service.retrospective import bulk
+from cds_service.retrospective import bulk, calls
 from cds_service.retrospective.bulk import Counted
 from cds_service.retrospective.chart import read_chart
 from cds_service.retrospective.judging import Court, Variant, engine_for, judge_chart, pseudonyms
@@ -194,6 +194,18 @@ def _judge_partition(number: int) -> int:
                 out.write(orjson.dumps(row) + b"\n")
     unfinished.replace(file)
     return number
+
+
+def replay_recorded(plan: Plan) -> list[dict[str, Any]]:
+    """The recorded hook calls of ``plan.bulk``: rows and a manifest like those of an export."""
+    plan.work.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (plan.work / "key").write_bytes(secrets.token_bytes(32))
+    found = calls.replay_calls(plan.bulk, make_court(plan, {}, {}))
+    _write_json(plan.out / "manifest.json", {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"), "from": plan.first.isoformat(),
+        "to": plan.last.isoformat(), "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
+        "versions": _versions(plan), "counted": calls.counted(found), "left_out": found.left_out})  # fmt: skip
+    return found.rows
 
 
 def _rows(plan: Plan) -> Iterator[dict[str, Any]]:

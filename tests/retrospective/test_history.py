@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cds_service.retrospective.history import as_then, keep, known_since, read_when
-from cds_service.retrospective.report import review
+from cds_service.retrospective.review import review
 from cds_service.retrospective.statistics import kappa, wilson
 
 EVENT = read_when("2026-03-10T09:00:00Z", UTC)

@@ -17,6 +17,8 @@ from cds_service.retrospective import output, report, run
 from cds_service.retrospective.chart import SERVICE, hook_call, read_chart
 from cds_service.retrospective.judging import INTERACTION, judge_chart
 from cds_service.retrospective.run import Plan, Stopped, finish, replay
+from tests.burden.patients import Style as Told
+from tests.burden.patients import starter_call, starters
 from tests.retrospective.generate import FIRST, LAST, Kind, Planted, Style, truths, write
 
 PATIENTS = int(os.environ.get("REPLAY_PATIENTS", "400"))
@@ -217,3 +219,22 @@ def test_lines_that_are_no_json_and_copies_are_counted(tmp_path: Path) -> None:
     counted = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))["counted"]
     assert (1, 1) == (counted["duplicates"], counted["unreadable_lines"])
     assert counted["orders"] == len(text.splitlines())
+
+
+def test_recorded_calls_are_replayed_at_their_moment(tmp_path: Path) -> None:
+    """The opioid of the chart is current on the day of the call, not today."""
+    today = datetime(2025, 3, 1, tzinfo=UTC).date()
+    taking = next(s for s in starters(7) if s.taking and s.written > 3)
+    (tmp_path / "in").mkdir()
+    call = starter_call(taking, Told.TIDY, today)
+    (tmp_path / "in/a.json").write_text(json.dumps(call), encoding="utf-8")
+    (tmp_path / "in/b.json").write_text(
+        json.dumps({"received": "2026-03-01T10:00:00Z", "request": call}), encoding="utf-8"
+    )
+    (tmp_path / "in/c.json").write_text("{", encoding="utf-8")
+    then, later = run.replay_recorded(plan(tmp_path / "in", tmp_path / "out"))
+    assert indicators(then) == ["critical", "critical"]
+    assert indicators(later) != ["critical", "critical"]
+    report.write([then, later], tmp_path / "out", 1)
+    manifest = json.loads((tmp_path / "out/manifest.json").read_text(encoding="utf-8"))
+    assert {"no JSON": 1} == manifest["left_out"]
