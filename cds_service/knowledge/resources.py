@@ -28,7 +28,6 @@ include FHIRHelpers version '4.0.1'
 {valuesets}
 
 parameter DraftOrders List<FHIR.MedicationRequest>
-parameter RecentDays Integer default {days}
 
 context Patient
 
@@ -37,7 +36,7 @@ define "Listed Requests":
     where M.status in {{ 'active', 'on-hold', 'unknown' }}
       and M.intent in {{ 'order', 'original-order', 'reflex-order', 'filler-order', 'instance-order' }}
       and not (M.doNotPerform is true)
-      and (M.authoredOn is null or M.authoredOn.value on or after Today() - RecentDays days)
+      and (M.authoredOn is null or difference in days between date from M.authoredOn.value and Today() <= {days})
 
 define "Listed Statements":
   [MedicationStatement] S where S.status in {{ 'active', 'on-hold', 'unknown' }}
