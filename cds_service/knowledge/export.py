@@ -26,9 +26,7 @@ def export(engine: Engine, base: str, out: Path, now: datetime) -> list[Path]:
     version, release = engine.content.version, engine.terminology.tables.release
     found = products(engine.terminology)
     met = tuple(pairs(engine, found, noon))
-    text = resources.cql(
-        base, met, version, int(engine.content.thresholds(today)["stale_authored_days"])
-    )
+    text = resources.cql(base, met, version, engine.content.thresholds(today))
     written = [
         *resources.value_sets(base, found, release, today),
         resources.library(base, text, version, today),

@@ -37,6 +37,11 @@ define "Listed Requests":
       and M.intent in {{ 'order', 'original-order', 'reflex-order', 'filler-order', 'instance-order' }}
       and not (M.doNotPerform is true)
       and (M.authoredOn is null or difference in days between date from M.authoredOn.value and Today() <= {days})
+      and (M.authoredOn is null or M.dispenseRequest.expectedSupplyDuration.value is null
+        or not (M.dispenseRequest.expectedSupplyDuration.code.value = 'd')
+        or difference in days between date from M.authoredOn.value and Today()
+          <= M.dispenseRequest.expectedSupplyDuration.value.value
+            * (1 + Coalesce(M.dispenseRequest.numberOfRepeatsAllowed.value, 0)) + {grace})
 
 define "Listed Statements":
   [MedicationStatement] S where S.status in {{ 'active', 'on-hold', 'unknown' }}
@@ -80,7 +85,7 @@ def _pascal(name: str) -> str:
 # --- CQL --------------------------------------------------------------------------------------------------------------
 
 
-def cql(base: str, pairs: Iterable[Pair], version: str, recent_days: int) -> str:
+def cql(base: str, pairs: Iterable[Pair], version: str, numbers: Mapping[str, Any]) -> str:
     """The critical pairs of roles as a CQL library."""
     critical = sorted({(p.ordered, p.listed) for p in pairs if p.severity == "critical"})
     roles = sorted({role for pair in critical for role in pair})
@@ -94,7 +99,8 @@ def cql(base: str, pairs: Iterable[Pair], version: str, recent_days: int) -> str
         valuesets=sets,
         defines=defines,
         any=any_of,
-        days=recent_days,
+        days=numbers["stale_authored_days"],
+        grace=numbers["grace_days"]["at_most"],
     )
 
 
