@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import random
 import re
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from flask import Flask, g
+from flask import Blueprint, Flask, g
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -25,14 +26,23 @@ from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
 from cds_service.ehr.client import FhirClient
 from cds_service.ehr.missing_data import DEMO_BASES, MissingData
+from cds_service.errors import Unavailable
 from cds_service.fhir import write
 from cds_service.hooks.feedback import read_feedback
 from cds_service.hooks.services import Service
 from cds_service.journal.audit import AuditLog
+from cds_service.journal.audit_chain import written
+from cds_service.journal.completeness import reconcile
 from cds_service.journal.feedback import FeedbackJournal
+from cds_service.journal.high_water import HighWater
+from cds_service.journal.metrics import CLOCK_JUMPS, FEEDBACK, TOKENS_UNSHARED, Metrics
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
-from cds_service.outbound.http import Outbound
+from cds_service.journal.traces import Traces
+from cds_service.journal.versions import package_version, rules_version
+from cds_service.observing import Reporter, Seldom, Watched
+from cds_service.outbound.addresses import read_place
+from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
 from cds_service.planner.blueprint import SmartServices, make_smart
 from cds_service.planner.ehr_server import EhrServer
@@ -41,12 +51,18 @@ from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
 from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
+from cds_service.store.call_counts import add_up
 from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
+from cds_service.web.health_door import open_door
+from cds_service.web.call_metrics import CallMetrics
+from cds_service.web.call_traces import CallTraces
+from cds_service.web.health import Health
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
+from cds_service.web.refusals import TakeUnreadBodies
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
@@ -77,8 +93,13 @@ class Parts:
     fhir: FhirClient
     keys: JwksCache
     authentication: ClientAuthentication | None
-    log: Any
-    overlay_refused: tuple[str, ...] = ()      # why the site's own content is not used
+    reporter: Reporter
+    water: HighWater
+    overlay_refused: tuple[str, ...] = ()  # why the site's own content is not used
+
+    @property
+    def log(self) -> Any:
+        return self.reporter.log
 
 
 def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Flask:
@@ -88,23 +109,61 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app.extensions["naltrexone_cds"] = parts
 
     wire.install(app, settings)
-    recorder = Recorder(parts.audit, parts.pseudonyms, parts.log, now, parts.engine.content.version,
-                        required=settings.audit == "required")
+    recorder = Recorder(
+        parts.audit,
+        parts.pseudonyms,
+        parts.log,
+        now,
+        parts.engine.content.version,
+        required=settings.audit == "required",
+        prescribers=settings.audit_prescribers,
+        rules_version=rules_version(),
+    )
     recorder.install(app)
-    app.register_blueprint(make_hooks(parts.engine, settings, HookPorts(
-        now=now,
-        admit=make_admit(settings, parts.authentication),
-        fetch_for=lambda client: MissingData(parts.fhir, settings, client).fetch,
-        watch=recorder.watch,
-        record_feedback=_feedback_into(parts.feedback, settings, now),
-    )))
-    app.register_blueprint(make_ops(_checks(parts, settings)))
-    app.register_blueprint(make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart")
-    CORS(app, resources=r"/cds-services.*", methods=["GET", "POST", "OPTIONS"], max_age=600,
-         origins=[re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins],    # letter for letter
-         allow_headers=["Authorization", "Content-Type"], send_wildcard=False, always_send=False, vary_header=False)
+    counting = CallMetrics(parts.reporter.numbers, parts.log)
+    if settings.has_metrics:
+        counting.install(app)
+        parts.reporter.say_if_unshared(settings.workers)
+    if settings.traces_endpoint:
+        CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
+    app.register_blueprint(
+        make_hooks(
+            parts.engine,
+            settings,
+            HookPorts(
+                now=now,
+                admit=make_admit(
+                    settings, parts.authentication, lambda counts: add_up(parts.store, counts)
+                ),
+                fetch_for=lambda client: counting.timed(
+                    MissingData(parts.fhir, settings, client).fetch
+                ),
+                watch=recorder.watch,
+                record_feedback=_feedback_into(parts, settings, now),
+            ),
+        )
+    )
+    app.register_blueprint(_make_ops(app, parts, settings, now))
+    app.register_blueprint(
+        make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
+    )
+    CORS(
+        app,
+        resources=r"/cds-services.*",
+        methods=["GET", "POST", "OPTIONS"],
+        max_age=600,
+        origins=[
+            re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins
+        ],  # letter for letter
+        allow_headers=["Authorization", "Content-Type"],
+        send_wildcard=False,
+        always_send=False,
+        vary_header=False,
+    )
     threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
+    if settings.health_port:
+        open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
 
 
@@ -114,54 +173,169 @@ def worker() -> Flask:
     What was loaded stays for good, so the garbage collector need not walk it again with every few calls.
     """
     app = create_app(configuration.load_for_worker())
+    start_watching(app)
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)
     return app
 
 
+def start_watching(app: Flask) -> None:
+    """Look at the health of everything in the background, and have the clients' keys before their first calls."""
+    app.extensions["health"].start()
+    threading.Thread(
+        target=app.extensions["watched"].ask_for_keys, name="first-keys", daemon=True
+    ).start()
+
+
+def _make_ops(app: Flask, parts: Parts, settings: Settings, now: Clock) -> Blueprint:
+    reporter = parts.reporter
+    watched = Watched(
+        settings,
+        parts.engine,
+        parts.store,
+        parts.audit,
+        parts.pseudonyms,
+        parts.water,
+        parts.fhir,
+        parts.keys,
+        parts.authentication is not None,
+        reporter,
+        parts.overlay_refused,
+    )
+    health = Health(
+        watched.checks(),
+        parts.log,
+        now,
+        gauges=watched.set_gauges,
+        on_jump=lambda: reporter.numbers.count(CLOCK_JUMPS),
+    )
+    app.extensions |= {"health": health, "watched": watched}
+    return make_ops(
+        health,
+        watched.started,
+        watched.versions(),
+        reporter.numbers if settings.has_metrics else None,
+    )
+
+
 def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...] = RULES) -> Parts:
     """Everything that a worker opens; raises SettingsError, ContentError or StoreError for what no waiting mends."""
     configuration.check_topics(settings, {rule.id for rule in rules})
-    log, _ = open_log(settings.log_level)
+    log, sink = open_log(settings.log_level)
     content = clinical.load(settings.content_overlay, rules)
     if content.refused:
-        log.error("content-overlay-refused", complaints=len(content.refused), first=content.refused[0])
+        log.error(
+            "content-overlay-refused", complaints=len(content.refused), first=content.refused[0]
+        )
     Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = open_store(settings.database, now)
-    for alarm in store.alarms:
-        log.error("store-alarm", alarm=alarm)
-    audit = AuditLog(store, settings.audit, retention_days=settings.audit_retention_days, clock=now)
-    keys = JwksCache(jwks_getter(settings))
+    water = HighWater(settings.high_water)
+    reporter = Reporter(log, sink, Metrics(), water)
+    reporter.begin()
+    store = open_store(settings.database, now, reporter.witness)
+    _compare_with_mark(store, water, reporter, now)
+    audit = AuditLog(
+        store,
+        settings.audit,
+        retention_days=settings.audit_retention_days,
+        clock=now,
+        water=water,
+        on_loss=reporter.lost,
+    )
+    outbound = make_outbound(settings)
+    keys = JwksCache(jwks_getter(settings, outbound))
     return Parts(
-        engine=Engine(terminology.load(settings.terminology_dir), content.content, settings.zone, settings.base_url,
-                      make_ids(), rules),
-        store=store, audit=audit, feedback=FeedbackJournal(store, cards_recorded=audit.records_cards),
-        pseudonyms=Pseudonyms(Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
-                              make=not settings.audit_key_file),
-        fhir=FhirClient(settings.limits, (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
-                        allow_http=settings.is_demo),
-        keys=keys, authentication=_authentication(settings, keys, store, now, log), log=log,
-        overlay_refused=content.refused)
+        engine=Engine(
+            terminology.load(settings.terminology_dir),
+            content.content,
+            settings.zone,
+            settings.base_url,
+            make_ids(),
+            rules,
+        ),
+        store=store,
+        audit=audit,
+        feedback=FeedbackJournal(
+            store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost
+        ),
+        pseudonyms=Pseudonyms(
+            Path(settings.audit_key_file or Path(settings.data_dir) / "audit.key"),
+            make=not settings.audit_key_file,
+        ),
+        fhir=FhirClient(
+            settings.limits,
+            (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),
+            outbound=outbound,
+        ),
+        keys=keys,
+        authentication=_authentication(settings, keys, store, now, reporter),
+        reporter=reporter,
+        water=water,
+        overlay_refused=content.refused,
+    )
 
 
-def _authentication(settings: Settings, keys: JwksCache, store: Store, now: Clock,
-                    log: Any) -> ClientAuthentication | None:
+def _compare_with_mark(store: Store, water: HighWater, reporter: Reporter, now: Clock) -> None:
+    """Say at once what the store no longer holds; a store that cannot be read now is compared by its next write."""
+    try:
+        with store.read() as connection:
+            for loss in reconcile(connection, water, written(now())):
+                reporter.lost(loss)
+    except Unavailable:
+        return
+    water.save(at_once=True)
+
+
+def _authentication(
+    settings: Settings, keys: JwksCache, store: Store, now: Clock, reporter: Reporter
+) -> ClientAuthentication | None:
     if settings.auth_mode == "off":
         return None
-    seen = used_tokens.SeenTokens(store.engine, lambda: now().timestamp(), durable=settings.audit == "required",
-                             on_failure=lambda: log.error("used-tokens-unavailable"))
-    return ClientAuthentication(settings, keys, seen, lambda: now().timestamp(),
-                                on_refusal=lambda why: log.warning("refused", why=why, request_id=g.get("request_id", "")))
+    keys.keep_fresh(
+        source
+        for c in known_clients(settings)
+        for source in (c.jwks_file or c.jwks_url, *c.jku)
+        if source
+    )
+    unshared = Seldom(lambda times: reporter.log.error("used-tokens-unavailable", times=times))
+
+    def on_failure() -> None:
+        unshared.happened()
+        reporter.numbers.count(TOKENS_UNSHARED)
+
+    seen = used_tokens.SeenTokens(
+        store.writer,
+        lambda: now().timestamp(),
+        durable=settings.audit == "required",
+        on_failure=on_failure,
+    )
+    return ClientAuthentication(
+        settings,
+        keys,
+        seen,
+        lambda: now().timestamp(),
+        on_refusal=lambda why: reporter.token_refused(why, g.get("request_id", "")),
+    )
 
 
-def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
+def make_outbound(settings: Settings) -> Outbound:
+    """How this site gets out: its authorities and its proxy. Nothing is listed yet; threads and connections of its own."""
+    return Outbound(
+        (),
+        settings.is_demo,
+        trust=usual_trust(settings.ca_file) if settings.ca_file else None,
+        proxy=read_place(settings.outbound_proxy) if settings.outbound_proxy else None,
+    )
+
+
+def jwks_getter(settings: Settings, outbound: Outbound | None = None) -> Callable[[str], bytes]:
     """Key documents come through the same guarded door as FHIR data: listed URLs, pinned addresses, no redirects."""
     listed = tuple(url for c in known_clients(settings) for url in (c.jwks_url, *c.jku) if url)
-    outbound = Outbound(listed, settings.is_demo, 256_000)
+    door = replace(outbound or make_outbound(settings), listed=listed, max_bytes=256_000)
+    seconds = settings.limits.jwks_timeout_ms / 1_000
 
     def get(url: str) -> bytes:
-        answer = outbound.call("GET", url, seconds=1.0, headers={"Accept": "application/json"})
+        answer = door.call("GET", url, seconds=seconds, headers={"Accept": "application/json"})
         if answer.status != 200:
             raise LookupError("no key document")
         return answer.body
@@ -169,28 +343,56 @@ def jwks_getter(settings: Settings) -> Callable[[str], bytes]:
     return get
 
 
-def _feedback_into(journal: FeedbackJournal, settings: Settings,
-                   now: Clock) -> Callable[[Service, object, Client | None], None]:
+def _feedback_into(
+    parts: Parts, settings: Settings, now: Clock
+) -> Callable[[Service, object, Client | None], None]:
     def record(service: Service, body: object, client: Client | None) -> None:
         items = read_feedback(body, service.id, settings.limits.feedback_items)
-        issuer, quota = (client.issuer, client.feedback_quota) if client else ("", Client(issuer="").feedback_quota)
-        journal.record(items, issuer=issuer, now=now(), quota=quota)
+        issuer, quota = (
+            (client.issuer, client.feedback_quota)
+            if client
+            else ("", Client(issuer="").feedback_quota)
+        )
+        parts.feedback.record(items, issuer=issuer, now=now(), quota=quota)
+        with contextlib.suppress(
+            Exception
+        ):  # what is on disk is acknowledged, whatever a number does
+            for item in items:
+                parts.reporter.numbers.count(FEEDBACK, item.outcome)
 
     return record
 
 
 def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
     """The titration app on the same engine and the same store as the hooks."""
+
     def clock() -> float:
         return now().timestamp()
 
     listed = registrations(settings)
+    outbound = make_outbound(
+        settings
+    )  # an EHR that hangs in a launch takes no thread from the hooks
     key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
-        content=parts.engine.content, sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
-        oauth=SmartOauth(listed, f"{settings.base_url}/smart/callback", allow_http=settings.is_demo, clock=clock),
-        ehr=EhrServer(listed, allow_http=settings.is_demo, limits=settings.limits),
-        judge=HookJudge(parts.engine), now=now)
+        content=parts.engine.content,
+        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        oauth=SmartOauth(
+            listed,
+            f"{settings.base_url}/smart/callback",
+            allow_http=settings.is_demo,
+            clock=clock,
+            outbound=lambda urls: replace(outbound, listed=urls),
+        ),
+        ehr=EhrServer(
+            listed,
+            allow_http=settings.is_demo,
+            limits=settings.limits,
+            outbound=lambda urls, cap: replace(outbound, listed=urls, max_bytes=cap),
+        ),
+        judge=HookJudge(parts.engine),
+        now=now,
+    )
 
 
 def _smart_key(file: Path, log: Any) -> bytes:
@@ -202,29 +404,10 @@ def _smart_key(file: Path, log: Any) -> bytes:
         return Fernet.generate_key()
 
 
-def _checks(parts: Parts, settings: Settings) -> dict[str, Callable[[], str]]:
-    """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
-    def rules() -> str:
-        return "ok" if parts.engine.terminology.version and parts.engine.content.cards else "not ready: no rules"
-
-    def content() -> str:
-        faults = len(parts.overlay_refused)
-        return f"degraded: content overlay refused ({faults} complaints), packaged content in use" if faults else "ok"
-
-    def store() -> str:
-        if parts.store.writable():
-            return "ok"
-        return "not ready: audit is required" if settings.audit == "required" else "degraded: store not writable"
-
-    def keys() -> str:
-        if parts.authentication is None:
-            return "ok"
-        sources = [c.jwks_url for c in known_clients(settings) if c.jwks_url]
-        return "ok" if all(map(parts.keys.at_hand, sources)) else "degraded: keys not fetched yet"
-
-    return {"rules": rules, "content": content, "store": store, "keys": keys}
-
-
 def _middleware(application: Any, settings: Settings) -> Any:
-    wrapped = wire.MergeSlashes(application)
-    return ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0) if settings.trusted_proxy else wrapped
+    wrapped = TakeUnreadBodies(wire.MergeSlashes(application))
+    return (
+        ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0)
+        if settings.trusted_proxy
+        else wrapped
+    )

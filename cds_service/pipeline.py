@@ -153,6 +153,16 @@ def _sort_by_client(findings: tuple[Finding, ...], client: Client | None) -> tup
     return [f for f in kept if f.topic not in silent], tuple(f for f in kept if f.topic in silent)
 
 
+def unchecked(body: object, service: Service, engine: Engine) -> dict[str, Any] | None:
+    """The could-not-check answer to a call that is not worked on, where naltrexone, an opioid or something unknown is
+    drafted; else None. Raises BadRequest for a body that is no hook call.
+    """
+    if not Reading(decode(body, service), Record({}), engine.terminology).concerns_us:
+        return None
+    finding = data_gap.could_not_check(naltrexone=True)
+    return salvage(body, service, engine) or {"cards": [could_not_check(finding, engine.writer)]}
+
+
 def salvage(body: object, service: Service, engine: Engine) -> dict[str, Any] | None:
     """After a fault of our own: the could-not-check answer where naltrexone or an opioid is (or may be) drafted, else None.
 

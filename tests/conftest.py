@@ -75,7 +75,8 @@ def free_port() -> int:
 def run_service(data_dir: Path, **environ: str) -> Iterator[Running]:
     """Start the real server (granian) with the clock fixed at AS_OF; ``environ`` sets NALTREXONE_CDS_* variables."""
     port = free_port()
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(data_dir), **environ}
+    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(data_dir),
+           **({} if "NALTREXONE_CDS_SETTINGS" in environ else {"NALTREXONE_CDS_WORKERS": "1"}), **environ}
     with (data_dir / "log.txt").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "tests.serving"], cwd=ROOT, env=env, stdout=log, stderr=log)
     running = Running(f"http://127.0.0.1:{port}", process)

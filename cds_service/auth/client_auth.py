@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cds_service.auth.jwks import KEY_OF_ALGORITHM, KeySource
+from cds_service.auth.jwks import KEY_OF_ALGORITHM, PAUSE_AFTER_FAILURE, KeySource
 from cds_service.auth.token_rules import (
+    KEYS_UNAVAILABLE,
     LEEWAY,
     RULES,
     CannotTellError,
@@ -21,10 +22,11 @@ from cds_service.auth.token_rules import (
     refuse,
 )
 from cds_service.auth.used_tokens import UsedTokens
-from cds_service.errors import Unauthorized
+from cds_service.errors import Unauthorized, Unavailable
 from cds_service.settings import Client, Settings
 
 REFUSAL = "This service answers clients that it knows and that sign each call. The call was not accepted."
+NO_KEYS = "The keys of the calling client cannot be had now. Please try again."
 ALGORITHMS = ("ES384", "RS384")
 SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"   # its private key is public: never a client outside demos
 
@@ -72,7 +74,7 @@ class ClientAuthentication:
         """The caller, whose token is used up by this; the one same Unauthorized for every fault of a token.
 
         ``authorization_headers`` are all values of that header, ``endpoint_urls`` the public URLs of what is
-        called, built from the configured base URL.
+        called, built from the configured base URL. Unavailable where the client's keys cannot be had.
         """
         terms = Terms(self._clients, self._keys, self._algorithms, tuple(endpoint_urls), self._clock())
         try:
@@ -86,6 +88,8 @@ class ClientAuthentication:
             reason = "undecided"
         if self._on_refusal:
             self._on_refusal(reason)
+        if reason == KEYS_UNAVAILABLE:
+            raise Unavailable(NO_KEYS, headers={"Retry-After": str(PAUSE_AFTER_FAILURE)})
         raise Unauthorized(REFUSAL, headers={"WWW-Authenticate": "Bearer"})
 
     def _remember(self, case: TokenCheck) -> Caller:

@@ -18,6 +18,7 @@ from joserfc.util import json_b64decode
 from cds_service.auth.jwks import KeySource, KeysUnavailableError, PublishedKey
 from cds_service.settings import Client
 
+KEYS_UNAVAILABLE = "keys-unavailable"              # the one reason that is no fault of the token
 MAX_TOKEN = 8_192                                  # characters
 MAX_JTI = 255                                      # characters
 MAX_LIFETIME = 3_600                               # seconds from iat to exp
@@ -167,7 +168,7 @@ def _check_keys(case: TokenCheck) -> str:
     try:
         found = case.terms.keys.find(where, kid)
     except KeysUnavailableError as error:
-        refuse("keys-unavailable", f"the keys at {where} cannot be had ({error})")
+        refuse(KEYS_UNAVAILABLE, f"the keys at {where} cannot be had ({error})")
     if not found:
         refuse("unknown-key", f"there is no key {_quote(kid)} at {where}")
     case.candidates = tuple(key for key in found if not key.objection(alg))[:MAX_KEYS_TRIED]

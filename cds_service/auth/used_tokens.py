@@ -1,8 +1,8 @@
 """Which tokens were used already: each (issuer, jti) is let in once, across threads, workers and restarts.
 
-A full or broken disk must not silence the hooks (conformance L11): while the store cannot be written, each
-worker goes by what it remembers itself, tells ``on_failure`` and tries the store again after two seconds;
-a token could then be used once per worker. A site that would rather answer 503 asks for ``durable`` (L12).
+A full, broken or hanging store must not silence the hooks (conformance L11): while it does not take a token in time,
+each worker goes by what it remembers itself, counts that, and tells ``on_failure`` once; a token could then be used
+once per worker, until the store has caught up. A site that would rather answer 503 asks for ``durable`` (L12).
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from cachetools import TLRUCache
-from sqlalchemy import Connection, Engine, insert
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from cachetools import TTLCache
+from sqlalchemy import Connection, delete, select
 
 from cds_service.errors import Unavailable
+from cds_service.store.database import insert_once
+from cds_service.store.group_commit import GroupCommit
 from cds_service.store.schema import jwt_seen
 
-BUSY_SECONDS = 1                # how long a writer waits for another one
-RETRY_SECONDS = 2               # how long a store that failed is left alone; L11 wants it back within 5 s
-PURGE_SECONDS = 60              # how often old rows are swept
-KEEP_SECONDS = 7_200            # rows outlive their token, so that a clock that jumps opens no window (L17)
-RECENT_TOKENS = 50_000          # what one worker remembers by itself, about 10 MB
+RETRY_SECONDS = 2  # said to a caller that may come again
+KEEP_SECONDS = 7_200  # more than any token lives: its hour, and what two clocks may differ
+JUMP_SECONDS = 60  # a clock on the wall that leaves the steady one by more has jumped
+PURGE_SECONDS = 2  # how often old rows are swept, a few at a time
+PURGE_ROWS = 2_000
+RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
 
 
 class UsedTokens(Protocol):
@@ -36,90 +37,115 @@ class UsedTokens(Protocol):
         """True exactly once per (iss, jti) up to ``expires`` (Unix time); Unavailable if it cannot tell."""
 
 
-def _expiry(_token_hash: str, expires: float, _now: float) -> float:
-    return expires
-
-
 class SeenTokens:
     """The UsedTokens of this service: the table ``jwt_seen``, and behind it what this worker saw itself.
 
-    ``clock`` gives Unix seconds. ``on_failure`` is called each time the store could not be written;
-    ``durable`` raises Unavailable then instead of going by this worker's own memory.
+    ``clock`` gives Unix seconds and may be set by anybody, ``steady`` only ever counts on. ``by_memory`` counts the
+    tokens that were let in without the store. A token is safe from the end of the process when it is let in, and
+    with ``durable`` also from a loss of power; that raises Unavailable where the store cannot tell.
     """
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time, *, durable: bool = False,
-                 on_failure: Callable[[], None] = lambda: None) -> None:
-        self._engine = engine
-        self._clock = clock
+    def __init__(
+        self,
+        writer: GroupCommit,
+        clock: Callable[[], float] = time.time,
+        *,
+        durable: bool = False,
+        on_failure: Callable[[], None] = lambda: None,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._writer = writer
+        self._lane = writer.lane(self._write, synced=durable)
         self._durable = durable
         self._on_failure = on_failure
-        self._recent: TLRUCache[str, float] = TLRUCache(RECENT_TOKENS, ttu=_expiry, timer=clock)
+        self._purge = _Purge(clock, steady)
+        self._recent: TTLCache[str, bool] = TTLCache(RECENT_TOKENS, KEEP_SECONDS, timer=steady)
         self._lock = threading.Lock()
-        self._store_rests_until = -math.inf
-        self._next_purge = -math.inf
+        self._told = False
+        self.by_memory = 0
 
     def remember(self, iss: str, jti: str, expires: float) -> bool:
         """True exactly once per (iss, jti) until ``expires`` (Unix seconds)."""
         token_hash = hash_token(iss, jti)
-        if not self._first_seen_here(token_hash, expires):
+        if not self._first_seen_here(token_hash):
             return False
-        first = self._first_seen_anywhere(token_hash, expires)
-        if first is None and self._durable:
-            self._forget(token_hash)
-            raise Unavailable("The service cannot check this request now. Please try again.",
-                              headers={"Retry-After": str(RETRY_SECONDS)})
-        return first is not False
+        try:
+            first = self._first_seen_anywhere(token_hash, expires)
+        except (TimeoutError, Unavailable):
+            self._note_failure(token_hash)
+            return True
+        self._told = False
+        return first
 
-    def _first_seen_here(self, token_hash: str, expires: float) -> bool:
+    def _first_seen_here(self, token_hash: str) -> bool:
         with self._lock:
             if token_hash in self._recent:
                 return False
-            self._recent[token_hash] = expires
+            self._recent[token_hash] = True
             return True
 
-    def _forget(self, token_hash: str) -> None:
-        with self._lock:
-            self._recent.pop(token_hash, None)
-
-    def _first_seen_anywhere(self, token_hash: str, expires: float) -> bool | None:
-        """True or False from the store; None = the store cannot tell now."""
-        if time.monotonic() < self._store_rests_until:
-            return None
+    def _first_seen_anywhere(self, token_hash: str, expires: float) -> bool:
+        """What the store says, if it does so in time. A token that was not waited for is still written once it can."""
+        future = self._writer.put(self._lane, (token_hash, math.ceil(expires)))
         try:
-            with self._engine.begin() as connection, _impatient(connection):
-                connection.execute(insert(jwt_seen).values(token_hash=token_hash, expires=math.ceil(expires)))
-        except IntegrityError:
-            return False
-        except SQLAlchemyError:
-            self._store_rests_until = time.monotonic() + RETRY_SECONDS
-            self._on_failure()
-            return None
-        with suppress(SQLAlchemyError):
-            self._purge()
-        return True
+            return future.result(self._writer.patience)
+        except TimeoutError:
+            if self._durable:
+                future.cancel()
+            raise
 
-    def _purge(self) -> None:
-        now = self._clock()
+    def _note_failure(self, token_hash: str) -> None:
         with self._lock:
-            if now < self._next_purge <= now + PURGE_SECONDS:
-                return
-            self._next_purge = now + PURGE_SECONDS
-        with self._engine.begin() as connection:
-            connection.execute(jwt_seen.delete().where(jwt_seen.c.expires < now - KEEP_SECONDS))
+            told, self._told = self._told, True
+            self.by_memory += not self._durable
+            if self._durable:
+                self._recent.pop(token_hash, None)
+        if not told:
+            self._on_failure()
+        if self._durable:
+            raise Unavailable(
+                "The service cannot check this request now. Please try again.",
+                headers={"Retry-After": str(RETRY_SECONDS)},
+            ) from None
+
+    def _write(self, connection: Connection, tokens: Sequence[tuple[str, int]]) -> list[bool]:
+        """Which of them nobody used before. Sorted, so that replicas wait for each other in one order."""
+        rows = [
+            {"token_hash": token_hash, "expires": expires} for token_hash, expires in sorted(tokens)
+        ]
+        insert = insert_once(connection, jwt_seen, "token_hash").returning(jwt_seen.c.token_hash)
+        new = set(connection.execute(insert, rows).scalars())
+        self._purge.run(connection)
+        return [token_hash in new for token_hash, _ in tokens]
 
 
-@contextmanager
-def _impatient(connection: Connection) -> Iterator[None]:
-    """Wait for another writer for BUSY_SECONDS, however long this store's connections wait otherwise: a card is due."""
-    if connection.dialect.name != "sqlite":
-        yield
-        return
-    usual = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_SECONDS * 1_000}")
-    try:
-        yield
-    finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={usual}")
+class _Purge:
+    """Removes rows of tokens that are refused by their own ``exp``, whatever the clock on the wall has been told.
+
+    A row may go once its token has expired by the clock, unless that jumped within the life of a token: then it may
+    jump back, and a token whose row is gone would be new again. A start counts as a jump.
+    """
+
+    def __init__(self, clock: Callable[[], float], steady: Callable[[], float]) -> None:
+        self._clock = clock
+        self._steady = steady
+        self._offset = clock() - steady()
+        self._trusted_from = steady() + KEEP_SECONDS
+        self._next = -math.inf
+
+    def run(self, connection: Connection) -> None:
+        steady, now = self._steady(), self._clock()
+        if abs(now - steady - self._offset) > JUMP_SECONDS:
+            self._offset, self._trusted_from = now - steady, steady + KEEP_SECONDS
+        if steady < max(self._next, self._trusted_from):
+            return
+        self._next = steady + PURGE_SECONDS
+        old = (
+            select(jwt_seen.c.token_hash)
+            .where(jwt_seen.c.expires < now - KEEP_SECONDS)
+            .limit(PURGE_ROWS)
+        )
+        connection.execute(delete(jwt_seen).where(jwt_seen.c.token_hash.in_(old)))
 
 
 def hash_token(iss: str, jti: str) -> str:

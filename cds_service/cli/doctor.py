@@ -8,6 +8,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import click
 
@@ -16,8 +17,8 @@ from cds_service.auth.jwks import JwksCache
 from cds_service.cli.options import load_settings, with_settings
 from cds_service.ehr.missing_data import DEMO_BASES
 from cds_service.hooks.services import SERVICES
-from cds_service.outbound.addresses import Place, Resolver, find_listed, pin, read_place
-from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
+from cds_service.outbound.addresses import Place, Resolver, find_base, pin, read_place
+from cds_service.outbound.http import CallFailedError, HttpResponse
 from cds_service.settings import Settings
 
 _CALL_SECONDS = 5.0
@@ -61,10 +62,11 @@ def doctor_jwt(token_text: str, settings: Settings, now: float, endpoints: Seque
     The result quotes the token: it is for the eyes of its owner.
     """
     from cds_service.app import jwks_getter  # noqa: PLC0415 - the app takes half a second, for --help too
+    keys = JwksCache(jwks_getter(settings), patience=settings.limits.jwks_timeout_ms / 1_000)
     token = token_text.strip()
     if token[:len(_BEARER)].lower() == _BEARER:
         token = token[len(_BEARER):]
-    return explain_token(token, settings, JwksCache(jwks_getter(settings)), now, tuple(endpoints) or _own_urls(settings))
+    return explain_token(token, settings, keys, now, tuple(endpoints) or _own_urls(settings))
 
 
 def doctor_fhir(url: str, settings: Settings, *, call: bool = True, resolver: Resolver = socket.getaddrinfo,
@@ -95,15 +97,15 @@ def _own_urls(settings: Settings) -> tuple[str, ...]:
 def _listed(place: Place, settings: Settings) -> Rule:
     found = list(_who_lists(place, settings))
     if not found:
-        return Rule("listed", "fail", "no client's fhir_bases covers it: scheme, host, port and path segments must match")
+        return Rule("listed", "fail", "no client's fhir_bases names it: scheme, host, port and whole path must be the same")
     return Rule("listed", "pass", "; ".join(found))
 
 
 def _who_lists(place: Place, settings: Settings) -> Iterator[str]:
     for client in settings.clients:
-        if entry := find_listed(place, client.fhir_bases):
+        if entry := find_base(place, client.fhir_bases):
             yield f"client {client.name or client.issuer} lists {entry}"
-    if settings.is_demo and (entry := find_listed(place, DEMO_BASES)):
+    if settings.is_demo and (entry := find_base(place, DEMO_BASES)):
         yield f"the demo profile lists {entry}"
 
 
@@ -127,7 +129,11 @@ def _address(place: Place, resolver: Resolver) -> Rule:
 
 
 def _answer(place: Place, settings: Settings, resolver: Resolver, trust: ssl.SSLContext | None) -> Rule:
-    outbound = Outbound((place.url,), settings.is_demo, settings.limits.fhir_bytes * 5, resolver, trust)
+    from cds_service.app import make_outbound  # noqa: PLC0415 - as above
+
+    outbound = make_outbound(settings)
+    outbound = replace(outbound, listed=(place.url,), max_bytes=settings.limits.fhir_bytes * 5, resolver=resolver,
+                       trust=trust or outbound.trust)
     try:
         answer = outbound.call("GET", f"{place.url}/metadata", seconds=_CALL_SECONDS,
                                headers={"Accept": "application/fhir+json"})

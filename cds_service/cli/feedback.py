@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cds_service.cli.options import with_data_dir, with_format, with_settings
-from cds_service.cli.stored import put_out, stored
+from cds_service.cli.stored import end_if_missing, put_out, stored
 from cds_service.journal.export import export_feedback
 
 
@@ -19,6 +19,10 @@ def feedback() -> None:
 @with_format
 @with_settings
 def export_all(data_dir: str | None, fmt: str, settings_file: str | None) -> None:
-    """Print every stored item as JSON or CSV, also while the service runs."""
-    with stored(settings_file, data_dir) as store:
+    """Print every stored item as JSON or CSV, also while the service runs.
+
+    Exit 1 if there were more once.
+    """
+    with stored(settings_file, data_dir, "feedback") as (store, lost):
         put_out(export_feedback(store, fmt))
+    end_if_missing(lost)

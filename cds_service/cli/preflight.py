@@ -13,9 +13,11 @@ from cds_service import clinical, terminology
 from cds_service.auth.jwks import MAX_BYTES, KeysUnavailableError, read_keys
 from cds_service.cli.options import stop
 from cds_service.content.loader import ContentError
+from cds_service.journal.high_water import HighWater
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.planner.registration import read_secret, registrations
 from cds_service.settings import Settings
+from cds_service.store.conditions import Witness
 from cds_service.store.database import StoreError, make_engine, make_reader, parse_url, revision
 from cds_service.store.store import open_store
 
@@ -31,7 +33,8 @@ def refuse_what_cannot_be_opened(settings: Settings) -> None:
         clinical.load(settings.content_overlay)
         terminology.load(settings.terminology_dir)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
-        open_store(settings.database).close()
+        water = HighWater(settings.high_water)
+        open_store(settings.database, witness=Witness(alarmed=water.alarm)).close()
     except ContentError as error:
         stop(f"content: {error.faults[0]}")
     except (StoreError, OSError, ValueError, KeyError) as error:

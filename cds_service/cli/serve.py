@@ -25,7 +25,10 @@ def serve(
     """Run the service."""
     settings = load_settings(settings_file, host=host, port=port, data_dir=data_dir)
     refuse_what_cannot_be_opened(settings)
-    _refuse_taken_port(settings)
+    for wanted in filter(None, (settings.port, settings.health_port)):
+        _refuse_taken_port(settings.host, wanted)
+    if settings.health_port and settings.health_port == settings.port:
+        stop("health_port: must not be the port of the hooks")
     _hand_to_workers(settings, settings_file)
     _say_where(settings)
     from cds_service.serving import run  # noqa: PLC0415 - the server takes long to import, for --help too
@@ -33,13 +36,13 @@ def serve(
     run(settings)
 
 
-def _refuse_taken_port(settings: Settings) -> None:
+def _refuse_taken_port(host: str, port: int) -> None:
     try:
-        with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((settings.host, settings.port))
+            probe.bind((host, port))
     except OSError as error:
-        stop(f"cannot listen on {settings.host}:{settings.port} ({error.strerror})")
+        stop(f"cannot listen on {host}:{port} ({error.strerror})")
 
 
 def _hand_to_workers(settings: Settings, settings_file: str | None) -> None:

@@ -25,6 +25,11 @@ class Query:
     parameters: tuple[tuple[str, str], ...] = ()
 
 
+def is_id(text: str) -> bool:
+    """Is this a FHIR id (or a version id), and not a path step?"""
+    return _ID.fullmatch(text) is not None
+
+
 def fill(template: str, values: Mapping[str, str]) -> str:
     """A prefetch template with its ``{{tokens}}`` filled; "" where one is unknown or its value is no id."""
     tokens = [token.strip() for token in _PLACEHOLDER.findall(template)]

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import urlencode, urljoin
+from urllib.parse import urlencode
 
 import orjson
 
+from cds_service.ehr.circuits import Hearing
 from cds_service.ehr.fetched import Fetched, failed, judge_bundle
 from cds_service.ehr.query import Query
 from cds_service.fhir.bundle import next_page, unpack
 from cds_service.fhir.values import as_dict, as_list
-from cds_service.outbound.addresses import Place, read_place
+from cds_service.outbound.addresses import Place, read_link
 from cds_service.outbound.http import CallFailedError, HttpResponse, OutboundSession
 
 _NO_POST_SEARCH = frozenset({404, 405, 415, 501})
@@ -31,18 +32,19 @@ class FhirSession:
     base: Place
     token: str | None = field(repr=False)
     pages: int
+    hearing: Hearing
 
     def answer(self, query: Query) -> Iterator[Fetched]:
         if query.id:
-            yield _understand(self._get(self._at(query.kind, query.id)), query)
+            yield _understand(self._get(self._at(query.kind, query.id), query.kind), query)
             return
         found = _understand(self._search(query), query)
         if found.resource is None:
             yield found
         else:
-            yield from self.turn_pages(found.resource)
+            yield from self.turn_pages(found.resource, query.kind)
 
-    def turn_pages(self, bundle: dict[str, Any]) -> Iterator[Fetched]:
+    def turn_pages(self, bundle: dict[str, Any], kind: str = "") -> Iterator[Fetched]:
         """Ever longer Bundles; the last is complete unless a page failed, was foreign or one too many."""
         whole, page, seen = bundle, bundle, set[str]()
         for _ in range(self.pages - 1):
@@ -54,7 +56,7 @@ class FhirSession:
                 return
             seen.add(place.url)
             try:
-                turned = _understand(self._get(place), Query(""))
+                turned = _understand(self._get(place, f"{kind} pages"), Query(""))
             except CallFailedError:
                 return
             if turned.resource is None:
@@ -65,28 +67,25 @@ class FhirSession:
 
     def _next_place(self, page: Mapping[str, Any]) -> Place | None:
         """The next page's place if it lies on our base."""
-        try:
-            place = read_place(urljoin(f"{self.base.url}/", next_page(page) or "\\"))
-        except ValueError:
-            return None
-        return place if place is not None and self.base.holds(place) else None
+        return read_link(next_page(page) or "", self.base)
 
     def _search(self, query: Query) -> HttpResponse:
         """By POST, which keeps the patient's id out of URLs; by GET where the server knows no POST search."""
         form = urlencode(query.parameters)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = self._send("POST", self._at(query.kind, "_search"), headers, form.encode())
+        answer = self._send("POST", self._at(query.kind, "_search"), query.kind, headers, form.encode())
         if answer.status not in _NO_POST_SEARCH:
             return answer
-        return self._get(replace(self._at(query.kind), query=form))
+        return self._get(replace(self._at(query.kind), query=form), query.kind)
 
-    def _get(self, place: Place) -> HttpResponse:
-        return self._send("GET", place, {})
+    def _get(self, place: Place, what: str) -> HttpResponse:
+        return self._send("GET", place, what, {})
 
-    def _send(self, method: str, place: Place, headers: Mapping[str, str],
+    def _send(self, method: str, place: Place, what: str, headers: Mapping[str, str],
               data: bytes | None = None) -> HttpResponse:
         granted = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        return self.visit.send(method, place, {**_HEADERS, **headers, **granted}, data)
+        with self.hearing.ask(what):    # reads and searches change nothing, by POST either
+            return self.visit.send(method, place, {**_HEADERS, **headers, **granted}, data, safe=True)
 
     def _at(self, *segments: str) -> Place:
         return replace(self.base, segments=self.base.segments + segments)

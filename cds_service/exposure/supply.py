@@ -49,6 +49,11 @@ def is_as_needed(order: Order) -> bool:
     return daily is not None and daily.as_needed
 
 
+def is_half_known(order: Order) -> bool:
+    """True where a quantity or a dose is written, and not both of them can be read: it may last long."""
+    return bool(_dosages(order) or order.supply.quantity)
+
+
 def _dosages(order: Order) -> tuple[Dosage, ...]:
     """The order's own instructions; a dispense without any follows those of its order."""
     return order.dosages or order.linked_dosages
@@ -61,7 +66,15 @@ def sound_end(order: Order) -> Day | None:
     return None if end is None or any(day and end.last < day.first for day in begun) else end
 
 
-def run_out(order: Order, fills: int, strength: Strength | None, today: date,
+@dataclass(frozen=True, slots=True)
+class Fills:
+    """How often an order was filled: at least, and at most."""
+
+    known: int = 1
+    possible: int = 1
+
+
+def run_out(order: Order, fills: Fills, strength: Strength | None, today: date,
             thresholds: Mapping[str, Any]) -> RunOut | None:
     """The run-outs by everything that is written; None where nothing bounds the supply."""
     length = _by_supply(order, fills, strength)
@@ -74,7 +87,8 @@ def supply_run_out(order: Order, strength: Strength | None, thresholds: Mapping[
 
     What an end is measured against: of a partial start date the first day counts, so that doubt makes no evidence.
     """
-    length, start = _by_supply(order, 1 + order.supply.repeats, strength), start_of(order)
+    every = 1 + order.supply.repeats
+    length, start = _by_supply(order, Fills(every, every), strength), start_of(order)
     if length is None or start is None:
         return None
     return _prolonged(_after(Day.on(start.first), length), order, thresholds)
@@ -127,32 +141,32 @@ def _prolonged(found: RunOut | None, order: Order, thresholds: Mapping[str, Any]
 
 # --- the lengths ------------------------------------------------------------------------------------------------------
 
-def _by_supply(order: Order, fills: int, strength: Strength | None) -> _Length | None:
+def _by_supply(order: Order, fills: Fills, strength: Strength | None) -> _Length | None:
     """By the order's own supply; a dispense that states none borrows one fill of its order."""
     own = _by_days(order.supply, fills) or _by_quantity(order.supply, fills, order, strength)
     if own is not None or order.linked_supply is None:
         return own
-    return _by_days(order.linked_supply, 1) or _by_quantity(order.linked_supply, 1, order, strength)
+    return _by_days(order.linked_supply, Fills()) or _by_quantity(order.linked_supply, Fills(), order, strength)
 
 
-def _by_days(supply: Supply, fills: int) -> _Length | None:
+def _by_days(supply: Supply, fills: Fills) -> _Length | None:
     first = supply.first_days or supply.days
-    later = supply.days or (Decimal(0) if fills == 1 else None)
+    later = supply.days or (Decimal(0) if fills.possible == 1 else None)
     if first is None or later is None:
         return None
-    days = first + later * (fills - 1)
-    return _Length(days, days, supply.days or first, "days of supply")
+    return _Length(first + later * (fills.known - 1), first + later * (fills.possible - 1), supply.days or first,
+                   "days of supply")
 
 
-def _by_quantity(supply: Supply, fills: int, order: Order, strength: Strength | None) -> _Length | None:
+def _by_quantity(supply: Supply, fills: Fills, order: Order, strength: Strength | None) -> _Length | None:
     """Quantity through daily dose, both in one unit."""
-    quantity = supply.quantity or (supply.first_quantity if fills == 1 else None)
+    quantity = supply.quantity or (supply.first_quantity if fills.possible == 1 else None)
     later = _lasting(quantity, order, strength)
     first = _lasting(supply.first_quantity, order, strength) if supply.first_quantity else later
     if first is None or later is None:
         return None
-    return _Length(first.least + later.least * (fills - 1), first.most + later.most * (fills - 1), later.least,
-                   "quantity and daily dose")
+    return _Length(first.least + later.least * (fills.known - 1), first.most + later.most * (fills.possible - 1),
+                   later.least, "quantity and daily dose")
 
 
 def _lasting(quantity: Quantity | None, order: Order, strength: Strength | None) -> Lasting | None:

@@ -24,9 +24,9 @@ from cds_service.exposure.ending import (
     stated_end,
     uses,
 )
-from cds_service.exposure.supply import run_out, start_of, supply_run_out
+from cds_service.exposure.supply import Fills, is_half_known, run_out, start_of, supply_run_out
 from cds_service.exposure.washout import clear_on, silent_from
-from cds_service.model import Ending, Exposure, Medication, RunOut, Standing, State, Strength
+from cds_service.model import Ending, Exposure, Medication, Order, RunOut, Standing, State, Strength
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +50,7 @@ class _Case:
 def expose(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]) -> Exposure:
     """The exposure that one listed, not excluded medicine stands for."""
     order = medication.order
-    fills = 1 + order.supply.repeats if order.standing in {Standing.ACTIVE, Standing.HELD} \
-        else max(1, listed.fills(order))
-    supplied = run_out(order, fills, _strength(medication), clock.today, thresholds)
+    supplied = run_out(order, _fills(order, listed), _strength(medication), clock.today, thresholds)
     case = _Case(medication, clock, listed, thresholds, supplied, listed.doses.last_for(medication))
     return _with_evidence(_judge(case), case)
 
@@ -80,6 +78,19 @@ def settle_brief(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
 def may_be_current(exposure: Exposure) -> bool:
     """Whether the drug may be taken now, or will be: what an unknown name has to be asked about (specification 2.11)."""
     return exposure.state not in {State.RECENT, State.OLD}
+
+
+def _fills(order: Order, listed: Listed) -> Fills:
+    """All that are allowed while it is active; of a finished order the first, and those that dispenses show.
+
+    A stopped order of which no dispense is shown may have been filled until it was stopped.
+    """
+    allowed, shown = 1 + order.supply.repeats, listed.fills(order)
+    if order.standing in {Standing.ACTIVE, Standing.HELD}:
+        return Fills(allowed, allowed)
+    if shown or is_completed(order):
+        return Fills(max(1, shown), max(1, shown))
+    return Fills(1, allowed)
 
 
 def _strength(medication: Medication) -> Strength | None:
@@ -139,6 +150,8 @@ def _dispensed(case: _Case) -> Exposure:
         return _used_up(case)
     since = case.since(order.handed_over.last)
     current, held = (case.thresholds["dispense_without_supply_days"][k] for k in ("current", "held"))
+    if is_half_known(order):
+        held = case.thresholds["order_life_days"]
     state = State.CURRENT if since <= current else State.HELD if since <= held else State.RECENT
     return case.exposure(
         state, f"dispensed {since} days ago, days of supply unknown", days=max(0, since - current),

@@ -193,7 +193,9 @@ class Resolver:
             if inside is not None or reference.startswith("#"):
                 return inside
         known = self._known.get(_same_urn(reference)) or self._known.get(local_reference(reference))
-        return known if known is not None else self._only(reference, kinds)
+        if known is not None and (not kinds or known.get("resourceType") in kinds):
+            return known
+        return self._only(reference.removeprefix("urn:uuid:"), kinds)
 
     def _only(self, name: str, kinds: Collection[str]) -> Json | None:
         """The one entry of these kinds with this bare id or identifier; None where there are several."""

@@ -40,13 +40,16 @@ def _read_dosage(item: Mapping[str, Any], zone: tzinfo) -> Dosage:
     return Dosage(
         sequence=int(sequence) if sequence is not None else None,
         text=as_text(item.get("text")),
-        dose_low=low, dose_high=high, has_rate=has_rate,
+        dose_low=low,
+        dose_high=high,
+        has_rate=has_rate,
         frequency=as_decimal(first_present(repeat, "frequency")),
         frequency_max=as_decimal(repeat.get("frequencyMax")),
         period=as_decimal(repeat.get("period")),
         period_max=as_decimal(repeat.get("periodMax")),
         period_unit=as_text(first_present(repeat, "periodUnit", "periodUnits")),
-        timing_code=code, timing_words=words,
+        timing_code=code,
+        timing_words=words,
         when=tuple(texts(repeat.get("when"))),
         time_of_day=tuple(texts(repeat.get("timeOfDay"))),
         day_of_week=tuple(texts(repeat.get("dayOfWeek"))),
@@ -71,8 +74,17 @@ def _timing_code(value: object) -> tuple[str, tuple[str, ...]]:
 
 
 def _as_needed(item: Mapping[str, Any]) -> bool:
-    return item.get("asNeededBoolean") is True or item.get("asNeeded") is True \
+    return (
+        item.get("asNeededBoolean") is True
+        or item.get("asNeeded") is True
         or bool(first_present(item, "asNeededCodeableConcept", "asNeededFor"))
+    )
+
+
+# DSTU2 statements write quantity[x], DSTU2 administrations quantity, where later releases write dose[x].
+_AMOUNTS = frozenset(
+    {"doseQuantity", "doseRange", "dose", "quantityQuantity", "quantityRange", "quantity"}
+)
 
 
 def _dose_holder(item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -81,7 +93,7 @@ def _dose_holder(item: Mapping[str, Any]) -> Mapping[str, Any]:
     Of several the one that was ordered counts, else the first that is an amount.
     """
     holders = [as_dict(d) for d in as_list(item.get("doseAndRate"))]
-    amounts = [h for h in holders if "doseQuantity" in h or "doseRange" in h or "dose" in h] or holders or [item]
+    amounts = [h for h in holders if _AMOUNTS & h.keys()] or holders or [item]
     if len(amounts) > 1:
         return next((h for h in amounts if _is_ordered(h)), amounts[0])
     return amounts[0]
@@ -93,17 +105,23 @@ def _is_ordered(holder: Mapping[str, Any]) -> bool:
 
 def _read_dose(holder: Mapping[str, Any]) -> tuple[Quantity | None, Quantity | None]:
     """Both ends of the dose."""
-    plain = read_quantity(first_present(holder, "doseQuantity", "doseSimpleQuantity", "dose"))
+    plain = read_quantity(
+        first_present(
+            holder, "doseQuantity", "doseSimpleQuantity", "dose", "quantityQuantity", "quantity"
+        )
+    )
     if plain:
         return plain, plain
-    dose_range = as_dict(holder.get("doseRange"))
+    dose_range = as_dict(first_present(holder, "doseRange", "quantityRange"))
     low, high = read_quantity(dose_range.get("low")), read_quantity(dose_range.get("high"))
     return low or high, high or low
 
 
 def _day_amount(holder: Mapping[str, Any]) -> tuple[Quantity, Quantity] | None:
     """A rate of whole days is an amount of medicine a day (JP Core); mL per hour is an infusion."""
-    rate = _read_ratio(holder.get("rateRatio")) or _per_day(read_quantity(holder.get("rateQuantity")))
+    rate = _read_ratio(holder.get("rateRatio")) or _per_day(
+        read_quantity(holder.get("rateQuantity"))
+    )
     return rate if rate and time_unit(rate[1]) in {"d", "w"} else None
 
 
@@ -112,12 +130,18 @@ def _per_day(rate: Quantity | None) -> tuple[Quantity, Quantity] | None:
     if rate is None:
         return None
     amount, per, time = (rate.code or rate.unit).partition("/")
-    return (Quantity(rate.value, amount), Quantity(Decimal(1), time)) if per and amount and time else None
+    return (
+        (Quantity(rate.value, amount), Quantity(Decimal(1), time))
+        if per and amount and time
+        else None
+    )
 
 
 def _read_ratio(value: object) -> tuple[Quantity, Quantity] | None:
     if not value:
         return None
     ratio = next(iter(as_list(value)), None)
-    amount, time = (read_quantity(as_dict(ratio).get(side)) for side in ("numerator", "denominator"))
+    amount, time = (
+        read_quantity(as_dict(ratio).get(side)) for side in ("numerator", "denominator")
+    )
     return (amount, time) if amount and time else None

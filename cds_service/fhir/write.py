@@ -24,6 +24,7 @@ RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
 UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
+_STAYS_OF_SUPPLY = ("performer", "dispenser")
 _DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
 
 
@@ -50,8 +51,9 @@ def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: 
     order = _repaired(draft, row)
     _replace_medication(order, row, words["medication"])
     order["dosageInstruction"] = [_bedtime_dose(row, words["sig"], dose_mg, days)]
-    order["dispenseRequest"] = {
-        **as_dict(order.get("dispenseRequest")),
+    former = as_dict(order.get("dispenseRequest"))
+    order["dispenseRequest"] = {  # repeats, first fill and validity were meant for another plan
+        **{name: former[name] for name in _STAYS_OF_SUPPLY if name in former},
         "quantity": {"value": days, "unit": "capsule"},
         "expectedSupplyDuration": _days(days),
     }

@@ -33,6 +33,7 @@ class HookRequest:
     prefetch: Mapping[str, Any] = field(repr=False)
     fhir_server: str = ""
     fhir_authorization: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    user_id: str = field(default="", repr=False)   # as sent; recorded as a keyed hash, and only where a site allows it
 
 
 def decode(body: object, service: Service) -> HookRequest:
@@ -55,6 +56,7 @@ def decode(body: object, service: Service) -> HookRequest:
         orders=_orders(context), selections=_selections(context, hook, service),
         prefetch=as_dict(body.get("prefetch")),
         fhir_server=as_text(body.get("fhirServer")), fhir_authorization=as_dict(body.get("fhirAuthorization")),
+        user_id=as_text(context.get("userId")).strip(),
     )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import Connection
 
 from cds_service.errors import Unavailable
 from cds_service.journal import audit_chain
+from cds_service.journal.audit_chain import ChainEnd
+from cds_service.journal.high_water import HighWater, Loss, Mark
 from cds_service.model import Gap
 from cds_service.store.database import insert_once
 from cds_service.store.queue_writer import QueueWriter
@@ -22,17 +25,22 @@ from cds_service.store.store import Store, utc_now
 QUEUE_EVENTS = 10_000
 BATCH_EVENTS = 200
 PRUNE_SECONDS = 3_600.0
+WAIT_SECONDS = 15.0  # of the thread that writes for nobody who waits
 LONGEST_TEXT = 256
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedCard:
-    """A card of an answer; ``shown`` is False for one that a client's settings silence."""
+    """A card of an answer; ``shown`` is False for one that a client's settings silence.
+
+    ``situation`` says which of the rule's findings it is; it is kept with the card, not in the chain.
+    """
 
     uuid: str
     topic: str
     indicator: str
     shown: bool = True
+    situation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,8 @@ class AuditEvent:
 
     ``kind`` is call, or begin where a call is announced before it is worked on. ``sources`` maps our prefetch
     keys and "context" to answered, fetched, failed or absent; ``rules`` were run; "" and None mean not known.
+    What follows ``ms`` is kept with the shown cards, so that feedback can be joined with its call; ``prescriber`` is
+    a keyed hash, where the settings allow one.
     """
 
     time: datetime
@@ -60,6 +70,10 @@ class AuditEvent:
     gaps: Sequence[Gap] = ()
     status: int | None = None
     ms: int | None = None
+    client: str = ""
+    release: str = ""
+    rules_version: str = ""
+    prescriber: str = ""
 
 
 class AuditLog:
@@ -78,13 +92,26 @@ class AuditLog:
         retention_days: int = 0,
         queue_events: int = QUEUE_EVENTS,
         clock: Callable[[], datetime] = utc_now,
+        water: HighWater | None = None,
+        on_loss: Callable[[Loss], None] = lambda _loss: None,
     ) -> None:
+        if retention_days < 0:  # a date in the future: everything would be older
+            raise ValueError("retention_days must not be negative")
         self._store = store
+        self._commit = store.writer
+        self._lane = store.writer.lane(self._write_groups, synced=mode == "required")
+        self._water = water
+        self._on_loss = on_loss
         self._mode = mode
         self._retention = timedelta(days=retention_days)
         self._clock = clock
-        self._writer = QueueWriter("audit", self._try_to_write, room=queue_events, batch=BATCH_EVENTS,
-                                   between=self._prune_if_due)
+        self._writer = QueueWriter(
+            "audit",
+            self._try_to_write,
+            room=queue_events,
+            batch=BATCH_EVENTS,
+            between=self._keep_house,
+        )
         self._lock = threading.Lock()
         self._dropped_told = 0
         self._pruned_at = float("-inf")
@@ -106,8 +133,8 @@ class AuditLog:
         if self._mode == "off":
             return
         if self._mode == "required":
-            self._writer.start()               # it prunes
-            self._write((event,))
+            self._writer.start()  # it prunes
+            self._write((event,), self._commit.patience)
         elif not self._writer.put(event):
             self._drop(1)
 
@@ -121,30 +148,86 @@ class AuditLog:
 
     def close(self, seconds: float = 2.0) -> bool:
         """Write what is pending and stop; False if some of it could not be written in time."""
-        return self._writer.close(seconds)
+        done = self._writer.close(seconds)
+        if self._water is not None:
+            self._water.save(at_once=True)
+        return done
 
     def _try_to_write(self, events: Sequence[AuditEvent]) -> bool:
         """False if the store is away. Events that nothing can write are dropped: the thread must live on."""
         try:
-            self._write(events)
+            self._write(events, WAIT_SECONDS)
         except Unavailable:
             return False
         except Exception:  # noqa: BLE001 - no event is worth the thread that writes all others
             self._drop(len(events))
         return True
 
-    def _write(self, events: Sequence[AuditEvent]) -> None:
+    def _write(self, events: Sequence[AuditEvent], seconds: float) -> None:
         dropped = self.dropped
         bodies = [(event.time, _body(event)) for event in events]
         lost = dropped - self._dropped_told
         if lost:
             bodies.append((self._clock(), {"kind": "lost", "events": lost}))
-        with self._store.write() as connection:
-            numbers = audit_chain.append(connection, bodies)
-            _record_cards(connection, list(zip(numbers, events, strict=False)))
+        chained = self._commit.write(self._lane, _Group(bodies, events), seconds)
+        if chained is not None:
+            self._mark(chained)
         self._dropped_told = dropped
         with self._lock:
             self.written += len(events)
+
+    def _write_groups(
+        self, connection: Connection, groups: Sequence[_Group]
+    ) -> list[_Chained | None]:
+        """What was chained is told to the first of them, who moves the mark for all."""
+        before = audit_chain.lock_end(connection)
+        broken = self._breaks(before)
+        bodies = [body for group in groups for body in group.bodies]
+        bodies[0] = (
+            bodies[0][0],
+            {**bodies[0][1], **self._predecessor(before, broken=broken)},
+        )
+        chain, after = audit_chain.append(connection, bodies, before)
+        numbers = iter(chain)
+        for group in groups:
+            own = list(islice(numbers, len(group.bodies)))
+            _record_cards(connection, list(zip(own, group.events, strict=False)))
+        return [_Chained(before, after, broken), *[None] * (len(groups) - 1)]
+
+    def _breaks(self, end: ChainEnd) -> bool:
+        """True where the chain does not go on from the end that we know: it ends before it, or there with another hash."""
+        if self._water is None or not self._is_short(end):
+            return False
+        self._water.adopt()  # another worker may have noticed it first
+        return self._is_short(end)
+
+    def _is_short(self, end: ChainEnd) -> bool:
+        known = self._water.known("audit") if self._water else Mark()
+        return end.seq < known.last or (end.seq == known.last > 0 and end.hash != known.hash)
+
+    def _predecessor(self, end: ChainEnd, *, broken: bool) -> dict[str, Any]:
+        """What the first event of a chain, or of the rest of one, says of the events before it."""
+        if self._water is None or not (broken or end.seq == 0):
+            return {}
+        known = self._water.known("audit")
+        if broken:
+            return {"predecessor": {"seq": known.last, "hash": known.hash}}
+        return {"predecessor": "missing" if self._store.made_before or known.epoch else "none"}
+
+    def _mark(self, chained: _Chained) -> None:
+        if self._water is None:
+            return
+        if chained.broken:
+            before = chained.before
+            held = Mark(before.seq, before.hash, before.seq, self._water.known("audit").epoch)
+            if loss := self._water.lose("audit", audit_chain.written(self._clock()), held):
+                self._on_loss(loss)
+        self._water.rise("audit", chained.after.seq, chained.after.hash)
+
+    def _keep_house(self) -> None:
+        if self._water is not None:
+            self._water.save()
+        self._prune_if_due()
 
     def _prune_if_due(self) -> None:
         if not self._retention or time.monotonic() - self._pruned_at < PRUNE_SECONDS:
@@ -155,6 +238,24 @@ class AuditLog:
             audit_chain.prune(self._store, now - self._retention, now)
         except Unavailable:
             return
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Events that are kept together, as bodies of the chain; a body more than events says what was lost."""
+
+    bodies: Sequence[tuple[datetime, Mapping[str, Any]]]
+    events: Sequence[AuditEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chained:
+    """Where the chain ended before and after a transaction; ``broken`` = not where the high-water mark says."""
+
+    before: ChainEnd
+    after: ChainEnd
+    broken: bool
+
 
 
 def _body(event: AuditEvent) -> dict[str, Any]:
@@ -172,7 +273,10 @@ def _body(event: AuditEvent) -> dict[str, Any]:
         "sources": {_short(key): _short(word) for key, word in event.sources.items()},
         "rules": list(event.rules),
         "content_version": event.content_version,
-        "cards": [asdict(card) for card in event.cards],
+        "cards": [
+            {"uuid": c.uuid, "topic": c.topic, "indicator": c.indicator, "shown": c.shown}
+            for c in event.cards
+        ],
         "gaps": [f"{_short(gap.about)}/{_short(gap.why)}" for gap in event.gaps],
         "status": event.status,
         "ms": event.ms,
@@ -185,7 +289,21 @@ def _short(text: str) -> str:
 
 def _record_cards(connection: Connection, numbered: Sequence[tuple[int, AuditEvent]]) -> None:
     rows = [
-        {"card": card.uuid, "service": event.service, "seq": seq}
+        {
+            "card": card.uuid,
+            "service": event.service,
+            "seq": seq,
+            "rule": card.topic,
+            "situation": card.situation,
+            "indicator": card.indicator,
+            "hook": event.hook,
+            "client": event.client,
+            "release": event.release,
+            "content_version": event.content_version,
+            "rules_version": event.rules_version,
+            "prescriber": event.prescriber,
+            "shown_at": event.time,
+        }
         for seq, event in numbered
         for card in event.cards
         if card.shown

@@ -17,7 +17,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from cds_service.store.schema import audit_event, audit_head, shown_card
+from cds_service.store.schema import audit_event, audit_head, feedback, shown_card
 from cds_service.store.store import Store
 
 PRUNE_EVENTS = 5_000
@@ -40,10 +40,29 @@ class ChainReport:
         return not self.faults
 
 
-def append(connection: Connection, events: Sequence[tuple[datetime, Body]]) -> tuple[int, ...]:
-    """Add events to the end of the chain in the open write transaction; their numbers, in order."""
+@dataclass(frozen=True, slots=True)
+class ChainEnd:
+    """Number and hash of the newest event."""
+
+    seq: int
+    hash: str
+
+
+def lock_end(connection: Connection) -> ChainEnd:
+    """Where the chain ends; nobody else can append until this transaction ends."""
     head = connection.execute(select(audit_head).with_for_update()).one()
-    seq, chained, rows = head.seq, head.hash, []
+    return ChainEnd(head.seq, head.hash)
+
+
+def append(connection: Connection, events: Sequence[tuple[datetime, Body]],
+           end: ChainEnd | None = None) -> tuple[tuple[int, ...], ChainEnd]:
+    """Add events to the end of the chain in the open write transaction: their numbers, in order, and the new end.
+
+    ``end`` is what ``lock_end`` said in this transaction, where the caller has asked already.
+    """
+    end = end or lock_end(connection)
+    seq, chained = end.seq, end.hash
+    rows: list[dict[str, Any]] = []
     for time, body in events:
         seq += 1
         text = canonical({**body, "seq": seq, "time": written(time)})
@@ -52,7 +71,7 @@ def append(connection: Connection, events: Sequence[tuple[datetime, Body]]) -> t
     if rows:
         connection.execute(insert(audit_event), rows)
         connection.execute(update(audit_head).values(seq=seq, hash=chained))
-    return tuple(row["seq"] for row in rows)
+    return tuple(row["seq"] for row in rows), ChainEnd(seq, chained)
 
 
 def canonical(body: Body) -> str:
@@ -91,10 +110,18 @@ def _prune_some(store: Store, before: datetime, now: datetime) -> int:
         if last <= head.base_seq or base is None or _only_checkpoint(connection, head.base_seq + 1, last):
             return 0
         connection.execute(delete(audit_event).where(audit_event.c.seq <= last))
-        connection.execute(delete(shown_card).where(shown_card.c.seq <= last))
+        _forget_cards(connection, int(last))
         connection.execute(update(audit_head).values(base_seq=last, base_hash=base))
         append(connection, [(now, {"kind": "checkpoint", "base": last, "base_hash": base})])
         return int(last - head.base_seq)
+
+
+def _forget_cards(connection: Connection, last: int) -> None:
+    """Cards that nobody said anything about go with their events; of the others only who prescribed."""
+    old = shown_card.c.seq <= last
+    answered = select(feedback.c.card).where(feedback.c.card == shown_card.c.card).exists()
+    connection.execute(delete(shown_card).where(old, ~answered))
+    connection.execute(update(shown_card).where(old).values(prescriber=None))
 
 
 def _only_checkpoint(connection: Connection, first: int, last: int) -> bool:

@@ -11,13 +11,15 @@ from typing import Any
 from sqlalchemy import Row, select
 
 from cds_service.journal.audit_chain import READ_ROWS, stream, written
-from cds_service.store.schema import feedback
+from cds_service.store.schema import feedback, shown_card
 from cds_service.store.store import Store
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 FEEDBACK_COLUMNS = (
     "service", "card", "outcome", "outcomeTimestamp", "acceptedSuggestions", "reasonCode", "reasonSystem",
     "reasonDisplay", "userComment", "issuer", "receivedAt", "matched",
+    "rule", "situation", "indicator", "hook", "client", "release", "contentVersion", "rulesVersion", "prescriber",
+    "shownAt",
 )
 AUDIT_COLUMNS = (
     "seq", "time", "kind", "request_id", "issuer", "tenant", "jti", "hook", "service", "hook_instance",
@@ -26,15 +28,21 @@ AUDIT_COLUMNS = (
 )
 
 Member = Mapping[str, Any]
+_SHOWN = {"rule": "rule", "situation": "situation", "indicator": "indicator", "hook": "hook", "client": "client",
+          "release": "release", "content_version": "contentVersion", "rules_version": "rulesVersion",
+          "prescriber": "prescriber", "shown_at": "shownAt"}
 
 
 def export_feedback(store: Store, fmt: str) -> Iterator[str]:
     """Every stored item in the order of arrival, as pieces of text; ``fmt`` is json or csv.
 
     JSON is one list; each item has the members that were sent, so that it can be sent again, and service,
-    issuer, receivedAt and matched (null = cards were not recorded, so nobody can tell).
+    issuer, receivedAt and matched (null = cards were not recorded, so nobody can tell). ``shown`` is the call that
+    it belongs to: absent where that is not known.
     """
-    query = select(feedback).order_by(feedback.c.id)
+    same = (shown_card.c.card == feedback.c.card) & (shown_card.c.service == feedback.c.service)
+    query = select(feedback, *(shown_card.c[name] for name in _SHOWN)).join(shown_card, same, isouter=True)
+    query = query.order_by(feedback.c.id)
     with store.read() as connection:
         rows = connection.execution_options(yield_per=READ_ROWS).execute(query)
         if fmt == "csv":
@@ -71,7 +79,13 @@ def _feedback_members(row: Row[Any]) -> Member:
     if override := _override(row):
         sent["overrideReason"] = override
     ours = {"service": row.service, "issuer": row.issuer, "matched": row.matched}
-    return {**sent, **ours, "receivedAt": written(row.received_at)}
+    call = {name: value for name, value in zip(_SHOWN.values(), _call_cells(row), strict=True) if value}
+    return {**sent, **ours, "receivedAt": written(row.received_at), **({"shown": call} if call else {})}
+
+
+def _call_cells(row: Row[Any]) -> list[Any]:
+    cells = [getattr(row, name) for name in _SHOWN]
+    return [*cells[:-1], written(row.shown_at) if row.shown_at else None]
 
 
 def _override(row: Row[Any]) -> Member:
@@ -88,7 +102,7 @@ def _feedback_cells(row: Row[Any]) -> list[Any]:
     return [
         row.service, row.card, row.outcome, written(row.outcome_timestamp), row.accepted_suggestions,
         row.reason_code, row.reason_system, row.reason_display, row.user_comment, row.issuer,
-        written(row.received_at), row.matched,
+        written(row.received_at), row.matched, *_call_cells(row),
     ]
 
 

@@ -31,6 +31,10 @@ class Pseudonyms:
         """64 hex digits for this patient of this issuer; ids of two issuers never meet. "" for no id."""
         return self._hash("patient", issuer, patient_id) if patient_id else ""
 
+    def prescriber(self, issuer: str, user_id: str) -> str:
+        """64 hex digits for this user of this issuer. "" for no id."""
+        return self._hash("prescriber", issuer, user_id) if user_id else ""
+
     def hook_instance(self, value: str) -> str:
         """The UUID in its usual form; a keyed hash of anything else, because it may hold anything."""
         try:

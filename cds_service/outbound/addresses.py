@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from unicodedata import normalize
+from urllib.parse import unquote_to_bytes, urljoin, urlsplit
 
 Resolver = Callable[..., Sequence[tuple[Any, ...]]]
 """Called as ``resolver(host, port, type=SOCK_STREAM)``; answers and fails like ``socket.getaddrinfo``."""
@@ -21,7 +22,8 @@ _VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,8192}")          # no backslash, 
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 _NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")           # what inet_aton would read as an address
-_HIDDEN_SEPARATOR = re.compile(r"%(?:2e|2f|5c|0[0-9a-f])", re.IGNORECASE)
+_ESCAPED = re.compile(r"(?:%[0-9a-f]{2})+", re.IGNORECASE)
+_SEPARATORS = frozenset("/\\;.%?#")       # what a server behind might cut a path at, or decode again
 
 _SITE_NETWORKS = tuple(ipaddress.ip_network(text) for text in (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
@@ -55,6 +57,12 @@ class Place:
         path = "".join(f"/{segment}" for segment in self.segments)
         return f"{self.scheme}://{self.authority}{path}{'?' if self.query else ''}{self.query}"
 
+    @property
+    def target(self) -> str:
+        """Path and query as the request line has them."""
+        path = "".join(f"/{segment}" for segment in self.segments) or "/"
+        return f"{path}?{self.query}" if self.query else path
+
     def holds(self, other: Place) -> bool:
         """True if ``other`` has the same scheme, host and port and its path begins with all our segments.
 
@@ -69,8 +77,9 @@ class Place:
 def read_place(url: str) -> Place | None:
     """The place that an absolute http(s) URL names, or None for anything unusual.
 
-    Unusual are userinfo, fragment, dot segments, empty segments, hidden separators, forms of an IP address
-    other than its usual one, and more than 8192 characters.
+    Unusual are userinfo, fragment, dot segments, empty segments, path parameters (``;``), escapes that hide
+    a separator, a dot or another escape, forms of an IP address other than its usual one, and more than
+    8192 characters.
     """
     if not _VISIBLE.fullmatch(url) or "#" in url:
         return None
@@ -100,6 +109,40 @@ def find_listed(place: Place, entries: Iterable[str]) -> str:
         if listed is not None and listed.holds(place):
             return entry
     return ""
+
+
+def find_base(place: Place, entries: Iterable[str]) -> str:
+    """The entry of an allow-list that *is* this FHIR base, or "": what lies below an entry is another base.
+
+    An any-port entry (``http://localhost:*``) is a place to experiment: it covers every path there.
+    """
+    for entry in entries:
+        listed = read_listed(entry)
+        if listed is not None and (listed.holds(place) if listed.port == 0 else listed == place):
+            return entry
+    return ""
+
+
+def read_link(link: str, base: Place) -> Place | None:
+    """The place on ``base`` that one of its links names, absolute or relative; None for every other link.
+
+    Its path is judged as it is written: resolving a relative link takes dot segments away, and a last ``;``.
+    """
+    if not _VISIBLE.fullmatch(link):
+        return None
+    try:
+        written = urlsplit(link).path
+        place = read_place(urljoin(f"{base.url}/", link))
+    except ValueError:
+        return None
+    if place is None or (written and _read_path(f"/{written.removeprefix('/')}") is None):
+        return None
+    return place if base.holds(place) else None
+
+
+def is_address(host: str) -> bool:
+    """Is this host of a Place an IP address and not a name?"""
+    return _literal(host) is not None
 
 
 def pin(place: Place, resolver: Resolver = socket.getaddrinfo) -> tuple[str, ...]:
@@ -155,8 +198,21 @@ def _read_host(host: str, *, bracketed: bool) -> str:
 
 
 def _read_path(path: str) -> tuple[str, ...] | None:
-    if _HIDDEN_SEPARATOR.search(path):
-        return None
     trimmed = path.removesuffix("/")
     segments = tuple(trimmed.split("/")[1:]) if trimmed else ()
-    return None if any(segment in ("", ".", "..") for segment in segments) else segments
+    return segments if all(map(_is_plain, segments)) else None
+
+
+def _is_plain(segment: str) -> bool:
+    """Can no server take this segment for two, for none, or for a step up?
+
+    Escapes must be whole, UTF-8 (an overlong dot is none) and, in their compatibility form too, free of
+    separators; an escaped ``%`` would be decoded again by the next server.
+    """
+    if not segment.strip(".") or ";" in segment or "%" in _ESCAPED.sub("", segment):
+        return False
+    try:
+        hidden = [unquote_to_bytes(run).decode() for run in _ESCAPED.findall(segment)]
+    except UnicodeDecodeError:
+        return False
+    return all(text.isprintable() and not _SEPARATORS & set(normalize("NFKC", text)) for text in hidden)

@@ -22,6 +22,11 @@ class Breaker:
         self._open_until: float | None = None
         self._probing = False
 
+    @property
+    def is_open(self) -> bool:
+        """Is the server left alone now? Half open counts as open until the probe was answered."""
+        return self._open_until is not None
+
     def admits(self) -> bool:
         """May a call go out now? Who is admitted must ``record`` its end, or a probe blocks the others."""
         with self._lock:

@@ -1,8 +1,9 @@
 """HTTP calls to listed servers only: pinned address, no redirect, capped answer, an end by the wall clock.
 
-Every request of a ``OutboundSession`` goes to the address that was resolved and checked once, carries only the headers
-given, and keeps nothing: no session, cookie, proxy, netrc file or environment. No call is retried: the EHR
-asks again with the next change of the order, and a second try would cost the budget of this one.
+Every request of a ``OutboundSession`` goes to an address that was resolved and checked, carries only the headers
+given, and leaves nothing behind but the connection: no cookie, proxy, netrc file or environment. No call is
+retried: the EHR asks again with the next change of the order, and a second try would cost the budget of this
+one. Only a kept connection that the server had closed meanwhile is replaced, where asking twice is safe.
 """
 
 from __future__ import annotations
@@ -14,19 +15,24 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TypeVar
 
 import certifi
-import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
-from cds_service.outbound.addresses import Place, Resolver, find_listed, pin, read_place
-from cds_service.outbound.pinning import CREW, PinnedAdapter
+from cds_service.outbound.addresses import Place, Resolver, find_listed, read_place
+from cds_service.outbound.connections import Connections
+from cds_service.outbound.failures import DeadConnectionError, heard_nothing, let_go, name_failure
+from cds_service.outbound.pinning import PinnedConnection, using
 
+CREW = 8                        # requests at the same time within one visit
 _CHUNK = 65_536
+_ONCE = Retry(total=False, redirect=False)
 _T = TypeVar("_T")
 
 
@@ -43,6 +49,15 @@ class CallFailedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    data: bytes | None
+    safe: bool
+
+
+@dataclass(frozen=True, slots=True)
 class HttpResponse:
     """What a server said: status, headers with lower-case names, and the body after inflating."""
 
@@ -52,10 +67,12 @@ class HttpResponse:
 
 
 @functools.cache
-def usual_trust() -> ssl.SSLContext:
-    """TLS 1.2 or later, names checked; the machine's own certificate store (hospital CAs) and certifi's."""
+def usual_trust(ca_file: str = "") -> ssl.SSLContext:
+    """TLS 1.2 or later, names checked; the machine's own certificate store, certifi's and the site's file."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
+    if ca_file:
+        context.load_verify_locations(ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
@@ -65,7 +82,8 @@ class Outbound:
     """Where calls may go and what an answer may weigh (bytes, after inflating).
 
     ``listed`` are absolute URLs; each covers itself and what lies below its path, or, where it has a query, itself
-    alone. ``trust`` None means ``usual_trust``.
+    alone. ``trust`` None means ``usual_trust``. ``proxy`` is asked to CONNECT to the checked address; it is
+    never taken from the environment. ``kept`` may be shared: what differs here is kept apart there.
     """
 
     listed: tuple[str, ...]
@@ -73,6 +91,8 @@ class Outbound:
     max_bytes: int = 2_000_000
     resolver: Resolver = socket.getaddrinfo
     trust: ssl.SSLContext | None = None
+    proxy: Place | None = None
+    kept: Connections = field(default_factory=Connections, compare=False, repr=False)
 
     def admit(self, url: str) -> Place:
         """The place that a listed URL names; raises CallFailedError("refused-host") for every other URL."""
@@ -91,17 +111,17 @@ class Outbound:
         """
         place = self.admit(url)
 
-        def ask() -> Iterator[HttpResponse | CallFailedError]:
+        def ask() -> Iterator[HttpResponse | str]:
             try:
                 yield visit.send(method, place, headers or {}, data)
             except CallFailedError as failure:
-                yield failure
+                yield failure.why
 
         with OutboundSession(self, place, seconds) as visit:
             visit.resolve()
-            answer = visit.gather({"": ask}).get("", CallFailedError("timeout"))
-        if isinstance(answer, CallFailedError):
-            raise answer
+            answer = visit.gather({"": ask}).get("", "timeout")
+        if isinstance(answer, str):
+            raise CallFailedError(answer)
         return answer
 
 
@@ -120,23 +140,22 @@ class OutboundSession:
         self._until = monotonic() + max(0.0, seconds)
         self._slots = slots or threading.Semaphore(CREW)
         self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
+        self._busy: set[PinnedConnection] = set()
         self._over = False
-        self._adapters: tuple[PinnedAdapter, ...] = ()
+        self._pools: tuple[HTTPConnectionPool, ...] = ()
 
     def __enter__(self) -> OutboundSession:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Wake every thread that waits for the server: threads and sockets do not outlive the visit."""
+        """Wake every thread that waits for the server: no thread works for a visit that is over."""
         with self._lock:
             self._over = True
-            for sock in self._open:
-                with contextlib.suppress(OSError):
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
-            self._open.clear()
-        for adapter in self._adapters:
-            adapter.close()
+            busy = tuple(self._busy)
+        for connection in busy:
+            connection.cut(self)
+        if not self.answered:
+            self._outbound.kept.forget(self.place, self._outbound.resolver)
 
     @property
     def left(self) -> float:
@@ -144,18 +163,23 @@ class OutboundSession:
         return max(0.0, self._until - monotonic())
 
     def resolve(self) -> None:
-        """Look the host up, once, and pin what it says; raises CallFailedError."""
-        addresses = self.gather({"": self._look_up}).get("", CallFailedError("timeout"))
-        if isinstance(addresses, CallFailedError):
-            raise addresses
+        """Pin the addresses that the host has, looked up at most once; raises CallFailedError."""
+        addresses: tuple[str, ...] | str | None
+        addresses = self._outbound.kept.recall(self.place, self._outbound.resolver)
+        if addresses is None:
+            addresses = self.gather({"": self._look_up}).get("", "timeout")
+        if not addresses or isinstance(addresses, str):
+            raise CallFailedError(addresses if isinstance(addresses, str) else "refused-host")
         trust = (self._outbound.trust or usual_trust()) if self.place.scheme == "https" else None
-        self._adapters = tuple(PinnedAdapter(self.place, each, self._watch, trust) for each in addresses)
+        self._pools = tuple(self._outbound.kept.pool(self.place, each, trust, self._outbound.proxy)
+                            for each in addresses)
 
-    def _look_up(self) -> Iterator[tuple[str, ...] | CallFailedError]:
+    def _look_up(self) -> Iterator[tuple[str, ...] | str]:
+        """The addresses, () where one is forbidden, or why there are none."""
         try:
-            yield pin(self.place, self._outbound.resolver) or CallFailedError("refused-host")
+            yield self._outbound.kept.look_up(self.place, self._outbound.resolver)
         except (OSError, ValueError):
-            yield CallFailedError("unreachable")
+            yield "unreachable"
 
     def gather(self, tasks: Mapping[str, Callable[[], Iterator[_T]]]) -> dict[str, _T]:
         """Run tasks side by side; the last value that each yielded before the end (a silent task is absent).
@@ -183,7 +207,7 @@ class OutboundSession:
 
     def _hire(self, waiting: deque[tuple[str, Callable[[], Iterator[_T]]]],
               told: SimpleQueue[tuple[str, _T] | None], *, patient: bool) -> bool:
-        """Start one daemon thread that works the tasks off; False where none is to be had."""
+        """Have one thread of the crew work the tasks off; False where none is to be had."""
         if not (self._slots.acquire(timeout=self.left) if patient else self._slots.acquire(blocking=False)):
             return False
 
@@ -197,31 +221,31 @@ class OutboundSession:
                 self._slots.release()
                 told.put(None)
 
-        try:
-            threading.Thread(target=work, name="outbound", daemon=True).start()
-        except RuntimeError:             # the machine has no thread left
-            self._slots.release()
-            return False
-        return True
+        if self._outbound.kept.crew.take(work):
+            return True
+        self._slots.release()
+        return False
 
     def send(self, method: str, place: Place, headers: Mapping[str, str],
-             data: bytes | None = None) -> HttpResponse:
+             data: bytes | None = None, *, safe: bool = False) -> HttpResponse:
         """One request; ``place`` must be on this visit's server. Raises CallFailedError.
 
-        To be called inside a task of ``gather``: only the end of the visit stops a server that drips.
+        ``safe`` says that it changes nothing and may be sent again, as every GET may. To be called inside a
+        task of ``gather``: only the end of the visit stops a server that drips.
         """
         if (place.scheme, place.authority) != (self.place.scheme, self.place.authority):
             raise CallFailedError("refused-host")
         own = {"Host": place.authority, "User-Agent": "naltrexone-cds", "Accept-Encoding": "gzip"}
-        request = requests.Request(method, place.url, headers={**own, **headers}, data=data)
+        request = _Request(method, place.target, {**own, **headers}, data, safe or method == "GET")
         why = "unreachable"
-        for adapter in self._adapters:
+        for pool in self._pools:
             try:
-                answer = self._receive(adapter, request.prepare())
+                answer = self._ask(pool, request)
             except CallFailedError as failure:
                 why = failure.why
             except Exception as error:  # noqa: BLE001 - whatever a library raises: its text may hold the URL
-                why = _name(error, over=not self.left)
+                why = name_failure(error, over=not self.left)
+                let_go(error)
             else:
                 self.answered = True
                 return answer
@@ -230,20 +254,36 @@ class OutboundSession:
         self.answered = self.answered or why in {"tls", "redirect", "too-large"}
         raise CallFailedError(why)       # outside the handlers, so that no library error hangs on it
 
-    def _receive(self, adapter: PinnedAdapter, request: requests.PreparedRequest) -> HttpResponse:
+    def _ask(self, pool: HTTPConnectionPool, request: _Request) -> HttpResponse:
+        """The answer; over a new connection where a kept one had died and nothing was heard."""
+        try:
+            return self._exchange(pool, request, fresh=False)
+        except DeadConnectionError:
+            pass
+        return self._exchange(pool, request, fresh=True)
+
+    def _exchange(self, pool: HTTPConnectionPool, request: _Request, *, fresh: bool) -> HttpResponse:
         if not self.left:
             raise CallFailedError("timeout")
-        # The adapter itself: a Session would follow a redirect, or read all of its body without a cap.
-        response = adapter.send(request, stream=True, timeout=self.left)
-        with contextlib.closing(response):
-            if 300 <= response.status_code < 400:
-                raise CallFailedError("redirect")
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            return HttpResponse(response.status_code, headers, self._read(response))
+        with using(self, fresh=fresh) as use:
+            try:
+                response = pool.urlopen(
+                    request.method, request.target, body=request.data, headers=request.headers,
+                    retries=_ONCE, redirect=False, preload_content=False, timeout=self.left)
+            except (HTTPError, OSError) as error:
+                if not (request.safe and use.reused and self.left and heard_nothing(error)):
+                    raise
+                let_go(error)
+                raise DeadConnectionError from None
+            with contextlib.closing(response):
+                if 300 <= response.status < 400:
+                    raise CallFailedError("redirect")
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return HttpResponse(response.status, headers, self._read(response))
 
-    def _read(self, response: requests.Response) -> bytes:
+    def _read(self, response: BaseHTTPResponse) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        for chunk in response.stream(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self._outbound.max_bytes:
                 raise CallFailedError("too-large")
@@ -253,12 +293,14 @@ class OutboundSession:
             raise CallFailedError("timeout")
         return bytes(body)
 
-    def _watch(self, sock: socket.socket) -> None:
+    def joined(self, connection: PinnedConnection) -> None:
+        """A thread of this visit uses this connection from now on; raises TimeoutError where it is over."""
         with self._lock:
-            if self._over:
-                sock.close()
-                raise TimeoutError
-            self._open.append(sock)
+            self._busy.add(connection)
+            if not self._over:
+                return
+        connection.cut(self)
+        raise TimeoutError
 
 
 def _take(waiting: deque[_T]) -> _T | None:
@@ -266,13 +308,3 @@ def _take(waiting: deque[_T]) -> _T | None:
         return waiting.popleft()
     except IndexError:
         return None
-
-
-def _name(error: Exception, *, over: bool) -> str:
-    """The stable word for a library's error."""
-    if over or isinstance(error, requests.exceptions.Timeout | TimeoutError):
-        return "timeout"
-    if isinstance(error, requests.exceptions.SSLError | ssl.SSLError):
-        return "tls"
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    return "unreachable" if isinstance(cause, NewConnectionError) else "broken"

@@ -13,6 +13,7 @@ from cds_service.planner.services import HaltError, Judge, PlannerDesk, SmartSer
 from cds_service.planner.sessions import OPEN_SECONDS, PENDING_SECONDS
 from cds_service.planner.trouble import TROUBLES
 from cds_service.settings import Settings
+from cds_service.web.look import add_look
 
 __all__ = ["Judge", "SmartServices", "make_smart"]
 
@@ -26,6 +27,7 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
     desk = PlannerDesk(settings, services)
     add_launch(blueprint, desk)
     add_planner(blueprint, desk)
+    add_look(blueprint)
     _add_words(blueprint, desk)
     _add_troubles(blueprint)
     policy = content_policy(settings.smart.frame_ancestors)
@@ -54,7 +56,8 @@ def content_policy(frame_ancestors: tuple[str, ...]) -> str:
 def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.context_processor
     def words() -> dict[str, object]:
-        return page_context(desk.edition())
+        smart = desk.settings.smart
+        return {**page_context(desk.edition()), "CLINIC": {"name": smart.clinic_name, "phone": smart.clinic_phone}}
 
 
 def _add_troubles(blueprint: Blueprint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,11 +13,12 @@ from cds_service.ehr.fetched import Fetched
 from cds_service.fhir.releases import ASSUMED, WRITABLE, ReleaseProfile, profile_of
 from cds_service.fhir.values import as_dict, as_list, as_text
 from cds_service.fhir.write_plan import PlanDraft, orders
-from cds_service.model import Concept, ConditionKind, Json, Release
+from cds_service.model import Concept, ConditionKind, Json, Release, Snapshot
 from cds_service.pipeline import Judgement
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
-from cds_service.planner.gate import Answers, Gate, check
+from cds_service.planner.answers import Answers
+from cds_service.planner.gate import Gate, check
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import (
     Wish,
@@ -37,6 +39,15 @@ class Person:
     name: str
     born: str
     sex: str
+    number: str = ""                               # medical record number, where the record tells one
+
+    @property
+    def born_on(self) -> date | None:
+        """The first day that the birth date admits; None where none was read."""
+        for text in (self.born, f"{self.born}-01", f"{self.born}-01-01"):
+            with suppress(ValueError):
+                return date.fromisoformat(text)
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,7 @@ class PlanCase:
     visit: PlannerVisit
     person: Person
     judgement: Judgement
+    record: Gate                                   # the gate of the record alone, before any answer
     gate: Gate
     wish: Wish
     answers: Answers
@@ -54,27 +66,30 @@ class PlanCase:
     @property
     def reasons(self) -> tuple[Concept, ...]:
         """Problems on the list for which low-dose naltrexone is tried."""
-        return tuple(c.concept for c in self.judgement.snapshot.conditions
-                     if ConditionKind.LDN_TYPE in c.kinds and c.concept.label)
+        return reasons_of(self.judgement.snapshot)
 
     @property
     def can_write(self) -> bool:
         return self.release in WRITABLE and may_create(self.visit.token.scope, "MedicationRequest")
 
 
-def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None) -> PlanCase:
-    """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read."""
+def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *, again: bool = False) -> PlanCase:
+    """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read.
+
+    ``again`` may judge what was read for this visit a moment ago: for what is only shown, never for a write.
+    """
     release = desk.services.ehr.release(visit.iss)
-    chart, medications = _read(desk, visit, release)
+    chart, medications = desk.recent.read(visit.handle, lambda: _read(desk, visit, release), again=again)
     edition = desk.edition()
     person = _person(chart.get("patient"), edition.say)
     today = desk.today()
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
     judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
-    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say)
-    wish = _wish(edition, fields, today, gate.earliest)
-    return PlanCase(visit, person, judgement, gate, wish, answers, release)
+    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex)
+    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex)
+    wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
+    return PlanCase(visit, person, judgement, record, gate, wish, answers, release)
 
 
 def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
@@ -86,8 +101,13 @@ def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tu
     return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
 
 
-def _wish(edition: Edition, fields: Fields | None, today: date, earliest: date | None) -> Wish:
-    return first_wish(today, earliest, edition.schedules) if fields is None else \
+def reasons_of(snapshot: Snapshot) -> tuple[Concept, ...]:
+    return tuple(c.concept for c in snapshot.conditions if ConditionKind.LDN_TYPE in c.kinds and c.concept.label)
+
+
+def _wish(edition: Edition, fields: Fields | None, today: date, earliest: date | None,
+          reasons: tuple[Concept, ...] = ()) -> Wish:
+    return first_wish(today, earliest, edition.schedules, [r.label for r in reasons]) if fields is None else \
         read_wish(fields, today, earliest, edition.schedules)
 
 
@@ -102,7 +122,16 @@ def _person(fetched: Fetched | None, say: Words) -> Person:
     family = " ".join(map(as_text, family)) if isinstance(family, list) else as_text(family)
     shown = as_text(name.get("text")) or f"{given} {family}".strip() or say("person.no_name")
     return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or say("person.unknown"),
-                  as_text(patient.get("gender"))[:10] or say("person.unknown"))
+                  as_text(patient.get("gender"))[:10] or say("person.unknown"), _number(patient))
+
+
+def _number(patient: Json) -> str:
+    """The identifier that is typed as a medical record number (v2 table 0203, MR)."""
+    for identifier in map(as_dict, as_list(patient.get("identifier"))):
+        codings = map(as_dict, as_list(as_dict(identifier.get("type")).get("coding")))
+        if any(as_text(coding.get("code")) == "MR" for coding in codings):
+            return as_text(identifier.get("value"))[:40]
+    return ""
 
 
 def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None) -> Json:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from cds_service.content.planner_words import Words
 from cds_service.fhir.write_plan import CompoundedProduct, Phase, PlanDraft, ReviewVisit
-from cds_service.planner.gate import METHODS, Answers
+from cds_service.planner.answers import METHODS, Answers
 from cds_service.planner.phrases import Phrases, day, mg, weekday
 from cds_service.planner.view import Wish
 from cds_service.titration.plan import Plan, Review
@@ -23,6 +23,7 @@ def to_drafts(
     key: str,
     patient_id: str,
     now: datetime,
+    attested: Sequence[str] = (),
 ) -> PlanDraft:
     """The plan in the neutral shape that ``fhir.write_plan`` writes in any release."""
     supplies = dispense(plan, wish.form, wish.fill_days)
@@ -31,7 +32,7 @@ def to_drafts(
         patient_id,
         now,
         say("draft.title", schedule=plan.schedule.id),
-        note(plan, wish, answers, say),
+        note(plan, wish, answers, say, attested),
         wish.fill_days,
         plan.limits.with_reason_max_mg,
         tuple(_product(plan, wish, supply, say) for supply in supplies),
@@ -73,24 +74,42 @@ def _visit(plan: Plan, review: Review, say: Words) -> ReviewVisit:
     )
 
 
-def note(plan: Plan, wish: Wish, answers: Answers, say: Words) -> str:
+def note(
+    plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str] = ()
+) -> str:
     """What the order and the care plan say in one paragraph."""
-    return " ".join(_note(plan, wish, answers, say))
+    return " ".join(_note(plan, wish, answers, say, attested))
 
 
-def _note(plan: Plan, wish: Wish, answers: Answers, say: Words) -> Iterator[str]:
+def _note(
+    plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str]
+) -> Iterator[str]:
     highest, schedule = plan.highest_daily_mg, plan.schedule.id
     yield say("note.off_label", schedule=schedule, standing=say(f"schedule.{schedule}.standing"))
     yield say("note.highest", dose=mg(highest), dose_words=Phrases(say).mg_in_words(highest))
     if wish.choice.reason_above:
         yield say("note.reason_above", reason=wish.choice.reason_above)
-    yield say("note.fill", days=wish.fill_days)
+    phrases = Phrases(say)
+    until = phrases.supplied_until(plan, wish.form, wish.fill_days)
+    yield say("note.fill", days=wish.fill_days, until=until)
+    if refills := phrases.refills(plan, wish.form, wish.fill_days):
+        yield say("note.refills", refills=", ".join(first for first, _ in refills))
     yield say("note.no_opioids")
     yield say(
         "note.opioid_free",
         last=last_opioid_words(answers, say),
         methods=", ".join(say(f"method.{m}").lower() for m in answers.methods if m in METHODS),
     )
+    if answers.maintenance_on and answers.maintenance_tested_on and answers.maintenance_test:
+        yield say(
+            "note.maintenance",
+            day=day(answers.maintenance_on),
+            who=answers.maintenance_by,
+            test=say(f"note.test_{answers.maintenance_test}"),
+            tested=day(answers.maintenance_tested_on),
+        )
+    if attested:
+        yield say("note.attested", points="; ".join(attested))
     yield say("note.consent")
     yield say("note.stop", day=day(plan.stop_on))
 
@@ -112,12 +131,16 @@ def review_words(plan: Plan, week: int, say: Words) -> str:
     return f"{say('draft.review')} {say('draft.review_raise', dose=mg(plan.schedule.maximum.high), relief=mg(relief))}"
 
 
-def paste_text(plan: Plan, wish: Wish, answers: Answers, say: Words) -> str:
+def paste_text(
+    plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str] = ()
+) -> str:
     """The whole plan as plain text for a chart that takes no drafts."""
-    return "\n".join(_paste_lines(plan, wish, answers, say))
+    return "\n".join(_paste_lines(plan, wish, answers, say, attested))
 
 
-def _paste_lines(plan: Plan, wish: Wish, answers: Answers, say: Words) -> Iterator[str]:
+def _paste_lines(
+    plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str]
+) -> Iterator[str]:
     phrases = Phrases(say)
     yield say("paste.head", schedule=plan.schedule.id)
     for step in plan.steps:
@@ -127,6 +150,8 @@ def _paste_lines(plan: Plan, wish: Wish, answers: Answers, say: Words) -> Iterat
         days=wish.fill_days,
         supplies=phrases.fill(plan, wish.form, wish.fill_days),
     )
+    for first, supplies in phrases.refills(plan, wish.form, wish.fill_days):
+        yield say("paste.refill", day=first, supplies=supplies)
     for review in plan.reviews:
         yield say("paste.review", week=review.week, day=weekday(review.on))
-    yield note(plan, wish, answers, say)
+    yield note(plan, wish, answers, say, attested)

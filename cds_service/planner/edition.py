@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from cds_service.content.loader import Content
 from cds_service.content.planner_words import Words, words_on
 from cds_service.content.words import parts
-from cds_service.planner.gate import METHODS
+from cds_service.planner.answers import METHODS, TESTS
 from cds_service.planner.phrases import Phrases, day, diary_weeks, mg, weekday
 from cds_service.planner.view import draw_chart
 from cds_service.titration.schedules import DEFAULT, Schedules
@@ -72,6 +72,7 @@ def page_context(edition: Edition) -> dict[str, object]:
         draw_chart,
         most_capsules_at_once,
         phrases.amount,
+        phrases.answer_fault,
         phrases.complaint,
         phrases.count_table,
         phrases.defaults,
@@ -79,6 +80,8 @@ def page_context(edition: Edition) -> dict[str, object]:
         phrases.fill,
         phrases.hint,
         phrases.mg_in_words,
+        phrases.refills,
+        phrases.supplied_until,
         phrases.when,
     )
     return {
@@ -88,5 +91,6 @@ def page_context(edition: Edition) -> dict[str, object]:
         "LIMITS": edition.schedules.limits,
         "DEFAULT": DEFAULT,
         "METHODS": METHODS,
+        "TESTS": TESTS,
         "GUIDANCE": GUIDANCE,
     }

@@ -47,8 +47,8 @@ class EhrServer:
         self._listed = tuple(listed)
         self._allow_http = allow_http
         budget = replace(limits or Limits(), fhir_budget_ms=READ_MS)
-        self._client = FhirClient(budget, self._listed, allow_http=allow_http)
         self._outbound = outbound or (lambda urls, cap: Outbound(urls, allow_http, cap))
+        self._client = FhirClient(budget, self._listed, outbound=self._outbound(self._listed, budget.fhir_bytes))
         self._releases: TTLCache[str, Release] = TTLCache(64, 3600)
 
     def read(self, iss: str, token: str, queries: Mapping[str, str]) -> dict[str, Fetched]:

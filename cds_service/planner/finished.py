@@ -42,11 +42,13 @@ class FinishedPlan:
         self.release = Release(outcome["release"]) if self.is_known_release else ASSUMED
         self.person = Person(**outcome["person"])
         self.items = tuple(Item(**item) for item in outcome["items"])
+        self.attested = tuple(outcome.get("attested", ()))
+        self.is_pregnant = bool(outcome.get("pregnant", False))
         self.drafts = self._drafts(visit, outcome)
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
         drafts = to_drafts(self.plan, self.wish, self.answers, self.edition.say, key=str(visit.body["key"]),
-                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]))
+                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]), attested=self.attested)
         return replace(drafts, reasons=(outcome["reason"],))
 
     @property
@@ -77,4 +79,4 @@ class FinishedPlan:
 
     @property
     def text(self) -> str:
-        return paste_text(self.plan, self.wish, self.answers, self.edition.say)
+        return paste_text(self.plan, self.wish, self.answers, self.edition.say, self.attested)

@@ -6,8 +6,9 @@ never "none": it is asked, and blocks until a clinician confirms it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
@@ -15,12 +16,18 @@ from typing import Any
 from cds_service.content.planner_words import Words
 from cds_service.exposure.washout import Earliest, earliest_start, stated_wait
 from cds_service.model import ConditionKind, Exposure, Role, Severity, Snapshot, State, Verdict
+from cds_service.planner import maintenance
+from cds_service.planner.answers import METHODS, AnswerFault, Answers, Known, faults
+from cds_service.planner.maintenance import Maintenance
 from cds_service.rules import interaction
 
-METHODS = ("history", "pdmp", "urine", "challenge")
+__all__ = ["METHODS", "Answers", "Gate", "Mark", "Met", "Point", "check"]
+
 POINTS = (
     "opioids",
+    "unknown",
     "opioid-free",
+    "maintenance",
     "dependence",
     "liver",
     "pregnancy",
@@ -31,8 +38,8 @@ POINTS = (
     "consent",
     "pharmacy",
 )
-ASKED = tuple(point for point in POINTS if point != "opioid-free")  # that one has a form of its own
-_MOUD = frozenset({Role.METHADONE, Role.BUP, Role.BUP_DEPOT})
+_FORMS = frozenset({"opioid-free", "maintenance", "unknown", "surgery"})  # asked by more than one tick box
+ASKED = tuple(point for point in POINTS if point not in _FORMS)
 LISTS = {  # what could not be read -> how it is called
     "medicationRequests": "orders",
     "medicationOrders": "orders",
@@ -53,14 +60,12 @@ class Mark(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What the clinician ticked and entered. "" and None = not answered."""
+class Item:
+    """One of several things that a point asks about, each attested by itself."""
 
-    confirmed: frozenset[str] = frozenset()
-    methods: tuple[str, ...] = ()
-    last_opioid: str = ""  # none | short | long
-    last_opioid_on: date | None = None
-    surgery: str = ""  # no | yes
+    id: str
+    label: str
+    is_confirmed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,8 @@ class Point:
     because: tuple[str, ...] = ()
     ask: str = ""
     until: date | None = None
+    items: tuple[Item, ...] = ()
+    is_exception: bool = False  # the record itself made it a question
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +95,18 @@ class Met:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """All points together. ``earliest`` is the first day a plan may start, None while nobody can tell."""
+    """All points together.
+
+    ``earliest`` is the first day a plan may start, None while nobody can tell; ``not_before`` is the latest day that
+    is shown anywhere: no plan starts before it. ``faults`` are the answers that cannot be true.
+    """
 
     points: tuple[Point, ...]
     history: tuple[Met, ...]
     earliest: date | None
+    not_before: date
+    faults: tuple[AnswerFault, ...] = ()
+    maintenance: Maintenance = Maintenance((), 0, None)
 
     @property
     def is_blocked(self) -> bool:
@@ -100,7 +114,14 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        return all(p.mark in {Mark.PASSED, Mark.CONFIRMED} for p in self.points)
+        return not self.faults and all(
+            p.mark in {Mark.PASSED, Mark.CONFIRMED} for p in self.points
+        )
+
+    @property
+    def attested(self) -> tuple[Point, ...]:
+        """What the record speaks against or cannot tell, and the clinician answers for."""
+        return tuple(p for p in self.points if p.mark is Mark.CONFIRMED and p.is_exception)
 
     @property
     def passed_points(self) -> tuple[Point, ...]:
@@ -118,40 +139,78 @@ class Gate:
         return tuple(p for p in self.points if p.mark in {Mark.ASK, Mark.BLOCKED})
 
 
-def check(snapshot: Snapshot, verdicts: Sequence[Verdict], answers: Answers, say: Words) -> Gate:
+def check(
+    snapshot: Snapshot,
+    verdicts: Sequence[Verdict],
+    answers: Answers,
+    say: Words,
+    born: date | None = None,
+    sex: str = "",
+) -> Gate:
     """Every point of the gate for this record and these answers."""
-    history = tuple(_met(e, snapshot, say) for e in snapshot.exposures if e.medication.opioids)
-    stated = _stated_earliest(answers, snapshot.thresholds)
-    known = [m.earliest.on for m in history if m.earliest]
-    wait = max([d for d in (*known, stated) if d], default=snapshot.today)
+    treatment = maintenance.of_record(snapshot)
+    known = maintenance.known_of(snapshot, treatment, born)
+    wrong = faults(answers, known)
+    stated = _stated_earliest(answers, known, snapshot.thresholds)
+    history = tuple(
+        _met(e, snapshot, answers, not wrong, say)
+        for e in snapshot.exposures
+        if e.medication.opioids
+    )
     points = (
         _opioids(snapshot, verdicts, answers, history, say),
-        _opioid_free(snapshot, answers, stated, say),
-        *_conditions(snapshot, answers, say),
+        _unknown(snapshot, answers, say),
+        _opioid_free(snapshot, answers, stated, wrong, say),
+        *_maintenance(snapshot, treatment, answers, known, wrong, say),
+        *_conditions(snapshot, answers, sex, say),
         _age(snapshot, answers, say),
         _surgery(answers, say),
         _duplicate(snapshot, answers, say),
         _ask("consent", answers, (say("consent.because"),), say),
         _ask("pharmacy", answers, (say("pharmacy.because"),), say),
     )
+    shown = [
+        *(m.earliest.on for m in history if m.earliest),
+        *(p.until for p in points if p.until),
+        *([stated] if stated else []),
+    ]
+    not_before = max([*shown, snapshot.today])
     is_open_ended = any(m.earliest and not m.earliest.is_known for m in history)
-    return Gate(points, history, None if is_open_ended else max(wait, snapshot.today))
+    return Gate(points, history, None if is_open_ended else not_before, not_before, wrong, treatment)
 
 
-def _met(exposure: Exposure, snapshot: Snapshot, say: Words) -> Met:
+def _met(
+    exposure: Exposure, snapshot: Snapshot, answers: Answers, may_settle: bool, say: Words
+) -> Met:
     roles = dict.fromkeys(say(f"role.{c.role}") for c in exposure.medication.opioids)
     state = say(f"state.{exposure.state}")
     if exposure.state is State.RECENT and exposure.days is not None:
         state = say(
             "history.ended_one" if exposure.days == 1 else "history.ended_many", days=exposure.days
         )
+    earliest = earliest_start(exposure, snapshot.today, snapshot.thresholds)
+    if earliest and not earliest.is_known and may_settle:
+        earliest = _settled(earliest, snapshot, answers)
     return Met(
         exposure.medication.order.label or say("history.unnamed"),
         ", ".join(roles),
         state,
         exposure.on,
-        earliest_start(exposure, snapshot.today, snapshot.thresholds),
+        earliest,
     )
+
+
+def _settled(earliest: Earliest, snapshot: Snapshot, answers: Answers) -> Earliest:
+    """The wait counted from the clinician's own answer, once the list was reconciled; else as the record leaves it."""
+    is_maintenance = maintenance.is_maintenance(earliest.exposure)
+    if "opioids" not in answers.confirmed or earliest.exposure.state is State.CURRENT:
+        return earliest
+    last = answers.maintenance_on if is_maintenance else answers.last_known
+    if last is None and not is_maintenance and answers.last_opioid == "none":
+        last = snapshot.today - timedelta(days=int(snapshot.thresholds["long_acting_days"]))
+    if last is None:
+        return earliest
+    return replace(earliest, on=last + timedelta(days=earliest.days), is_known=True)
 
 
 def _opioids(
@@ -174,7 +233,8 @@ def _opioids(
         )
     unread = tuple(_unread(snapshot, verdicts, say))
     if worst is Severity.WARNING or unread:
-        return _ask("opioids", answers, (*known, *unread, *_moud_advice(snapshot, say)), say)
+        because = (*known, *unread, *_moud_advice(snapshot, say))
+        return replace(_ask("opioids", answers, because, say), is_exception=True)
     return Point("opioids", say("opioids.title"), Mark.PASSED, known or (say("opioids.none"),))
 
 
@@ -208,30 +268,106 @@ def _moud_advice(snapshot: Snapshot, say: Words) -> Iterator[str]:
         for c in e.medication.opioids
         if e.state is not State.RECENT
     }
-    if roles & _MOUD:
+    if roles & maintenance.ROLES:
         yield say("opioids.moud")
 
 
-def _opioid_free(snapshot: Snapshot, answers: Answers, stated: date | None, say: Words) -> Point:
+def unknown_medicines(snapshot: Snapshot) -> tuple[str, ...]:
+    """What stands on the list and nobody here can name: a name each, "" where there is none to show.
+
+    Each may be an opioid, so each is attested by itself.
+    """
+    return (*snapshot.unknown_names, *("",) * snapshot.unreadable)
+
+
+def _unknown(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
+    items = tuple(
+        Item(
+            id_ := f"unknown-{_tag(n, label)}",
+            say("unknown.named", label=label) if label else say("unknown.nameless", number=n),
+            id_ in answers.confirmed,
+        )
+        for n, label in enumerate(unknown_medicines(snapshot), 1)
+    )
+    title = say("unknown.title")
+    if not items:
+        return Point("unknown", title, Mark.PASSED)
+    mark = Mark.CONFIRMED if all(item.is_confirmed for item in items) else Mark.ASK
+    return Point("unknown", title, mark, (say("unknown.because"),), items=items, is_exception=True)
+
+
+def _tag(number: int, label: str) -> str:
+    """A tick stays with the medicine that it was set for, also where the list has changed since."""
+    return hashlib.sha256(label.encode()).hexdigest()[:12] if label else str(number)
+
+
+def _opioid_free(
+    snapshot: Snapshot,
+    answers: Answers,
+    stated: date | None,
+    wrong: Sequence[AnswerFault],
+    say: Words,
+) -> Point:
     """The clinician's own confirmation: when the last opioid was, and by which methods that is known."""
-    title, because = say("opioid-free.title"), (say("opioid-free.intervals"),)
+    title = say("opioid-free.title")
+    because = (say("opioid-free.intervals"), say("opioid-free.screens"))
     if stated and stated > snapshot.today:
         return Point("opioid-free", title, Mark.BLOCKED, because, until=stated)
+    about = {"last_opioid", "last_opioid_on", "method"}
     answered = answers.last_opioid == "none" or (
-        answers.last_opioid in {"short", "long"} and stated is not None
+        answers.last_opioid in {"short", "long"} and answers.last_opioid_on is not None
     )
-    in_future = answers.last_opioid_on is not None and answers.last_opioid_on > snapshot.today
-    done = answered and not in_future and bool(answers.methods)
+    done = answered and bool(answers.methods) and not any(f.about in about for f in wrong)
     return Point("opioid-free", title, Mark.CONFIRMED if done else Mark.ASK, because)
 
 
-def _stated_earliest(answers: Answers, thresholds: Mapping[str, Any]) -> date | None:
-    if answers.last_opioid not in {"short", "long"} or answers.last_opioid_on is None:
-        return None
-    return answers.last_opioid_on + timedelta(days=stated_wait(answers.last_opioid, thresholds))
+def _stated_earliest(
+    answers: Answers, known: Known, thresholds: Mapping[str, Any]
+) -> date | None:
+    """The first day after the washouts of all that was stated; a day in the future states nothing."""
+    waits: list[date] = []
+    on, dose = answers.last_opioid_on, answers.maintenance_on
+    if answers.last_opioid in {"short", "long"} and on and on <= known.today:
+        days = stated_wait(answers.last_opioid, thresholds)
+        waits.append(on + timedelta(days=days))
+    if dose and dose <= known.today:
+        days = max(known.maintenance_days, stated_wait("long", thresholds))
+        waits.append(dose + timedelta(days=days))
+    return max(waits, default=None)
 
 
-def _conditions(snapshot: Snapshot, answers: Answers, say: Words) -> Iterator[Point]:
+def _maintenance(
+    snapshot: Snapshot,
+    treatment: Maintenance,
+    answers: Answers,
+    known: Known,
+    wrong: Sequence[AnswerFault],
+    say: Words,
+) -> Iterator[Point]:
+    """Passed by who, when and a test that can see it; never before the washout; silent where the list is unread."""
+    title = say("maintenance.title")
+    if not treatment:
+        if snapshot.list_available:
+            yield Point("maintenance", title, Mark.PASSED)
+        return
+    listed = tuple(
+        say("maintenance.listed", label=e.medication.order.label or say("history.unnamed"))
+        for e in treatment.exposures
+    )
+    because = (*listed, say("maintenance.wait", days=known.maintenance_days), say("opioids.moud"))
+    clear = known.maintenance_clear_on(answers)
+    if clear and clear > snapshot.today:
+        yield Point("maintenance", title, Mark.BLOCKED, because, until=clear)
+        return
+    is_wrong = any(f.about.startswith("maintenance") for f in wrong)
+    done = maintenance.is_answered(answers, known) and not is_wrong
+    mark = Mark.CONFIRMED if done else Mark.ASK
+    yield Point("maintenance", title, mark, because, is_exception=True)
+
+
+def _conditions(
+    snapshot: Snapshot, answers: Answers, sex: str, say: Words
+) -> Iterator[Point]:
     """Withdrawal, dependence, liver, pregnancy and kidney from the problem list."""
     unread = () if snapshot.conditions_read else (say("unread.problems"),)
     yield _dependence(snapshot, answers, unread, say)
@@ -240,7 +376,11 @@ def _conditions(snapshot: Snapshot, answers: Answers, say: Words) -> Iterator[Po
     else:
         yield _asked_if(unread, "liver", answers, say)
     pregnant = (say("pregnancy.listed"),) if snapshot.has(ConditionKind.PREGNANCY) else ()
-    yield _ask("pregnancy", answers, (*pregnant, *unread), say)
+    if sex == "male" and not pregnant:
+        yield Point("pregnancy", say("pregnancy.title"), Mark.PASSED, (say("pregnancy.male"),))
+    else:
+        asked = _ask("pregnancy", answers, (*pregnant, *unread), say)
+        yield replace(asked, is_exception=bool(pregnant))
     kidney = (say("kidney.listed"),) if snapshot.has(ConditionKind.CKD_4_5) else ()
     yield _asked_if((*kidney, *unread), "kidney", answers, say)
 
@@ -302,7 +442,7 @@ def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
 
 def _asked_if(because: tuple[str, ...], point: str, answers: Answers, say: Words) -> Point:
     return (
-        _ask(point, answers, because, say)
+        replace(_ask(point, answers, because, say), is_exception=True)
         if because
         else Point(point, say(f"{point}.title"), Mark.PASSED)
     )

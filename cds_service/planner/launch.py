@@ -15,7 +15,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from cds_service.model import Band
-from cds_service.planner.oauth import AccessToken, OauthFailedError, Registration, scopes
+from cds_service.planner.oauth import USER_NAMES, AccessToken, OauthFailedError, Registration, scopes
 from cds_service.planner.registration import public_keys
 from cds_service.planner.services import HaltError, PlannerDesk
 from cds_service.planner.sessions import OPEN, OPEN_SECONDS, PENDING, PENDING_SECONDS, new_secret
@@ -49,10 +49,10 @@ def add_launch(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
 
 def _about(desk: PlannerDesk) -> str:
-    """The page without an EHR: what the planner does, the default schedule, and where to start from."""
+    """The page without an EHR: what the planner does, and the default schedule. It names no EHR."""
     edition = desk.edition()
     plan = draw(edition.schedules, propose(edition.schedules, DEFAULT, desk.today()))
-    return render_template("smart/about.html", plan=plan, issuers=sorted(desk.services.oauth.listed))
+    return render_template("smart/about.html", plan=plan)
 
 
 def _start(desk: PlannerDesk) -> Response:
@@ -131,11 +131,16 @@ def _open(desk: PlannerDesk, pending: Mapping[str, Any], token: AccessToken, con
     kept = AccessToken(token.access, token.expires_at, granted, token.patient, token.refresh)
     handle = desk.services.sessions.begin(OPEN, browser, {
         "iss": pending["iss"], "token_url": pending["token_url"], "token": asdict(kept), "context": dict(context),
-        "banner": banner, "key": str(uuid.uuid4()),
+        "banner": banner, "key": str(uuid.uuid4()), "user": _user(token.context),
     }, OPEN_SECONDS)
     response = redirect(url_for("smart.plan", handle=handle), 303)
     desk.set_cookie(response, browser)
     return response
+
+
+def _user(context: Mapping[str, Any]) -> str:
+    """Who signed in, as far as the token response names them: kept answers are theirs alone."""
+    return next((str(context[name])[:200] for name in USER_NAMES if context.get(name)), "")
 
 
 def read_context(value: object) -> dict[str, str]:

@@ -35,6 +35,7 @@ from cds_service.planner.registration import (
 __all__ = ["AccessToken", "Endpoints", "OauthFailedError", "Registration", "SmartOauth", "registrations", "scopes"]
 
 SECONDS = 5.0
+USER_NAMES = ("fhirUser", "user", "username")    # token response: who signed in, where an EHR says it
 ASSERTION_SECONDS = 240                        # SMART App Launch: at most five minutes
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READ = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration",
@@ -237,7 +238,7 @@ def _read_token(answer: Mapping[str, Any], now: float) -> AccessToken:
     seconds = float(lifetime) if isinstance(lifetime, int | float | str) else 3600.0
     patient = answer.get("patient", "")
     refresh = answer.get("refresh_token", "")
-    context = {name: answer[name] for name in ("appContext", "need_patient_banner") if name in answer}
+    context = {name: answer[name] for name in ("appContext", "need_patient_banner", *USER_NAMES) if name in answer}
     return AccessToken(access, now + max(0.0, min(seconds, 86_400.0)), str(answer.get("scope", "")),
                  patient if isinstance(patient, str) else "", refresh if isinstance(refresh, str) else "", context)
 

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from cds_service.content.planner_words import Words
+from cds_service.planner.answers import AnswerFault
 from cds_service.titration.plan import Complaint, Plan, Step, plain
 from cds_service.titration.schedules import Schedule, Span
-from cds_service.titration.supply import Form, Supply, common_strength, dispense
+from cds_service.titration.supply import Form, Supply, common_strength, dispense, fills
 
 
 def mg(value: Decimal) -> str:
@@ -100,6 +101,17 @@ class Phrases:
         """All products of one fill: "14 × 1.5 mg + 14 × 3 mg"."""
         return " + ".join(self.supply(supply) for supply in dispense(plan, form, days))
 
+    def supplied_until(self, plan: Plan, form: Form, days: int) -> str:
+        """The last day that the first fill covers."""
+        return day(fills(plan, form, days)[0].ends)
+
+    def refills(self, plan: Plan, form: Form, days: int) -> tuple[tuple[str, str], ...]:
+        """The first day and the products of every fill after the first."""
+        return tuple(
+            (day(fill.starts), " + ".join(self.supply(supply) for supply in fill.supplies))
+            for fill in fills(plan, form, days)[1:]
+        )
+
     def count_table(self, plan: Plan) -> tuple[CountRow, ...]:
         """Capsules or mL for every fill length (3.2)."""
         return tuple(
@@ -151,6 +163,11 @@ class Phrases:
         named = {"field": self.say(f"field.{facts['field']}")} if "field" in facts else {}
         unit = {"unit": self.say(f"unit.{facts['unit']}")} if "unit" in facts else {}
         return self.say(f"complaint.{complaint.why}", **{**facts, **named, **unit})
+
+    def answer_fault(self, fault: AnswerFault) -> str:
+        """Why an answer cannot stand."""
+        facts = {} if fault.day is None else {"day": day(fault.day)}
+        return self.say(f"answer.{fault.why}", **facts)
 
     def describe(self, schedule_id: str) -> dict[str, str]:
         """Name, standing, evidence and source of a schedule."""

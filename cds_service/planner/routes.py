@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from datetime import date
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from cds_service.model import Coding, Json
+from cds_service.model import Coding, ConditionKind, Json
 from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
+from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
+from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
-from cds_service.planner.view import LONGEST_FIELD, Wish, read_wish
+from cds_service.planner.verdict import headline, questions
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -29,25 +31,28 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         visit = desk.visit(handle)
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
-        return _page(desk, judge_case(desk, visit, None))
+        return _page(desk, judge_case(desk, visit, find_kept(desk, visit).form))
 
     @blueprint.post("/s/<handle>/")
-    def update(handle: str) -> Response | str:
-        visit = _posted(desk, handle)
-        return _page(desk, judge_case(desk, visit, request.form))
+    def update(handle: str) -> Response | tuple[str, int]:
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept:
+            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+        return redirect(url_for("smart.plan", handle=handle), 303)
 
     @blueprint.post("/s/<handle>/preview")
-    def preview(handle: str) -> str:
-        _posted(desk, handle)
-        earliest = request.form.get("earliest", "")
-        edition = desk.edition()
-        wish = read_wish(request.form, desk.today(), date.fromisoformat(earliest) if _is_day(earliest) else None,
-                         edition.schedules)
-        return render_template("smart/_plan.html", **_drawn(wish, edition))
+    def preview(handle: str) -> str | tuple[str, int]:
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept:
+            return "", 409
+        return render_template("smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True)))
 
     @blueprint.post("/s/<handle>/write")
     def write(handle: str) -> Response | tuple[str, int]:
-        return _write(desk, _posted(desk, handle))
+        visit, is_kept = _entered(desk, handle)
+        if not is_kept and "outcome" not in visit.body:
+            return _page(desk, judge_case(desk, visit, request.form), is_stale=True), 409
+        return _write(desk, visit)
 
     @blueprint.get("/s/<handle>/result")
     def result(handle: str) -> Response | str:
@@ -60,15 +65,23 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
-        return render_template("smart/handout.html", done=done, **_drawn(done.wish, done.edition))
+        return render_template("smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition))
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
         return _download(FinishedPlan(desk, desk.visit(handle)))
 
+    @blueprint.get("/s/<handle>/end")
+    def leave(handle: str) -> str:
+        visit = desk.opened(handle)
+        return render_template("smart/leave.html", handle=handle, csrf=desk.csrf(visit))
+
     @blueprint.post("/s/<handle>/end")
     def end(handle: str) -> str:
-        desk.services.sessions.end(_posted(desk, handle).session)
+        visit = desk.opened(handle)
+        desk.require_csrf(visit)
+        forget(desk, visit)
+        desk.services.sessions.end(visit.session)
         return render_template("smart/ended.html")
 
 
@@ -78,21 +91,37 @@ def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
     return visit
 
 
-def _is_day(text: str) -> bool:
-    try:
-        date.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+def _entered(desk: PlannerDesk, handle: str) -> tuple[PlannerVisit, bool]:
+    """The visit with what was sent kept first, so that no ended sign-in loses it; False where another tab was faster."""
+    visit = desk.opened(handle)
+    desk.require_csrf(visit)
+    kept = "outcome" in visit.body or keep(desk, visit, request.form) is not None
+    return desk.signed_in(visit), kept
 
 
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
-def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False) -> str:
-    return render_template(
-        "smart/plan.html", case=case, gate=case.gate, answers=case.answers, tried=tried,
-        csrf=desk.csrf(case.visit), handle=case.visit.handle, context=case.visit.body["context"],
-        banner=case.visit.body["banner"], **_drawn(case.wish, desk.edition()))
+def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False) -> str:
+    revision = find_kept(desk, case.visit).revision
+    return render_template("smart/plan.html", tried=tried, is_stale=is_stale, revision=revision, tab=new_tab(),
+                           csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+
+def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+    """What the plan's page and what is redrawn of it show: the verdict, the open questions, the plan."""
+    edition = desk.edition()
+    return {
+        "case": case, "gate": case.gate, "answers": case.answers, "handle": case.visit.handle,
+        "verdict": headline(case.record, case.gate, desk.today(), edition.say),
+        "questions": questions(case.record, case.gate),
+        "complaints": _complaints(case, edition.phrases),
+        "context": case.visit.body["context"], "banner": case.visit.body["banner"], **_drawn(case.wish, edition)}
+
+
+def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
+    """What is wrong with each field, "" where nothing is: a fault that was mended must go from the page as well."""
+    wrong = {f.about: phrases.answer_fault(f) for f in reversed(case.gate.faults)}
+    return {**dict.fromkeys(FIELDS, ""), **wrong, **{f.about: phrases.complaint(f) for f in reversed(case.wish.faults)}}
 
 
 def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
@@ -111,9 +140,10 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
     if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
         return _page(desk, case, tried=True), 422
     outcome: dict[str, Any] = {
-        "fields": {name: request.form.getlist(name) for name in request.form if name != "csrf"},
+        "fields": {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT},
         "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
-        "reason": _reason(case), "at": desk.services.now().isoformat(), "items": [],
+        "reason": _reason(case), "attested": _attested(case),
+        "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY), "at": desk.services.now().isoformat(), "items": [],
         "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
     }
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
@@ -127,6 +157,11 @@ def _reason(case: PlanCase) -> dict[str, Any]:
     picked = next((c for c in case.reasons if c.label == case.wish.reason), None)
     coding = [{"system": c.system, "code": c.code} for c in picked.codings if _is_clean(c)] if picked else []
     return {"text": case.wish.reason[:LONGEST_FIELD], **({"coding": coding} if coding else {})}
+
+
+def _attested(case: PlanCase) -> list[str]:
+    """What the clinician answered for against or beyond the record, in the words of the gate."""
+    return [" ".join((p.title + ":", *p.because))[:LONGEST_FIELD] for p in case.gate.attested]
 
 
 def _is_clean(coding: Coding) -> bool:
@@ -167,7 +202,7 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
     done = FinishedPlan(desk, visit)
     return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
-                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
+                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"], context=visit.body["context"],
                            **_drawn(done.wish, done.edition))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from cachetools import TTLCache
 from flask import request
 from itsdangerous import BadData, URLSafeTimedSerializer
 from werkzeug.wrappers import Response
@@ -18,11 +20,14 @@ from cds_service.pipeline import Judgement
 from cds_service.planner.edition import Edition, edition_of
 from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.oauth import AccessToken, OauthFailedError, SmartOauth
-from cds_service.planner.sessions import OPEN, OPEN_SECONDS, Session, SmartSessions
+from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Session, SmartSessions
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
 _SECRET_LENGTH = 43                            # token_urlsafe(32)
+
+
+_Read = TypeVar("_Read")
 
 
 class HaltError(Exception):
@@ -83,12 +88,34 @@ class PlannerVisit:
         return self.session.handle
 
 
+class RecentCharts:
+    """What was read of a record a moment ago, for pages that only show. Short-lived, few, in this process."""
+
+    SECONDS = 60.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: TTLCache[str, Any] = TTLCache(64, self.SECONDS)
+
+    def read(self, handle: str, fetch: Callable[[], _Read], *, again: bool) -> _Read:
+        """What ``fetch`` gives; where ``again`` is enough, what it gave for this handle a moment ago."""
+        with self._lock:
+            kept: _Read | None = self._kept.get(handle) if again else None
+        if kept is not None:
+            return kept
+        fetched = fetch()
+        with self._lock:
+            self._kept[handle] = fetched
+        return fetched
+
+
 class PlannerDesk:
     """Settings and services with the few things that all routes do."""
 
     def __init__(self, settings: Settings, services: SmartServices) -> None:
         self.settings = settings
         self.services = services
+        self.recent = RecentCharts()
 
     def today(self) -> date:
         return self.services.now().astimezone(self.settings.zone).date()
@@ -105,16 +132,23 @@ class PlannerDesk:
     def set_cookie(self, response: Response, browser: str) -> None:
         """Bind the browser. Inside an EHR's frame the cookie must be allowed there, kept apart per EHR (CHIPS)."""
         framed = bool(self.settings.smart.frame_ancestors)
-        response.set_cookie(COOKIE, browser, max_age=OPEN_SECONDS + 600, secure=True, httponly=True, path="/",
+        response.set_cookie(COOKIE, browser, max_age=KEPT_SECONDS, secure=True, httponly=True, path="/",
                             samesite="None" if framed else "Lax", partitioned=framed)
 
     def visit(self, handle: str) -> PlannerVisit:
         """The open session of this handle and this browser, with a token that still lives. HaltError without."""
+        return self.signed_in(self.opened(handle))
+
+    def opened(self, handle: str) -> PlannerVisit:
+        """The session of this handle and this browser, whatever became of its token."""
         browser = self.browser()
         session = self.services.sessions.find(OPEN, handle[:64], browser) if browser else None
         if session is None:
             raise HaltError("expired")
-        visit = PlannerVisit(session, browser, AccessToken(**session.body["token"]))
+        return PlannerVisit(session, browser, AccessToken(**session.body["token"]))
+
+    def signed_in(self, visit: PlannerVisit) -> PlannerVisit:
+        """The same visit with a token that still lives. HaltError without."""
         return visit if visit.token.expires_at > self._clock() + 30 else self._refreshed(visit)
 
     def _refreshed(self, visit: PlannerVisit) -> PlannerVisit:

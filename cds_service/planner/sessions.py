@@ -19,14 +19,16 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from cds_service.errors import TooManyRequests
 from cds_service.store.schema import smart_session
 from cds_service.store.store import Store
 
-PENDING, OPEN = "pending", "open"
+PENDING, OPEN, KEPT = "pending", "open", "kept"
 PENDING_SECONDS = 600
 OPEN_SECONDS = 3600
+KEPT_SECONDS = 8 * 3600                        # answers outlive the sign-in, for one working day
 MOST_PENDING = 5_000
 
 
@@ -79,6 +81,19 @@ class SmartSessions:
                 handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
                 expires=now + seconds, body=self._seal(handle, body)))
         return handle
+
+    def put(self, stage: str, handle: str, browser: str, body: Mapping[str, Any], seconds: int) -> bool:
+        """A new row under a name of ours; False where somebody put one there first."""
+        now = int(self._clock())
+        try:
+            with self._store.write() as connection:
+                connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
+                connection.execute(insert(smart_session).values(
+                    handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
+                    expires=now + seconds, body=self._seal(handle, body)))
+        except IntegrityError:
+            return False
+        return True
 
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""

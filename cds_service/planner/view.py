@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
-from cds_service.planner.gate import METHODS, Answers
+from cds_service.planner.answers import CLASSES, DATES, LONGEST_NAME, METHODS, TESTS, Answers
 from cds_service.planner.phrases import day, mg
 from cds_service.titration.plan import Change, Choice, Complaint, Kind, Plan, complaints, propose
 from cds_service.titration.schedules import DEFAULT, Schedules
 from cds_service.titration.supply import Form
 
 LONGEST_FIELD = 400
+FIELDS = (  # of the form, as far as an answer or a wish can be wrong in them
+    *DATES, "last_opioid", "method", "schedule", "start_on", "start_mg", "step_mg", "interval_days", "maximum_mg",
+    "reason_above", "fill_days", "changes")
 WISH_COMPLAINTS: Mapping[str, frozenset[str]] = {
     "fill_days": frozenset(), "start_missing": frozenset(), "start_past": frozenset(), "start_far": frozenset(),
     "start_early": frozenset({"day"}),
@@ -37,18 +40,34 @@ class Wish:
         return not self.faults
 
 
-def first_wish(today: date, earliest: date | None, schedules: Schedules) -> Wish:
-    """What to propose before anything was entered: the default schedule from the first safe day."""
+def first_wish(today: date, earliest: date | None, schedules: Schedules, reasons: Sequence[str] = ()) -> Wish:
+    """What to propose before anything was entered: the default schedule from the first safe day.
+
+    What it is for is filled in where the problem list leaves no choice.
+    """
     return Wish(propose(schedules, DEFAULT, max(today, earliest or today)), Form.ONE_STRENGTH,
-                schedules.limits.first_fill_days)
+                schedules.limits.first_fill_days, reason=reasons[0] if len(reasons) == 1 else "")
 
 
 def read_answers(fields: Mapping[str, str], confirmed: Iterable[str], methods: Iterable[str]) -> Answers:
     """What was ticked and entered at the gate; unknown words count as not answered."""
+    days = {name: _read_past_day(fields.get(name)) for name in DATES}
+    written = {name for name in DATES if (fields.get(name) or "").strip()}
     return Answers(
         frozenset(confirmed), tuple(m for m in METHODS if m in set(methods)),
-        _one_of(fields.get("last_opioid"), ("none", "short", "long")), _read_date(fields.get("last_opioid_on")),
-        _one_of(fields.get("surgery"), ("no", "yes")))
+        _one_of(fields.get("last_opioid"), CLASSES), days["last_opioid_on"],
+        _one_of(fields.get("surgery"), ("no", "yes")),
+        " ".join((fields.get("maintenance_by") or "").split())[:LONGEST_NAME], days["maintenance_on"],
+        _one_of(fields.get("maintenance_test"), TESTS), days["maintenance_tested_on"],
+        frozenset(name for name in written if days[name] is None))
+
+
+def _read_past_day(text: str | None) -> date | None:
+    """A day of anybody's life; a day that is no day is told, not dropped."""
+    with suppress(ValueError):
+        found = date.fromisoformat((text or "").strip())
+        return found if found.year >= 1900 else None
+    return None
 
 
 def _one_of(text: str | None, words: tuple[str, ...]) -> str:
@@ -128,41 +147,62 @@ def _read_date(text: str | None) -> date | None:
 
 @dataclass(frozen=True, slots=True)
 class DoseChart:
-    """Geometry of the step chart in SVG units: the line, the ticks, reviews and the span of expected onset."""
+    """Geometry of the step chart in SVG units. Labels that would touch their neighbour are left out, lines never."""
 
     width: int
     height: int
     left: int
+    right: int
+    top: int
     bottom: int
     line: str
-    doses: tuple[tuple[float, float, str], ...]
-    days: tuple[tuple[float, str], ...]
+    area: str
+    days: tuple[tuple[float, str, str], ...]          # where, the date, the text's anchor
     levels: tuple[tuple[float, str], ...]
-    reviews: tuple[tuple[float, int], ...]
+    reviews: tuple[tuple[float, int, bool], ...]      # where, which week, whether there is room to say it
     onset: tuple[float, float]
 
 
-def draw_chart(plan: Plan, width: int = 640, height: int = 260) -> DoseChart:
-    """Dose against date."""
-    left, right, top, bottom = 44, 14, 26, height - 42
+def draw_chart(plan: Plan) -> DoseChart:
+    """Dose against date, small enough for a side column and still legible there."""
+    width, height, left, right, top, bottom = 400, 214, 36, 392, 26, 158
     highest = max(plan.highest_daily_mg, Decimal(1))
 
     def x(on: date) -> float:
-        return round(left + (width - left - right) * (on - plan.starts).days / plan.days, 1)
+        return round(left + (right - left) * (on - plan.starts).days / plan.days, 1)
 
     def y(dose: Decimal) -> float:
         return round(bottom - (bottom - top) * float(dose / highest), 1)
 
-    corners = [f"M{x(plan.starts)} {y(plan.steps[0].daily_mg)}"]
+    corners = [f"M{left} {y(plan.steps[0].daily_mg)}"]
     for before, after in pairwise(plan.steps):
-        corners.append(f"H{x(after.starts)} V{y(after.daily_mg)}" if before.daily_mg != after.daily_mg else "")
-    corners.append(f"H{x(plan.stop_on)}")
-    every = max(1, -(-len(plan.steps) // 6))
-    ends = min(plan.onset[1], plan.stop_on)
+        corners.append(f"H{x(after.starts)}" + f"V{y(after.daily_mg)}" * (before.daily_mg != after.daily_mg))
+    line = "".join([*corners, f"H{right}"])
+    levels = {y(dose): mg(dose) for dose in (Decimal(0), *sorted({s.daily_mg for s in plan.steps}))}
+    soonest, latest = (min(max(on, plan.starts), plan.stop_on) for on in plan.onset)
+    reviews = [(x(r.on), r.week) for r in plan.reviews if r.on <= plan.stop_on]
+    named = set(_apart([at for at, _ in reviews], 32))
     return DoseChart(
-        width, height, left, bottom, " ".join(c for c in corners if c),
-        tuple((x(s.starts), y(s.daily_mg), mg(s.daily_mg)) for s in plan.steps),
-        tuple((x(s.starts), f"{s.starts.day} {s.starts:%b}") for s in plan.steps[::every]),
-        tuple((y(v), mg(v)) for v in sorted({Decimal(0), *(s.daily_mg for s in plan.steps[::every])})),
-        tuple((x(r.on), r.week) for r in plan.reviews if r.on <= plan.stop_on),
-        (x(plan.onset[0]), round(x(ends) - x(plan.onset[0]), 1)))
+        width, height, left, right, top, bottom, line, f"{line}V{bottom}H{left}Z",
+        tuple(_day_labels([(x(s.starts), s.starts) for s in plan.steps], (right, plan.stop_on))),
+        tuple((at, levels[at]) for at in _apart(sorted(levels, reverse=True), 16)),
+        tuple((at, week, at in named) for at, week in reviews),
+        (x(soonest), round(x(latest) - x(soonest), 1)))
+
+
+def _apart(places: Sequence[float], gap: float) -> list[float]:
+    """The places of a run, the first and then each that keeps its distance from the one before."""
+    kept: list[float] = []
+    for place in places:
+        if not kept or abs(place - kept[-1]) >= gap:
+            kept.append(place)
+    return kept
+
+
+def _day_labels(starts: Sequence[tuple[float, date]], end: tuple[float, date]) -> Iterator[tuple[float, str, str]]:
+    room = 50
+    named = set(_apart([at for at, _ in starts], room))
+    for at, on in starts:
+        if at in named and at <= end[0] - room - 16:
+            yield at, f"{on.day} {on:%b}", "start"
+    yield end[0], f"{end[1].day} {end[1]:%b}", "end"

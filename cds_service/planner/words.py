@@ -11,9 +11,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 from cds_service.model import Role, State
+from cds_service.planner.answers import ANSWER_COMPLAINTS, METHODS
 from cds_service.planner.edition import GUIDANCE
 from cds_service.planner.ehr_server import OUTCOMES
-from cds_service.planner.gate import ASKED, LISTS, METHODS, POINTS, Mark
+from cds_service.planner.gate import ASKED, LISTS, POINTS, Mark
 from cds_service.planner.trouble import TROUBLES
 from cds_service.planner.view import WISH_COMPLAINTS
 from cds_service.planner.write import NOT_SENT
@@ -22,7 +23,7 @@ from cds_service.titration.supply import Form
 
 Facts = dict[str, frozenset[str]]
 SCHEDULE_IDS = ("A", "B", "C", "D", "E")
-_PARTS = ("name", "source", "evidence", "standing")
+_PARTS = ("name", "short", "source", "evidence", "standing")
 
 
 def _spell(table: Mapping[str, str]) -> Facts:
@@ -44,28 +45,35 @@ _PLAN = (
         {
             "layout: title skip footer": "",
             "person: region no_name unknown": "",
+            "layout: clinic": "name? phone?",
             "person: born": "born",
+            "person: age": "age sex",
+            "person: number": "number",
+            "person: opened": "dose",
             "chart: title onset caption": "",
             "chart: step": "dose day",
             "chart: reviews": "days",
             "chart: review": "week",
             "steps: caption region from to dose take": "",
             "steps: amount": "dose when",
-            "counts: caption region made_up": "",
+            "counts: head caption region made_up": "",
             "counts: fill": "days",
-            "drawn: summary": "schedule standing from to to_words start end evidence source",
-            "drawn: none": "",
-            "drawn: reviews": "reviews",
+            "drawn: summary": "schedule name",
+            "drawn: none reviews_label stop_label": "",
             "drawn: review": "week day",
             "drawn: stop": "day",
-            "drawn: fill": "days supplies",
+            "drawn: fill_label": "days",
+            "drawn: refills_label": "",
+            "drawn: refill": "day supplies",
+            "drawn: fill": "supplies until",
             "drawn: many_capsules": "count",
             "guidance: head region caption event do stop": "",
             "evidence: head for against mechanism effects cost": "",
-            "about: head lead what gate result open open_how no_ehr default": "",
+            "about: head lead what gate result open default": "",
             "about: plan": "count",
             "about: default_schedule": "schedule name evidence source",
             "ended: head text": "",
+            "leave: head text stay end": "",
         }
     )
     | _family("counts.*", Form, "strength?")
@@ -77,21 +85,34 @@ _PLAN = (
 _GATE = (
     _spell(
         {
-            "page: head not_written no_reason conflict check_again end": "",
-            "page: drafted": "dose",
-            "gate: head blocked no_earliest no_write all_passed passed_head": "",
-            "gate: earliest not_before": "day",
-            "gate: open_one open_many": "count",
-            "history: head region caption medicine role state earliest no_wait none unread unnamed": "",
+            "page: stale stale_other not_written no_reason print back end": "",
+            "verdict: clear answered no_write yours": "",
+            "verdict: not_before": "day medicines",
+            "verdict: not_now_medicine": "medicines",
+            "verdict: medicine": "label state",
+            "verdict: not_now unknown care": "reason",
+            "verdict: yours_not_before": "day",
+            "verdict: yours_not_now": "title",
+            "verdict: answers_one answers_many": "count given",
+            "gate: head folded": "",
+            "gate: not_before": "day",
+            "gate: settled_one settled_many": "count",
+            "history: head region caption medicine role state earliest no_wait unread unnamed": "",
             "history: wait_unknown": "days day",
             "history: ended_one ended_many": "days",
             "unread: rule problems birth_date": "",
             "opioids: listed": "label role state",
             "opioids: none moud": "",
-            "opioid-free: intervals last last_none last_short last_long last_on methods": "",
+            "opioid-free: intervals screens last last_none last_short last_long last_on methods": "",
+            "unknown: because ask": "",
+            "unknown: named": "label",
+            "unknown: nameless": "number",
+            "maintenance: by on test test_none test_urine test_challenge tested_on": "",
+            "maintenance: listed": "label",
+            "maintenance: wait": "days",
             "dependence: withdrawal disorder": "",
             "liver: blocked": "",
-            "pregnancy: listed": "",
+            "pregnancy: listed male": "",
             "kidney: listed": "",
             "age: below": "age",
             "surgery: because no yes": "",
@@ -107,14 +128,15 @@ _GATE = (
     | _family("role.*", (role for role in Role if role.is_opioid))
     | _family("state.*", State)
     | _family("unread.*", LISTS.values(), "why")
+    | {f"answer.{why}": facts for why, facts in ANSWER_COMPLAINTS.items()}
 )
 
 _FORM = (
     _spell(
         {
-            "form: head schedule schedule_hint start_on made_up fill_days": "",
+            "form: head schedule start_on made_up fill_days more": "",
             "form: reason reason_choose reason_text reason_above": "",
-            "form: change_head change change_none change_on hold_days update redrawn not_redrawn": "",
+            "form: change change_none change_on hold_days update not_redrawn": "",
             "field: start_mg step_mg interval_days maximum_mg": "",
             "unit: mg days mg_per_dose": "",
             "hint: fixed": "unit",
@@ -128,8 +150,12 @@ _FORM = (
 
 _RESULT = _spell(
     {
-        "finish: head writes write not_granted no_release offer": "",
-        "result: title head offered lost writing look_again complete incomplete": "",
+        "finish: writes write not_granted no_release offer blocked": "",
+        "finish: missing_one missing_many": "count",
+        "result: title offered offered_next lost lost_next writing look_again": "",
+        "result: complete complete_next incomplete incomplete_next": "",
+        "result: opened": "dose",
+        "result: opened_unnamed written not_written unclear take_along copy copied": "",
         "result: region caption draft outcome reference retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
@@ -137,10 +163,12 @@ _RESULT = _spell(
 _HANDOUT = _spell(
     {
         "handout: head important no_opioids tell surgery tolerance take steps_region how reviews": "",
-        "handout: effects common heart stop good_to_know off_label": "",
+        "handout: effects common heart stop stop_pregnant good_to_know off_label": "",
+        "handout: clinic phone prescriber": "",
         "handout: diary diary_caption week_of pain sleep side_effects": "",
         "handout: for": "name born day",
         "handout: review": "day week",
+        "handout: refills": "day refills",
         "handout: benefit": "soonest latest stop",
     }
 )
@@ -161,7 +189,12 @@ _DRAFTS = _spell(
         "note: off_label": "schedule standing",
         "note: highest": "dose dose_words",
         "note: reason_above": "reason",
-        "note: fill": "days",
+        "note: fill": "days until",
+        "note: refills": "refills",
+        "note: attested": "points",
+        "note: maintenance": "day who test tested",
+        "note: test_urine test_challenge": "",
+        "paste: refill": "day supplies",
         "note: no_opioids consent last_none last_not_stated": "",
         "note: opioid_free": "last methods",
         "note: last_short last_long stop": "day",
@@ -210,11 +243,11 @@ _PRINTED: Mapping[str, str] = {  # numbers that the words of a key must print, n
     "about.result": "dose_bands.labelled_from",
     "opioid-free.intervals": _WAIT,
     "opioid-free.last_none": "long_acting_days",
+    "maintenance.title": "titration.maintenance_ended_days",
     "age.title": "adult_age",
     "age.below": "adult_age",
     "age.ask": "adult_age",
     "surgery.title": "titration.surgery_ask_weeks",
-    "surgery.ask": "titration.surgery_ask_weeks",
     "surgery.because": _HOLD,
     "pharmacy.because": "dose_bands.labelled_from",
     "handout.surgery": "oral_hold_days oral_hold_hours",

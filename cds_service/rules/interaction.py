@@ -175,6 +175,10 @@ def _settle(wanted: set[str], *, moud: bool) -> set[str]:
         wanted = {_WITHOUT_ADVICE.get(line, line) for line in wanted - {"do_block", "earliest"}}
     if "acute" in wanted:
         wanted = wanted - {"do_block", "hold"}
+    if wanted & {"why_both", "why_both_other"}:  # one advice and one reason for what is ordered
+        if "do_start_la" in wanted and "do_both_sa" in wanted:
+            wanted = wanted | {"do_both_la"}
+        wanted = wanted - _COVERED_BY_BOTH
     if wanted & {"do_start_la", "wait_la"}:
         wanted = wanted - {"do_start_sa", "wait_sa"}  # the longer interval covers both
     if "do_both_la" in wanted:
@@ -350,6 +354,9 @@ _STATE_LINES = {
 }
 # No sentence beside methadone or buprenorphine tells anyone to taper or stop it, or to prefer something else to it (2.6).
 _NOT_BESIDE_MOUD = frozenset({"do_both_sa", "do_both_la", "do_block", "acute"})
+_COVERED_BY_BOTH = frozenset(
+    {"do_start_sa", "do_start_la", "why_start", "why_start_low", "why_start_other"}
+)
 _WITHOUT_ADVICE = {"do_start_sa": "wait_sa", "do_start_la": "wait_la"}
 # Nothing is advised about a drug that is not certain.
 _NOT_BESIDE_DOUBT = frozenset(
@@ -396,7 +403,7 @@ RULE = Rule(
         short_acting_days.critical_below short_acting_days.warning_below long_acting_days brief_course_days
         depot_opioid_days.critical_below depot_tail_days.weekly depot_tail_days.monthly depot_tail_days.implant
         oral_hold_days xr_blockade_days naltrexone_tail_days.xr naltrexone_tail_days.implant
-        tolerance_notice_days.labelled_below dose_bands.labelled_from antitussive_days.warning_below
+        tolerance_notice_days.labelled_below antitussive_days.warning_below
         antitussive_days.info_below opioid_like_days loperamide_mg other_antagonist_days.nalmefene
         other_antagonist_days.samidorphan depot_interval_days.implant"""),
     situations={

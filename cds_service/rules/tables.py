@@ -23,6 +23,8 @@ _NONE, _INFO, _WARNING, _CRITICAL = (
     Severity.CRITICAL,
 )
 _UNSETTLED = frozenset({State.HELD, State.STALE})
+# A dose that could not be read is not taken for a low one.
+_MAY_BE_LABELLED = frozenset({Band.LABELLED, Band.SUPRA, Band.BUPROPION, Band.UNKNOWN})
 
 
 def both_drafted(component: Component, opioid: Medication, limits: Limits) -> Severity:
@@ -91,20 +93,23 @@ def _recent_opioid(role: Role, days: int, brief: bool, limits: Limits) -> Severi
 
 def _antitussive(exposure: Exposure, limits: Limits) -> Severity:
     if exposure.state is State.RECENT:
-        wait, days = limits["antitussive_days"], exposure.days or 0
-        return (
-            _WARNING
-            if days < wait["warning_below"]
-            else _INFO
-            if days < wait["info_below"]
-            else _NONE
-        )
-    return {
+        return _recent_antitussive(exposure.days or 0, limits)
+    stated = {
         State.CURRENT: _WARNING,
         State.HELD: _WARNING,
         State.STALE: _INFO,
         State.PLANNED: _INFO,
     }.get(exposure.state, _NONE)
+    if exposure.state in _UNSETTLED and exposure.floor_days is not None:
+        return max(stated, _recent_antitussive(exposure.floor_days, limits))
+    return stated
+
+
+def _recent_antitussive(days: int, limits: Limits) -> Severity:
+    wait = limits["antitussive_days"]
+    return (
+        _WARNING if days < wait["warning_below"] else _INFO if days < wait["info_below"] else _NONE
+    )
 
 
 def _opioid_like(exposure: Exposure, limits: Limits) -> Severity:
@@ -121,10 +126,7 @@ def _depot_opioid(exposure: Exposure, limits: Limits) -> Severity:
     if since is None:
         return {State.CURRENT: _CRITICAL, State.OLD: _INFO}.get(exposure.state, _WARNING)
     interval = exposure.interval_days or 0
-    if (
-        exposure.removed_days is None
-        and since - interval < limits["depot_opioid_days"]["critical_below"]
-    ):
+    if since - interval < limits["depot_opioid_days"]["critical_below"]:
         return _CRITICAL
     tail = limits["depot_tail_days"][exposure.depot or "monthly"]
     left = (
@@ -159,7 +161,8 @@ def table_b(role: Role, exposure: Exposure, limits: Limits) -> tuple[Severity, b
         return (_WARNING if exposure.state in {State.CURRENT, *_UNSETTLED} else _NONE), False
     severity, tolerance = _antagonist(antagonist, exposure, limits)
     if role is Role.ANTITUSSIVE:
-        return (_NONE if tolerance else min(severity, _WARNING)), False
+        severity = min(severity, _WARNING)
+        return (_NONE, False) if tolerance and severity is _INFO else (severity, tolerance)
     return severity, tolerance
 
 
@@ -185,23 +188,11 @@ def _stopped(antagonist: Component, exposure: Exposure, limits: Limits) -> tuple
         ), False
     if days < limits["oral_hold_days"]:
         return _WARNING, False
-    notice = days < limits["tolerance_notice_days"]["labelled_below"] and _may_be_labelled(
-        exposure.medication, limits
+    notice = (
+        days < limits["tolerance_notice_days"]["labelled_below"]
+        and exposure.medication.band in _MAY_BE_LABELLED
     )
     return (_INFO if notice else _NONE), notice
-
-
-def _may_be_labelled(medication: Medication, limits: Limits) -> bool:
-    """A labelled dose, or one that could not be read of a product that is not known to be weaker."""
-    if medication.band is not Band.UNKNOWN:
-        return medication.band in {Band.LABELLED, Band.SUPRA, Band.BUPROPION}
-    component = medication.naltrexone
-    strength = component.strength if component else None
-    return (
-        strength is None
-        or strength.per_unit != "unit"
-        or strength.mg / strength.per_amount >= limits["dose_bands"]["labelled_from"]
-    )
 
 
 def _injection(exposure: Exposure, limits: Limits) -> tuple[Severity, bool]:

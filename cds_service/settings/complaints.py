@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 from itertools import combinations
@@ -61,6 +62,12 @@ def _place_complaints(s: Settings) -> Iterator[str]:
         yield "audit_key_file: does not exist"
     if s.database_url and not _is_database(s.database_url):
         yield "database_url: must be sqlite:///file or postgresql://user@host/database"
+    if s.ca_file and not _holds_certificates(s.ca_file):
+        yield "ca_file: holds no certificate in PEM form, or cannot be read"
+    if s.outbound_proxy and not _is_proxy(s.outbound_proxy):
+        yield "outbound_proxy: must be http://host:port, without user, path or query"
+    if s.traces_endpoint and not _is_http_url(s.traces_endpoint):
+        yield "traces_endpoint: must be an absolute http(s) URL"
     if s.public_base_url and not _is_http_url(s.public_base_url):
         yield "public_base_url: must be an absolute http(s) URL"
 
@@ -151,6 +158,22 @@ def _is_http_url(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _holds_certificates(file: str) -> bool:
+    try:
+        return bool(ssl.create_default_context(cafile=file).get_ca_certs())
+    except (OSError, ValueError):  # ssl's own errors are OSErrors
+        return False
+
+
+def _is_proxy(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        plain = url.rstrip("/") == f"http://{parts.netloc}" and "@" not in parts.netloc
+        return plain and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
 
 
 def _is_origin(text: str) -> bool:

@@ -49,7 +49,8 @@ class Client:
     jwks_file: Annotated[Text, means("A JWK Set in a file instead.")] = ""
     jku: Annotated[Texts, means("Exact URLs that a token's header may name.")] = ()
     fhir_bases: Annotated[
-        Texts, means("The only FHIR base URLs that its calls can make us read.")
+        Texts,
+        means("The only FHIR base URLs that its calls can make us read: whole bases, no prefixes."),
     ] = ()
     null_means_unknown: Annotated[Flag, means('A prefetch null is "not fetched", not "none".')] = (
         False
@@ -89,10 +90,23 @@ class Limits:
         means("Largest answer of a FHIR server, after inflating.", 10_000, 100_000_000),
     ] = 2_000_000
     fhir_pages: Annotated[Whole, means("Most pages of one search.", 1, 100)] = 10
+    jwks_timeout_ms: Annotated[
+        Whole,
+        means(
+            "Wall clock of one fetch of a client's keys; no call waits for more than 0.8 s.",
+            200,
+            30_000,
+        ),
+    ] = 5_000
     requests_per_minute: Annotated[
         Whole,
-        means("Hook calls of one client that one worker answers; 0 = unlimited.", 0, 10_000_000),
-    ] = 6_000
+        means(
+            "Calls of one client in a minute over all workers and replicas of one store; "
+            "0 = unlimited. The default is what fifty hospitals send.",
+            0,
+            10_000_000,
+        ),
+    ] = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,8 @@ class Smart:
         Text,
         means("Key of the sessions, one file for all replicas; empty: made once in data_dir."),
     ] = ""
+    clinic_name: Annotated[Text, means("What stands on handouts and printed plans.")] = ""
+    clinic_phone: Annotated[Text, means("The number that a handout tells the patient to call.")] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +161,15 @@ class Settings:
     ] = "demo"
     host: Annotated[Text, means("Address to listen on.")] = "127.0.0.1"
     port: Annotated[Whole, means("Port to listen on.", 0, 65_535)] = 8000
+    health_port: Annotated[
+        Whole,
+        means(
+            "A second port with /livez, /readyz and /metrics only, which no crowd at the first one "
+            "reaches; 0 = none.",
+            0,
+            65_535,
+        ),
+    ] = 0
     public_base_url: Annotated[
         Text,
         means(
@@ -180,6 +205,27 @@ class Settings:
         Whole,
         means("Age at which audit events are removed; 0 = never.", 0, 36_500),
     ] = 0
+    audit_prescribers: Annotated[
+        Flag, means("Keep a keyed hash of who prescribed with each shown card.")
+    ] = False
+    high_water_file: Annotated[
+        Text,
+        means(
+            "Where it is written how much the store has held, apart from the store; empty: in "
+            "data_dir."
+        ),
+    ] = ""
+    metrics: Annotated[
+        Literal["", "off", "on"],
+        means("Prometheus metrics at /metrics. Empty: on in the demo profile, off in production."),
+    ] = ""
+    traces_endpoint: Annotated[
+        Text,
+        means(
+            "Where OpenTelemetry traces go (OTLP over HTTP), such as "
+            "http://collector:4318/v1/traces; needs the extra `telemetry`. Empty: no traces."
+        ),
+    ] = ""
     log_level: Annotated[
         Literal["DEBUG", "ERROR", "INFO", "WARNING"],
         means("Least severe events that are logged."),
@@ -199,11 +245,25 @@ class Settings:
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),
     ] = ""
+    ca_file: Annotated[
+        Text,
+        means("PEM: the site's own authorities, beside the machine's, for every call we make."),
+    ] = ""
+    outbound_proxy: Annotated[
+        Text,
+        means(
+            "`http://host:port` of a proxy, asked to CONNECT for every call we make; "
+            "the environment is not asked."
+        ),
+    ] = ""
     threads: Annotated[
         Whole,
         means("Calls that one worker works on at once; a slow body holds one of them.", 1, 1_024),
     ] = 256
-    workers: Annotated[Whole, means("Server processes.", 1, 64)] = 1
+    workers: Annotated[
+        Whole,
+        means("Server processes; 0 = one for each core that may be used, at most 8.", 0, 64),
+    ] = 0
     clients: Annotated[tuple[Client, ...], means("The EHRs that may call us.")] = ()
     limits: Annotated[Limits, means("What one call may cost.")] = Limits()
     smart: Annotated[Smart, means("The titration app.")] = Smart()
@@ -220,6 +280,15 @@ class Settings:
     @property
     def auth_mode(self) -> str:
         return self.auth or ("off" if self.is_demo else "hooks")
+
+    @property
+    def has_metrics(self) -> bool:
+        return (self.metrics or ("on" if self.is_demo else "off")) == "on"
+
+    @property
+    def high_water(self) -> Path:
+        """The file that says how much the store has held."""
+        return Path(self.high_water_file or Path(self.data_dir) / "high-water.json")
 
     @property
     def zone(self) -> ZoneInfo:

@@ -15,11 +15,15 @@ from sqlalchemy.pool import NullPool
 from cds_service.store import sqlite as sqlite_file
 from cds_service.store.schema import HEAD
 
+DEADLINE_SECONDS = 5.0                         # above the server's own time-outs, which say more
 MIGRATION_LOCK = 7_203_118                     # any number, as long as every worker takes the same one
 POSTGRES_NAMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 POSTGRES_CONNECT = {
     "connect_timeout": 2,
     "tcp_user_timeout": 5_000,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
     "options": "-c synchronous_commit=on -c lock_timeout=3000 -c statement_timeout=4000",
 }
 
@@ -50,9 +54,13 @@ def make_engine(url: URL) -> Engine:
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_CONNECT, **common)
+        engine = create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_CONNECT, **common)
+        from cds_service.store.postgres import connect  # noqa: PLC0415 - its driver is an extra
     except ModuleNotFoundError:
         raise StoreError("database_url: PostgreSQL needs the extra naltrexone-cds[postgres]") from None
+    event.listen(engine, "do_connect", connect)
+    event.listen(engine, "begin", _begin_postgres)
+    return engine
 
 
 def make_reader(file: Path) -> Engine:
@@ -73,11 +81,19 @@ def upgrade(connection: Connection) -> None:
     SQLite's lock is the transaction's own, PostgreSQL's an advisory lock that ends with it.
     """
     if connection.dialect.name == "postgresql":
+        set_deadline(connection, None)
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
     if revision(connection) != HEAD:
         _run_migrations(connection)
+    set_deadline(connection, DEADLINE_SECONDS)
+
+
+def set_deadline(connection: Connection, seconds: float | None) -> None:
+    """How long one answer of a PostgreSQL server is waited for; nothing for SQLite, which has its own."""
+    if connection.dialect.name == "postgresql":
+        connection.connection.driver_connection.deadline_seconds = seconds  # type: ignore[union-attr]
 
 
 def revision(connection: Connection) -> str | None:
@@ -96,9 +112,27 @@ def insert_once(connection: Connection, table: Table, key: str) -> Insert:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    """A writer takes its lock first: a reader cannot become a writer once another has written."""
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    """A writer takes its lock first: a reader cannot become a writer once another has written.
+
+    In a log of SQLite's, NORMAL leaves the sync to the next FULL commit or checkpoint; the file stays whole.
+    """
+    options = connection.get_execution_options()
+    if not options.get("writes", False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    synced = "FULL" if options.get("synced", True) else "NORMAL"
+    connection.exec_driver_sql(f"PRAGMA synchronous={synced}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _begin_postgres(connection: Connection) -> None:
+    """A writer that stops in its transaction loses its locks; a reader may take its time."""
+    options = connection.get_execution_options()
+    if options.get("writes", False):
+        synced = "on" if options.get("synced", True) else "off"
+        connection.exec_driver_sql(
+            f"SET LOCAL synchronous_commit = {synced}; SET LOCAL idle_in_transaction_session_timeout = 5000"
+        )
 
 
 def _run_migrations(connection: Connection) -> None:

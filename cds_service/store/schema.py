@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0003"                                  # the newest revision under migrations/versions
+HEAD = "0004"                                  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -68,7 +68,25 @@ shown_card = Table(
     Column("card", String(36), primary_key=True),
     Column("service", Text, nullable=False),
     Column("seq", BigInteger, nullable=False),                 # the audit event that showed it
+    Column("rule", Text),                                      # NULL in all of these: shown by an older version
+    Column("situation", Text),
+    Column("indicator", Text),
+    Column("hook", Text),
+    Column("client", Text),                                    # its configured name
+    Column("release", Text),
+    Column("content_version", Text),
+    Column("rules_version", Text),
+    Column("prescriber", Text),                                # a keyed hash, where the settings allow it
+    Column("shown_at", UtcTime),
     Index("shown_card_seq", "seq"),
+)
+
+# How many calls a client made in a minute, added up over workers and replicas, for the rate limit.
+client_calls = Table(
+    "client_calls", metadata,
+    Column("client", Text, primary_key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),  # Unix seconds / 60
+    Column("calls", BigInteger, nullable=False),
 )
 
 audit_event = Table(

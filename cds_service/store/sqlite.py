@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,22 @@ def identity(path: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What the lock file tells of the store that was opened here last: was there one, and which file was it."""
+
+    store: bool = False
+    inode: int | None = None
+
+    def is_other_than(self, path: Path) -> bool:
+        """True if the name leads to another file now than the one that was opened last; False if nobody can tell."""
+        now = identity(path)
+        return self.inode is not None and now is not None and now[1] != self.inode
+
+
 @contextmanager
-def only_opener(path: Path) -> Iterator[bool]:
-    """Wait until no other process opens this store; the value is True if a store was made here before.
+def only_opener(path: Path) -> Iterator[Made]:
+    """Wait until no other process opens this store; the value is what was opened here before.
 
     The lock file outlives the store: that is how a store that has vanished differs from the first start.
     """
@@ -51,10 +65,16 @@ def only_opener(path: Path) -> Iterator[bool]:
     descriptor = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         _lock(descriptor)
-        yield os.fstat(descriptor).st_size > 0
-        os.pwrite(descriptor, b"made\n", 0)
+        yield _read_made(os.pread(descriptor, 64, 0))
+        if (opened := identity(path)) is not None:
+            os.pwrite(descriptor, f"made {opened[1]:<24}\n".encode(), 0)
     finally:
         os.close(descriptor)
+
+
+def _read_made(text: bytes) -> Made:
+    inode = text.removeprefix(b"made").strip()
+    return Made(bool(text), int(inode) if inode.isdigit() else None)
 
 
 def _lock(descriptor: int) -> None:
@@ -117,9 +137,9 @@ def tells_damage(error: BaseException | None) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in DAMAGE
 
 
-def set_aside(path: Path, at: datetime) -> Path:
+def set_aside(path: Path, at: datetime, why: str = "corrupt") -> Path:
     """Rename the store with its side files, so that a person can still read what it held."""
-    kept = path.with_name(f"{path.name}.corrupt-{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}")
+    kept = path.with_name(f"{path.name}.{why}-{at.astimezone(UTC):%Y%m%dT%H%M%S%fZ}")
     for ending in ("-wal", "-shm", ""):
         part = _side_file(path, ending)
         if part.exists():

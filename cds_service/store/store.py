@@ -13,17 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, update
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from cds_service.errors import Unavailable
 from cds_service.store import sqlite as sqlite_file
+from cds_service.store.conditions import Condition, Witness, name_condition
 from cds_service.store.database import StoreError, make_engine, parse_url, upgrade
+from cds_service.store.group_commit import RETRY_SECONDS, GroupCommit, StoreAway
 from cds_service.store.probe import Probe
 from cds_service.store.schema import readiness
 
-__all__ = ["Store", "StoreError", "open_store", "utc_now"]
+__all__ = ["Store", "StoreAway", "StoreError", "open_store", "utc_now"]
 
-RETRY_SECONDS = 5
 PAUSE_SECONDS = 1.0
 
 
@@ -32,7 +33,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
+def open_store(
+    url: str, clock: Callable[[], datetime] = utc_now, witness: Witness | None = None
+) -> Store:
     """The store at this SQLAlchemy URL, upgraded to the newest schema; safe under several workers at once.
 
     Call it in the worker, after any fork. A store that is full, read-only or out of reach is returned all the
@@ -41,7 +44,7 @@ def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
     """
     parsed = parse_url(url)
     file = Path(parsed.database or "") if parsed.get_backend_name() == "sqlite" else None
-    store = Store(make_engine(parsed), file, clock)
+    store = Store(make_engine(parsed), file, clock, witness or Witness())
     try:
         store.try_to_open()
     except StoreError:
@@ -51,24 +54,38 @@ def open_store(url: str, clock: Callable[[], datetime] = utc_now) -> Store:
 
 
 class Store:
-    """Transactions on the store, one writer at a time in this process.
+    """Transactions on the store, one writer at a time in this process. What calls write goes through ``writer``.
 
     ``alarms`` are events that a person must hear of. ``fault`` is why the last write failed, "" if not:
-    the name of the error, never its text, which may quote data.
+    the name of the error, never its text, which may quote data; ``condition`` is the same in one stable word.
+    ``made_before`` is True where a store was here before this process made it anew.
     """
 
-    def __init__(self, engine: Engine, file: Path | None, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        file: Path | None,
+        clock: Callable[[], datetime],
+        witness: Witness | None = None,
+    ) -> None:
         self.engine = engine
+        self._writing = {
+            synced: engine.execution_options(writes=True, synced=synced) for synced in (True, False)
+        }
         self.alarms: tuple[str, ...] = ()
         self.fault = ""
+        self.condition = Condition.WELL
+        self.made_before = False
+        self._witness = witness or Witness()
         self._file = file
         self._clock = clock
-        self._turn = threading.Lock()          # SQLite's own queue of writers polls and is not fair
+        self._turn = threading.Lock()  # SQLite's own queue of writers polls and is not fair
         self._opened = False
         self._damaged = False
         self._identity: tuple[int, int] | None = None
         self._paused_until = float("-inf")
         self._probe = Probe(self._touch)
+        self.writer = GroupCommit(self.write)
 
     @property
     def dialect(self) -> str:
@@ -76,21 +93,24 @@ class Store:
         return self.engine.dialect.name
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction, durable when the block has ended; on any error Unavailable and nothing kept."""
+    def write(self, *, synced: bool = True) -> Iterator[Connection]:
+        """One transaction, durable when the block has ended; on any error StoreAway and nothing kept.
+
+        Without ``synced`` it outlives this process, and a loss of power only if a later one is synced.
+        """
         if not self._turn.acquire(timeout=RETRY_SECONDS):
-            raise _unavailable()
+            raise StoreAway
         try:
             if time.monotonic() < self._paused_until:
-                raise _unavailable()
+                raise StoreAway
             self._open()
-            with self._begin() as connection:
+            with self._begin(synced=synced) as connection:
                 yield connection
             self._check_still_there()
-            self.fault = ""
-        except (SQLAlchemyError, OSError) as error:
+            self._note_well()
+        except (SQLAlchemyError, OSError, StoreError) as error:
             self._note(error)
-            raise _unavailable() from None
+            raise StoreAway(for_all=not isinstance(error, DataError | IntegrityError)) from None
         finally:
             self._turn.release()
 
@@ -103,7 +123,7 @@ class Store:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             self._note(error)
-            raise _unavailable() from None
+            raise StoreAway from None
 
     def writable(self) -> bool:
         """True if a write has just succeeded; answers within 50 ms, with the last known state if need be."""
@@ -125,12 +145,13 @@ class Store:
     def close(self) -> None:
         """Give all connections back."""
         self._probe.close()
+        self.writer.close()
         self.engine.dispose()
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def _begin(self, *, synced: bool = True) -> Iterator[Connection]:
         """A write transaction on a connection that is not used again if anything in the store failed on it."""
-        with self.engine.execution_options(writes=True).connect() as connection:
+        with self._writing[synced].connect() as connection:
             try:
                 with connection.begin():
                     yield connection
@@ -140,7 +161,9 @@ class Store:
 
     def _open(self) -> None:
         """Do nothing unless it is the first time, an error asked for it, or the file is another one now."""
-        if self._opened and (self._file is None or sqlite_file.identity(self._file) == self._identity):
+        if self._opened and (
+            self._file is None or sqlite_file.identity(self._file) == self._identity
+        ):
             return
         self.engine.dispose()
         self._opened = False
@@ -152,17 +175,30 @@ class Store:
         self._opened = True
 
     def _open_file(self, file: Path) -> None:
-        with sqlite_file.only_opener(file) as made_before:
-            if sqlite_file.is_damaged(file, None if self._damaged else sqlite_file.CHECK_SECONDS):
-                kept = sqlite_file.set_aside(file, self._clock())
-                self.alarms += (f"store damaged: set aside as {kept.name}, a new one was made",)
-            elif made_before and sqlite_file.is_empty(file):
-                self.alarms += ("store removed or emptied by someone: a new one was made",)
+        with sqlite_file.only_opener(file) as before:
+            self.made_before = before.store
+            self._look_at(file, before)
             self._damaged = False
             sqlite_file.create_private(file)
             with self._begin() as connection:
                 upgrade(connection)
             self._identity = sqlite_file.identity(file)
+
+    def _look_at(self, file: Path, before: sqlite_file.Made) -> None:
+        """Set a damaged file aside; raise an alarm for one that is gone or is not the one that we used last."""
+        if sqlite_file.is_damaged(file, None if self._damaged else sqlite_file.CHECK_SECONDS):
+            kept = sqlite_file.set_aside(file, self._clock())
+            self._alarm("damaged", f"store damaged: set aside as {kept.name}, a new one was made")
+        elif before.store and sqlite_file.is_empty(file):
+            self._alarm("removed", "store removed or emptied by someone: a new one was made")
+        elif before.is_other_than(file):
+            self._alarm(
+                "replaced", "store replaced by someone: not the file that this service used last"
+            )
+
+    def _alarm(self, word: str, sentence: str) -> None:
+        self.alarms += (sentence,)
+        self._witness.alarmed(word, sentence)
 
     def _check_still_there(self) -> None:
         """A store removed while we wrote took along what we wrote: then nothing may be acknowledged."""
@@ -171,15 +207,31 @@ class Store:
 
     def _note(self, error: Exception) -> None:
         cause = error.orig if isinstance(error, DBAPIError) else error
-        self.fault = str(getattr(cause, "sqlite_errorname", "") or type(cause).__name__)
+        fault = str(getattr(cause, "sqlite_errorname", "") or type(cause).__name__)
+        condition = Condition.AHEAD if isinstance(error, StoreError) else name_condition(error)
         if sqlite_file.tells_damage(cause):
             self._opened, self._damaged = False, True
-        if self._file is None:                 # a server that is away costs seconds a try
+        if condition is Condition.BEHIND:  # the next write upgrades it
+            self._opened = False
+        if self._file is None and not isinstance(error, DataError | IntegrityError):
+            # a server that is away costs seconds a try
             self._paused_until = time.monotonic() + PAUSE_SECONDS
+        self._change(condition, fault)
+
+    def _note_well(self) -> None:
+        self._change(Condition.WELL, "")
+
+    def _change(self, condition: Condition, fault: str) -> None:
+        before, self.condition, self.fault = self.condition, condition, fault
+        if condition is not before:
+            self._witness.changed(condition, before, fault)
 
     def _touch(self) -> bool:
         """Write one row. A full disk still takes that, as it needs no new room: so look for room too."""
         if self._file is not None and not sqlite_file.has_room(self._file):
+            self._change(
+                Condition.FULL if self._file.parent.exists() else Condition.REMOVED, "no room"
+            )
             return False
         try:
             with self.write() as connection:
@@ -187,7 +239,3 @@ class Store:
         except Unavailable:
             return False
         return True
-
-
-def _unavailable() -> Unavailable:
-    return Unavailable("The store cannot take this now.", headers={"Retry-After": str(RETRY_SECONDS)})

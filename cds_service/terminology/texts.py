@@ -137,13 +137,19 @@ def _confirmed(traits: frozenset[Trait], amounts: tuple[Amount, ...]) -> bool:
 def _guess(left: Rest, tables: Tables) -> Guess | None:
     """The first unknown word that looks like a relevant name, where no known name explains it, or that has its stem."""
     for word in left.alone[:_GUESSES]:
-        near = tables.lookalikes.near(word, tables.others.starting_with(word), tables.never)
+        never = _relevant_in_no_form(tables)
+        near = tables.lookalikes.near(word, tables.others.starting_with(word), never)
         if near:
-            return Guess(frozenset(tables.lookalikes.means[near]) - tables.never, near, word)
+            return Guess(frozenset(tables.lookalikes.means[near]) - never, near, word)
     for word in left.unknown[:_GUESSES]:
         if family := stem_of(word) or stem_of(skeleton(word)):
             return Guess(frozenset({family}), family, word)
     return None
+
+
+def _relevant_in_no_form(tables: Tables) -> frozenset[str]:
+    """What is never a component; nalmefene is one by mouth."""
+    return frozenset(name for name in tables.never if tables.ingredients[name].kind == "never")
 
 
 def _scan(folded: str, found: list[tuple[Name, Mention]], guess: Guess | None, amounts: tuple[Amount, ...],

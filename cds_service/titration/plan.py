@@ -102,7 +102,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A visit or call to judge benefit and harm, ``week`` weeks after the start."""
+    """A visit or call to judge benefit and harm, in the ``week``-th week after the start; no two share a week."""
 
     week: int
     on: date
@@ -140,9 +140,10 @@ class Plan:
 
     @property
     def onset(self) -> tuple[date, date]:
-        """The days between which a benefit is usually noticed, if there is one."""
+        """The days between which a benefit is usually noticed, if there is one: counted from the last dose step."""
         soonest, latest = self.limits.onset_weeks
-        return (self.starts + timedelta(weeks=soonest), self.starts + timedelta(weeks=latest))
+        top = self.steps[-1].starts
+        return (top + timedelta(weeks=soonest), top + timedelta(weeks=latest))
 
     def daily_mg_on(self, day: date) -> Decimal:
         """Milligrams taken on that day; 0 before the first and after the last."""
@@ -247,7 +248,10 @@ def draw(schedules: Schedules, choice: Choice) -> Plan:
             zip(doses, [*first_days[1:], last + 1], strict=True), 1
         )
     )
-    reviews = tuple(Review(w, choice.start_on + timedelta(weeks=w)) for w in schedule.review_weeks)
+    reviews = tuple(
+        Review(offset // 7, choice.start_on + timedelta(days=offset))
+        for offset in _review_offsets(choice, schedule, limits, last)
+    )
     return Plan(choice, schedule, limits, steps, reviews)
 
 
@@ -257,6 +261,27 @@ def _last_day(schedule: Schedule, doses: list[tuple[int, Decimal]], limits: Limi
     if schedule.trial_weeks is None:
         return before_top + limits.weeks_at_top * 7
     return max(schedule.trial_weeks * 7, before_top + limits.trial_weeks_at_top * 7)
+
+
+def _review_offsets(
+    choice: Choice, schedule: Schedule, limits: Limits, last: int
+) -> list[int]:
+    """Days after the start (3.1): early weeks, while the dose rises, after each hold, and the decision to stop.
+
+    A hold moves those behind it. Of two in one week the later stays, so that the decision is never lost.
+    """
+    top = _doses(choice, ())[-1][0] - 1
+    early = [week * 7 for week in schedule.review_weeks]
+    every = limits.review_every_weeks * 7
+    rising = [] if schedule.trial_weeks else range(max(early) + every, top + 1, every)
+    offsets = [*early, *rising]
+    for change in choice.changes:
+        if change.kind is Kind.HOLD:
+            on = (change.on - choice.start_on).days
+            offsets = [o + change.days if o >= on else o for o in offsets]
+            offsets.append(on + change.days)
+    by_week = {offset // 7: offset for offset in sorted(o for o in offsets if 0 < o < last)}
+    return list({**by_week, last // 7: last}.values())
 
 
 def _levels(choice: Choice) -> list[Decimal]:

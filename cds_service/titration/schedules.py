@@ -68,6 +68,7 @@ class Limits:
     capsules_at_once: int
     furthest_start_days: int
     review_window_days: int
+    review_every_weeks: int  # while the dose rises
     diary_weeks: int
 
 
@@ -121,6 +122,7 @@ def _limits(numbers: Mapping[str, Any]) -> Limits:
         capsules_at_once=t["capsules_at_once"],
         furthest_start_days=t["furthest_start_days"],
         review_window_days=t["review_window_days"],
+        review_every_weeks=t["review_every_weeks"],
         diary_weeks=t["diary_weeks"],
     )
 

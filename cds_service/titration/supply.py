@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
@@ -33,9 +33,33 @@ class Supply:
         return "mL" if self.form is Form.SOLUTION else "capsule"
 
 
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What is dispensed for a run of days, both ends included."""
+
+    starts: date
+    ends: date
+    supplies: tuple[Supply, ...]
+
+
+def fills(plan: Plan, form: Form, days: int) -> tuple[Fill, ...]:
+    """The whole plan in fills of ``days`` days, without gap: the last one ends with the last dose."""
+    found = []
+    first = plan.starts
+    while first <= plan.ends:
+        last = min(first + timedelta(days=days - 1), plan.ends)
+        found.append(Fill(first, last, _between(plan, form, first, last)))
+        first = last + timedelta(days=1)
+    return tuple(found)
+
+
 def dispense(plan: Plan, form: Form, days: int) -> tuple[Supply, ...]:
     """What the first ``days`` days of the plan take, one entry per product in the order of use."""
-    taken = [(step, _days_within(plan, step, days)) for step in plan.steps]
+    return _between(plan, form, plan.starts, plan.starts + timedelta(days=days - 1))
+
+
+def _between(plan: Plan, form: Form, first: date, last: date) -> tuple[Supply, ...]:
+    taken = [(step, _days_within(step, first, last)) for step in plan.steps]
     taken = [(step, count) for step, count in taken if count]
     if form is Form.EACH_STRENGTH:
         return _each_strength(taken)
@@ -57,9 +81,8 @@ def _each_strength(taken: list[tuple[Step, int]]) -> tuple[Supply, ...]:
     )
 
 
-def _days_within(plan: Plan, step: Step, days: int) -> int:
-    last = min(step.ends, plan.starts + timedelta(days=days - 1))
-    return max(0, (last - step.starts).days + 1)
+def _days_within(step: Step, first: date, last: date) -> int:
+    return max(0, (min(step.ends, last) - max(step.starts, first)).days + 1)
 
 
 def common_strength(plan: Plan) -> Decimal:

@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from flask import g, request
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 
 from cds_service.auth.client_auth import Caller, ClientAuthentication
 from cds_service.errors import TooManyRequests
 from cds_service.settings import Client, Settings
+from cds_service.web.call_rate import CallRate, Share
 
 
-def make_admit(settings: Settings, authentication: ClientAuthentication | None) -> Callable[[str], Client | None]:
+def make_admit(settings: Settings, authentication: ClientAuthentication | None,
+               share: Share | None = None) -> Callable[[str], Client | None]:
     """A function that names the client behind the current request or raises Unauthorized or TooManyRequests.
 
     ``auth = hooks`` leaves discovery open, ``all`` guards it too (R27), ``off`` lets everybody in; then the only
-    configured client, if there is just one, lends its rules.
+    configured client, if there is just one, lends its rules. ``share`` adds the calls of all workers up.
     """
-    limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
     per_minute = settings.limits.requests_per_minute
-    rate = RateLimitItemPerMinute(per_minute) if per_minute else None
+    rate = CallRate(per_minute, share) if per_minute else None
     only = settings.clients[0] if len(settings.clients) == 1 else None
 
     def admit(path: str) -> Client | None:
@@ -30,7 +28,7 @@ def make_admit(settings: Settings, authentication: ClientAuthentication | None) 
         open_path = path == "/cds-services" and settings.auth_mode != "all"
         if authentication is not None and not open_path:
             client = _authenticate(path, authentication, settings)
-        if rate is not None and not limiter.hit(rate, client.issuer if client else ""):
+        if rate is not None and not rate.admits(client.issuer if client else ""):
             raise TooManyRequests("Too many calls in this minute.", headers={"Retry-After": "60"})
         return client
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +30,9 @@ class Recorder:
     now: Callable[[], datetime]
     content_version: str
     required: bool
+    prescribers: bool = False
+    rules_version: str = ""
+    state: dict[str, bool] = field(default_factory=lambda: {"available": True})
 
     def install(self, app: Flask) -> None:
         app.before_request(self._begin)
@@ -50,7 +53,22 @@ class Recorder:
     def _append_or_refuse(self, event: AuditEvent) -> None:
         """Write now, or Unavailable; a store that has just refused is not asked a second time by the same call."""
         g.audited = True
-        self.audit.append(event)
+        try:
+            self.audit.append(event)
+        except Unavailable:
+            self._note(available=False)
+            raise
+        self._note(available=True)
+
+    def _note(self, *, available: bool) -> None:
+        """Once per change, not per call."""
+        if available == self.state["available"]:
+            return
+        self.state["available"] = available
+        if available:
+            self.log.info("audit-available", request_id=g.request_id)
+        else:
+            self.log.error("audit-unavailable", request_id=g.request_id)
 
     def _end(self, response: Response) -> Response:
         if _is_call():
@@ -64,7 +82,7 @@ class Recorder:
         try:
             self.audit.append(self._event(status))
         except Unavailable:
-            self.log.error("audit-unavailable", request_id=g.request_id)
+            self._note(available=False)
         except Exception as error:  # noqa: BLE001
             self.log.error("audit-broken", request_id=g.request_id, fault=name_fault(error))
 
@@ -82,16 +100,21 @@ class Recorder:
             "request_id": g.request_id, "issuer": issuer, "tenant": caller.tenant if caller else "",
             "jti": caller.jti if caller else "", "service": g.get("service", ""),
             "content_version": self.content_version, "status": status, "ms": _elapsed_ms(),
+            "client": (caller.client.name or issuer) if caller else "",
         }
         return AuditEvent(self.now(), **event, **(self._of_outcome(outcome, issuer) if outcome else {}))
 
     def _of_outcome(self, outcome: Outcome, issuer: str) -> dict[str, Any]:
-        shown = [AuditedCard(c["uuid"], c["source"]["topic"]["code"], c["indicator"]) for c in outcome.cards]
+        request = outcome.request
+        situations = _situations(outcome)
+        shown = [AuditedCard(c["uuid"], *(key := (c["source"]["topic"]["code"], c["indicator"])),
+                             situation=next(situations.get(key, iter(())), "")) for c in outcome.cards]
         silenced = [AuditedCard("", f.topic, f.severity.indicator, shown=False) for f in outcome.silenced]
         return {
-            "hook": outcome.request.hook,
-            "hook_instance": self.pseudonyms.hook_instance(outcome.request.hook_instance),
-            "patient_hash": self.pseudonyms.patient(issuer, outcome.request.patient_id),
+            "hook": request.hook, "hook_instance": self.pseudonyms.hook_instance(request.hook_instance),
+            "patient_hash": self.pseudonyms.patient(issuer, request.patient_id),
+            "prescriber": self.pseudonyms.prescriber(issuer, request.user_id) if self.prescribers else "",
+            "release": str(outcome.snapshot.release), "rules_version": self.rules_version,
             "sources": sources_of(outcome.record), "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
             "cards": [*shown, *silenced], "gaps": outcome.snapshot.gaps,
         }
@@ -105,6 +128,8 @@ class Recorder:
             line["client"] = caller.client.name or caller.client.issuer
         if fault := g.get("fault"):
             line["fault"] = fault
+        if g.get("limited"):
+            line["limited"] = True
         if outcome is not None:
             line["hook"] = outcome.request.hook
             line["cards"] = [f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards]
@@ -114,6 +139,15 @@ class Recorder:
             line["broken_cards"] = list(outcome.broken_cards)
             line["drafts"], line["listed"] = len(outcome.snapshot.drafts), len(outcome.snapshot.exposures)
         return line
+
+
+def _situations(outcome: Outcome) -> dict[tuple[str, str], Iterator[str]]:
+    """The situations of the findings behind the cards of a topic and indicator, in their order."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for verdict in outcome.verdicts:
+        for finding in verdict.findings:
+            found.setdefault((finding.topic, finding.severity.indicator), []).append(finding.situation)
+    return {key: iter(names) for key, names in found.items()}
 
 
 def _is_call() -> bool:

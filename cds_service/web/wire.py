@@ -46,7 +46,10 @@ def read_body(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"The body must not be larger than {limit} bytes.")
     if request.content_length is not None:
-        return bytes(request.environ["wsgi.input"].read(request.content_length))  # in one piece, not 8 kB at a time
+        data = bytes(request.environ["wsgi.input"].read(request.content_length))  # in one piece, not 8 kB at a time
+        if len(data) < request.content_length:
+            g.cut = True
+        return data
     request.max_content_length = limit + 1
     try:
         data = request.get_data(cache=False)

@@ -51,6 +51,7 @@ def send(
     connections: int,
     calls: int,
     rate: float = 0,
+    path: str = PATH,
 ) -> Sent:
     """``calls`` calls over ``connections`` keep-alive connections; with ``rate`` > 0 an open loop of so many a second."""
     with tempfile.TemporaryDirectory() as folder:
@@ -62,6 +63,7 @@ def send(
                     "connections": connections,
                     "calls": calls,
                     "rate": rate,
+                    "path": path,
                     "tokens": list(tokens),
                     "bodies": [b.decode() for b in bodies],
                 }
@@ -92,12 +94,14 @@ async def _exchange(
     return head.startswith(b"HTTP/1.1 200")
 
 
-def _requests(bodies: Sequence[bytes], tokens: Sequence[str]) -> Iterator[bytes]:
+def _requests(
+    bodies: Sequence[bytes], tokens: Sequence[str], path: str
+) -> Iterator[bytes]:
     signed: Iterator[str] = iter(tokens) if tokens else cycle([""])
     for body, token in zip(cycle(bodies), signed, strict=False):
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
         yield (
-            f"POST {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{bearer}"
+            f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{bearer}"
             f"Content-Length: {len(body)}\r\n\r\n"
         ).encode() + body
 
@@ -155,7 +159,7 @@ def _main(file: str) -> None:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     asked = json.loads(Path(file).read_text())
-    requests = _requests([b.encode() for b in asked["bodies"]], asked["tokens"])
+    requests = _requests([b.encode() for b in asked["bodies"]], asked["tokens"], asked["path"])
     started = time.perf_counter()
     loop = (
         _open(asked["port"], requests, asked["connections"], asked["calls"], asked["rate"])

@@ -74,7 +74,9 @@ class Signer:
         return r.to_bytes(48, "big") + s.to_bytes(48, "big")
 
 
-def write_site(folder: Path, signer: Signer, database_url: str = "") -> Path:
+def write_site(
+    folder: Path, signer: Signer, database_url: str = "", fhir_base: str = ISSUER
+) -> Path:
     """The TOML file of a production service with this client; its rate limit is above any benchmark."""
     keys = folder / "jwks.json"
     keys.write_text(json.dumps({"keys": [signer.jwk]}), encoding="utf-8")
@@ -91,7 +93,7 @@ def write_site(folder: Path, signer: Signer, database_url: str = "") -> Path:
                 'name = "Bench"',
                 f'issuer = "{ISSUER}"',
                 f'jwks_file = "{keys}"',
-                f'fhir_bases = ["{ISSUER}"]',
+                f'fhir_bases = ["{fhir_base}"]',
                 "",
             ]
         ),

@@ -184,7 +184,6 @@ def test_the_command_counts_what_the_service_answers(engine: Engine, as_of: date
     assert 100 <= sum(counts.total() for counts in measured[0].cards.values())
 
 
-@pytest.mark.xfail(strict=True, reason="issue: an open world")
 def test_no_style_of_record_hides_a_danger_or_cries_wolf(cohort: tuple[Starter, ...], engine: Engine,
                                                          as_of: datetime) -> None:
     """Specification section 8: nobody in danger silent or offered a start, at most 30 clear patients called critical."""

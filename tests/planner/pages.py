@@ -148,7 +148,7 @@ class Planner:
     def preview(self) -> str:
         with self.app.test_request_context("/smart/launch"):
             return render_template(
-                "smart/_plan.html", **routes._drawn(self.case.wish, self.desk.edition())
+                "smart/_preview.html", **routes._shown(self.desk, self.case)
             )
 
     @property
@@ -163,7 +163,7 @@ class Planner:
         done = self.finished
         with self.app.test_request_context("/smart/launch"):
             return render_template(
-                "smart/handout.html", done=done, **routes._drawn(done.wish, done.edition)
+                "smart/handout.html", done=done, handle="h", **routes._drawn(done.wish, done.edition)
             )
 
     def drafts(self) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from cds_service.content.contract import printable
 from cds_service.content.loader import ContentError
 from cds_service.content.words import placeholders
 from cds_service.model import Role, State
-from cds_service.planner import edition, ehr_server, gate, trouble, view, write
+from cds_service.planner import answers, edition, ehr_server, gate, trouble, view, write
 from cds_service.planner.words import _PRINTED, PLANNER_WORDS, SCHEDULE_IDS
 from cds_service.titration import plan
 from cds_service.titration.supply import Form
@@ -36,6 +36,8 @@ NAMES: set[str] = {  # what may stand where a key is put together
     *write.NOT_SENT,
     *trouble.TROUBLES,
     *view.WISH_COMPLAINTS,
+    *answers.ANSWER_COMPLAINTS,
+    *answers.TESTS,
     *plan.COMPLAINTS,
     *plan.Kind,
     *Form,
@@ -46,6 +48,7 @@ NAMES: set[str] = {  # what may stand where a key is put together
     "source",
     "evidence",
     "standing",
+    "short",
     "none",
     "short",
     "long",
@@ -195,10 +198,10 @@ def test_no_page_holds_words_of_its_own() -> None:
 
 def test_nothing_of_the_record_is_markup_and_only_the_words_are_bold() -> None:
     """Facts are escaped, stars in a fact stay stars."""
-    shown = edition.edition_of(SHIPPED, TODAY).say_html("gate.earliest", day="**<i>1 Dec</i>**")
+    shown = edition.edition_of(SHIPPED, TODAY).say_html("drawn.stop", day="**<i>1 Dec</i>**")
     assert (
         Markup(
-            "Earliest start by the opioid-free interval: <strong>**&lt;i&gt;1 Dec&lt;/i&gt;**</strong>."
+            "if it has not helped by <strong>**&lt;i&gt;1 Dec&lt;/i&gt;**</strong>"
         )
         == shown
     )
@@ -207,7 +210,7 @@ def test_nothing_of_the_record_is_markup_and_only_the_words_are_bold() -> None:
 def test_a_site_changes_one_sentence(tmp_path: Path) -> None:
     """A file with that key only; every other word and number stays, and the version tells."""
     (tmp_path / "planner.yaml").write_text(
-        'words: {page.head: "Our own planner"}', encoding="utf-8"
+        'words: {gate.head: "Our own planner"}', encoding="utf-8"
     )
     content = clinical.load(str(tmp_path))
     assert ((), True) == (content.refused, content.content.version != SHIPPED.version)
@@ -217,7 +220,7 @@ def test_a_site_changes_one_sentence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ('words: {page.head: "On {date}"}', "planner.yaml: words/page.head: nothing fills {date}"),
+        ('words: {gate.head: "On {date}"}', "planner.yaml: words/gate.head: nothing fills {date}"),
         (
             'words: {gate.not_before: "Not yet"}',
             "planner.yaml: words/gate.not_before: must print {day}",
@@ -226,7 +229,7 @@ def test_a_site_changes_one_sentence(tmp_path: Path) -> None:
             'words: {opioid-free.last_none: "None in the last 14 days"}',
             "planner.yaml: words/opioid-free.last_none: must print {long_acting_days}",
         ),
-        ("words: {page.head: null}", "planner.yaml: words/page.head: "),
+        ("words: {gate.head: null}", "planner.yaml: words/gate.head: "),
         ('words: {page.heading: "x"}', "planner.yaml: words/page.heading: no page says it"),
     ],
 )

@@ -40,16 +40,17 @@ WHY = {
 
 def fetch(base: str, limits: Limits = SHORT,
           expires_in: int | None = None) -> tuple[dict[str, tuple[bool, str]], float]:
-    client = FhirClient(limits, LISTED, allow_http=True)
     access = FhirAccess(base, "t", expires_in, LISTED, require_https=False)
-    start = time.monotonic()
-    found = client.fetch(QUERIES, access)
-    return {name: (each.complete, each.why) for name, each in found.items()}, time.monotonic() - start
+    with contextlib.closing(FhirClient(limits, LISTED, allow_http=True)) as client:
+        start = time.monotonic()
+        found = client.fetch(QUERIES, access)
+        seconds = time.monotonic() - start
+    return {name: (each.complete, each.why) for name, each in found.items()}, seconds
 
 
 @contextlib.contextmanager
 def nothing_left_behind() -> Iterator[None]:
-    """Threads and file descriptors are back to what they were within two seconds."""
+    """Threads and file descriptors are back to what they were within two seconds of the client's end."""
     threads, files = count_open()
     yield
     until = time.monotonic() + 2
@@ -97,8 +98,8 @@ def test_CL03_one_slow_query_does_not_take_the_others_with_it(fault: str) -> Non
 
 @pytest.mark.parametrize("fault", ["hang", "headers-then-hang", "drip-headers", "drip-body"])
 def test_CL03_a_slow_second_page_keeps_the_first_and_is_incomplete(fault: str) -> None:
-    with nothing_left_behind(), serve(RECORD, page_size=2, fault=fault, fault_on="page") as server:
-        client = FhirClient(Limits(fhir_budget_ms=BUDGET_MS), LISTED, allow_http=True)
+    with nothing_left_behind(), serve(RECORD, page_size=2, fault=fault, fault_on="page") as server, \
+            contextlib.closing(FhirClient(Limits(fhir_budget_ms=BUDGET_MS), LISTED, allow_http=True)) as client:
         start = time.monotonic()
         found = client.fetch(QUERIES, FhirAccess(server.base_url, "t", 300, LISTED, require_https=False))["orders"]
         seconds = time.monotonic() - start

@@ -127,6 +127,86 @@ def test_CL05_a_name_that_is_refused_leaves_the_probe_to_the_next_call() -> None
     assert ["timeout"] * 5 + ["refused-host", "ok"] == said
 
 
+BOTH = {"p": "Patient/123", "orders": "MedicationRequest?patient=123"}
+ORDERS = [{"resourceType": "MedicationRequest", "id": f"m{number}", "subject": {"reference": "Patient/123"}}
+          for number in range(5)]
+
+
+def patient_client(clock: Clock) -> FhirClient:
+    """One whose budget leaves a request its fair trial on a busy machine too."""
+    return FhirClient(Limits(fhir_budget_ms=400), LISTED, allow_http=True, monotonic=clock)
+
+
+def ask_both(client: FhirClient, base: str) -> tuple[str, str]:
+    found = client.fetch(BOTH, FhirAccess(base, "t", 300, LISTED, require_https=False))
+    return found["p"].why, found["orders"].why
+
+
+def test_CL05_a_type_that_hangs_is_left_alone_while_the_others_are_answered_at_once() -> None:
+    """Counted by whole calls it would never open: the patient is answered, and each call waits for the orders."""
+    clock = Clock()
+    client = patient_client(clock)
+    with serve([PATIENT, *ORDERS], fault="hang", fault_on="MedicationRequest") as server:
+        assert [("ok", "timeout")] * 5 == [ask_both(client, server.base_url) for _ in range(5)]
+        asked = len(server.seen)
+        start = time.monotonic()
+        assert ("ok", "circuit-open") == ask_both(client, server.base_url)
+        assert time.monotonic() - start < 0.05
+        assert ["GET /fhir/Patient/123"] == server.paths()[asked:]
+        clock.now += 10
+        server.fault = ""
+        assert [("ok", "ok")] * 2 == [ask_both(client, server.base_url) for _ in range(2)]
+
+
+def test_CL05_a_type_that_still_hangs_when_probed_is_left_alone_again() -> None:
+    clock = Clock()
+    client = patient_client(clock)
+    with serve([PATIENT], fault="hang", fault_on="MedicationRequest") as server:
+        for _ in range(5):
+            ask_both(client, server.base_url)
+        clock.now += 10
+        assert [("ok", "timeout"), ("ok", "circuit-open")] == [ask_both(client, server.base_url) for _ in range(2)]
+
+
+def test_CL05_further_pages_that_hang_are_left_alone_and_the_first_page_is_still_read() -> None:
+    client = patient_client(Clock())
+    with serve([PATIENT, *ORDERS], page_size=2, fault="hang", fault_on="page") as server:
+        said, asked, seconds = [], [], []
+        for _ in range(6):
+            start, before = time.monotonic(), len(server.seen)
+            said.append(ask_both(client, server.base_url))
+            seconds.append(time.monotonic() - start)
+            asked.append(len(server.seen) - before)
+    assert ([("ok", "more-pages")] * 6, [3] * 5 + [2]) == (said, asked)
+    assert seconds[5] < 0.05
+    assert min(seconds[:5]) > 0.2
+
+
+def test_CL05_a_prefetched_page_whose_next_pages_hang_opens_it_too() -> None:
+    client = patient_client(Clock())
+    with serve([PATIENT, *ORDERS], page_size=2, fault="hang", fault_on="page") as server:
+        page = {"resourceType": "Bundle",
+                "link": [{"relation": "next", "url": f"{server.base_url}?_getpages=x&_page=2"}]}
+        access = FhirAccess(server.base_url, "t", 300, LISTED, require_https=False)
+        assert {"more-pages"} == {client.follow(page, access).why for _ in range(7)}
+        assert 5 == len(server.seen)
+
+
+def test_CL05_a_type_that_fails_at_once_costs_no_budget_and_is_still_asked() -> None:
+    client = patient_client(Clock())
+    with serve([PATIENT], fault="reset", fault_on="MedicationRequest") as server:
+        assert [("ok", "broken")] * 7 == [ask_both(client, server.base_url) for _ in range(7)]
+
+
+def test_CL05_one_type_of_one_base_says_nothing_about_another_base() -> None:
+    client = patient_client(Clock())
+    with serve([PATIENT], fault="hang", fault_on="MedicationRequest") as dead, serve([PATIENT]) as alive:
+        for _ in range(5):
+            ask_both(client, dead.base_url)
+        assert (("ok", "circuit-open"), ("ok", "ok")) == (
+            ask_both(client, dead.base_url), ask_both(client, alive.base_url))
+
+
 def test_CL05_one_servers_outage_leaves_the_others_alone() -> None:
     client = client_at(Clock())
     with serve([PATIENT], fault="hang") as dead, serve([PATIENT]) as alive:

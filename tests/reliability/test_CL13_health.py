@@ -21,14 +21,15 @@ def ready(service: Running) -> tuple[int, dict[str, str]]:
     return answer.status_code, {"status": answer.json()["status"], **answer.json()["checks"]}
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/version"])
 def test_CL13_health_needs_no_token_in_production(tmp_path: Path, path: str) -> None:
     with run_production(tmp_path, auth="all") as ehr:
         assert [200, 200] == [ehr.service.get(path).status_code, ehr.service.request("HEAD", path).status_code]
 
 
 def test_CL13_a_ready_service_says_so_with_each_check(service: Running) -> None:
-    assert (200, {"status": "ready", "rules": "ok", "content": "ok", "store": "ok", "keys": "ok"}) == ready(service)
+    checks = ("rules", "content", "store", "audit", "records", "keys", "log")
+    assert (200, {"status": "ready", **dict.fromkeys(checks, "ok")}) == ready(service)
 
 
 @pytest.mark.parametrize("path", ["/cds-services/livez", "/cds-services/readyz"])
@@ -50,7 +51,7 @@ def test_CL13_a_store_that_cannot_be_written_is_a_degraded_service(tmp_path: Pat
         wait_for(service, "ready")
         with locked(tmp_path):
             status, said = wait_for(service, "degraded")
-            assert (200, "degraded: store not writable") == (status, said["store"])
+            assert (200, True) == (status, said["store"].startswith("degraded: store not writable ("))
 
 
 def test_CL13_a_store_that_cannot_be_written_is_not_ready_where_audit_is_required(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_CL13_a_store_that_cannot_be_written_is_not_ready_where_audit_is_require
         wait_for(service, "ready")
         with locked(tmp_path):
             status, said = wait_for(service, "not ready")
-            assert (503, "not ready: audit is required") == (status, said["store"])
+            assert (503, True) == (status, said["store"].startswith("not ready: audit is required"))
             assert 200 == service.get("/livez").status_code
         assert 200 == wait_for(service, "ready")[0]
 

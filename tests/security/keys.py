@@ -12,15 +12,13 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import Engine
 
 from cds_service.auth.client_auth import ALGORITHMS, ClientAuthentication
 from cds_service.auth.jwks import JwksCache, KeySource
 from cds_service.auth.used_tokens import SeenTokens
-from cds_service.errors import Unauthorized
+from cds_service.errors import Unauthorized, Unavailable
 from cds_service.settings import Client, Settings
-from cds_service.store.database import make_engine, parse_url
-from cds_service.store.schema import jwt_seen
+from cds_service.store.store import open_store
 
 NOW = 1_800_000_000.0
 BASE = "https://cds.example.org"
@@ -115,11 +113,6 @@ def ehr(**members: Any) -> Client:
     return Client(**{"issuer": ISSUER, "name": "test EHR", "jwks_url": JWKS_URL, **members})
 
 
-def open_engine(url: str) -> Engine:
-    """An engine on a store, as a worker has one, without what else is in a store."""
-    return make_engine(parse_url(url))
-
-
 class Clock:
     """Seconds that pass only when told to."""
 
@@ -141,11 +134,10 @@ class Entrance:
         self.clock = Clock()
         self.web = web or PublishedAt()
         self.reasons: list[str] = []
-        engine = open_engine(f"sqlite:///{store / 'store.sqlite3'}")
-        jwt_seen.create(engine, checkfirst=True)
+        self.store = open_store(f"sqlite:///{store / 'store.sqlite3'}")
         self.authentication = ClientAuthentication(
             settings(*clients, profile=profile), JwksCache(self.web, self.clock),
-            SeenTokens(engine, self.clock), self.clock, algorithms=algorithms, on_refusal=self.reasons.append)
+            SeenTokens(self.store.writer, self.clock), self.clock, algorithms=algorithms, on_refusal=self.reasons.append)
 
     def says(self, token: str, *endpoints: str) -> str:
         """"admitted" or the reason of the refusal of ``Authorization: Bearer {token}``."""
@@ -155,6 +147,6 @@ class Entrance:
         """"admitted" or the reason of the refusal of these Authorization headers."""
         try:
             self.authentication.admit(headers, endpoints or (ENDPOINT,))
-        except Unauthorized:
+        except (Unauthorized, Unavailable):
             return self.reasons[-1]
         return "admitted"

@@ -28,7 +28,6 @@ from tests.security.keys import (
     ehr,
     jwk,
     key_set,
-    open_engine,
     part,
     private_jwk,
     private_key,
@@ -430,7 +429,7 @@ def test_CT03_jti_is_remembered_as_long_as_the_token_is_accepted(tmp_path: Path,
 
 def test_CL11_worker_without_its_store_remembers_as_long_as_the_token_is_accepted(tmp_path: Path) -> None:
     entrance, once = Entrance(tmp_path), token()
-    jwt_seen.drop(open_engine(f"sqlite:///{tmp_path / 'store.sqlite3'}"))
+    jwt_seen.drop(entrance.store.engine)
     entrance.says(once)
     entrance.clock.forward(359)
     assert "replayed" == entrance.says(once)

@@ -10,20 +10,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, func, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import func, select
 
 from cds_service.auth.used_tokens import (
     KEEP_SECONDS,
-    PURGE_SECONDS,
-    RETRY_SECONDS,
     SeenTokens,
     hash_token,
 )
 from cds_service.errors import Unavailable
 from cds_service.store.schema import jwt_seen
+from cds_service.store.store import Store, open_store
 from tests.postgres import postgres_server, postgres_url
-from tests.security.keys import ISSUER, NOW, Clock, open_engine
+from tests.security.keys import ISSUER, NOW, Clock
 
 LATER = NOW + 360
 STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -32,59 +30,54 @@ __all__ = ["postgres_server", "postgres_url"]   # fixtures that this module lend
 
 
 @pytest.fixture(params=STORES)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty store."""
-    address = f"sqlite:///{tmp_path / 'store.sqlite3'}" if request.param == "sqlite" \
-        else request.getfixturevalue("postgres_url")
-    engine = open_engine(address)
-    jwt_seen.drop(engine, checkfirst=True)
-    jwt_seen.create(engine)
-    yield address
-    engine.dispose()
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store.sqlite3'}"
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
 def worker(url: str) -> Iterator[Callable[[], SeenTokens]]:
     """Starts one more worker on the store."""
-    engines: list[Engine] = []
+    stores: list[Store] = []
 
     def start() -> SeenTokens:
-        engines.append(open_engine(url))
-        return SeenTokens(engines[-1], Clock())
+        stores.append(open_store(url))
+        return SeenTokens(stores[-1].writer, Clock())
 
     yield start
-    for engine in engines:
-        engine.dispose()
+    for store in stores:
+        store.close()
 
 
 @pytest.fixture
-def engine(url: str) -> Iterator[Engine]:
-    engine = open_engine(url)
-    yield engine
-    engine.dispose()
+def store(url: str) -> Iterator[Store]:
+    store = open_store(url)
+    yield store
+    store.close()
 
 
 @pytest.fixture
-def sqlite(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_engine(f"sqlite:///{tmp_path / 'only.sqlite3'}")
-    jwt_seen.create(engine)
-    yield engine
-    engine.dispose()
+def sqlite(tmp_path: Path) -> Iterator[Store]:
+    store = open_store(f"sqlite:///{tmp_path / 'only.sqlite3'}")
+    yield store
+    store.close()
 
 
-def stored(engine: Engine) -> int:
-    with engine.connect() as connection:
+def stored(store: Store) -> int:
+    with store.read() as connection:
         return connection.execute(select(func.count()).select_from(jwt_seen)).scalar_one()
 
 
-def test_CT03_token_is_new_once(engine: Engine) -> None:
-    seen = SeenTokens(engine, Clock())
+def test_CT03_token_is_new_once(store: Store) -> None:
+    seen = SeenTokens(store.writer, Clock())
     assert [True, False, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(3)]
 
 
 @pytest.mark.parametrize("other", [("https://b.example", "a"), (ISSUER, "b"), (ISSUER, "A")])
-def test_CT03_another_issuer_or_jti_is_another_token(engine: Engine, other: tuple[str, str]) -> None:
-    seen = SeenTokens(engine, Clock())
+def test_CT03_another_issuer_or_jti_is_another_token(store: Store, other: tuple[str, str]) -> None:
+    seen = SeenTokens(store.writer, Clock())
     assert (True, True) == (seen.remember(ISSUER, "a", LATER), seen.remember(*other, LATER))
 
 
@@ -116,9 +109,8 @@ def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[
 _WORKER = """
 import sys
 from cds_service.auth.used_tokens import SeenTokens
-from tests.security.keys import open_engine
-engine = open_engine(sys.argv[1])
-seen = SeenTokens(engine, lambda: 1_800_000_000.0)
+from cds_service.store.store import open_store
+seen = SeenTokens(open_store(sys.argv[1]).writer, lambda: 1_800_000_000.0)
 print(*[number for number in range(60) if seen.remember("issuer", str(number), 1_800_000_360.0)])
 """
 
@@ -131,73 +123,94 @@ def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
 
 
 def test_CT03_token_is_remembered_over_a_restart(url: str, worker: Callable[[], SeenTokens]) -> None:
-    before = open_engine(url)
-    SeenTokens(before, Clock()).remember(ISSUER, "a", LATER)
-    before.dispose()
+    before = open_store(url)
+    SeenTokens(before.writer, Clock()).remember(ISSUER, "a", LATER)
+    before.close()
     assert worker().remember(ISSUER, "a", LATER) is False
 
 
-def test_CR127_neither_issuer_nor_jti_is_stored(sqlite: Engine, tmp_path: Path) -> None:
-    SeenTokens(sqlite, Clock()).remember(ISSUER, "CANARY-JTI", LATER)
+def test_CR127_neither_issuer_nor_jti_is_stored(sqlite: Store, tmp_path: Path) -> None:
+    SeenTokens(sqlite.writer, Clock()).remember(ISSUER, "CANARY-JTI", LATER)
     content = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     looked_for = (hash_token(ISSUER, "CANARY-JTI").encode(), b"CANARY", ISSUER.encode())
     assert [True, False, False] == [text in content for text in looked_for]
 
 
-def test_forgotten_tokens_make_room(engine: Engine) -> None:
-    """Rows go once their token has been refused by its own exp for two hours."""
-    clock = Clock()
-    seen = SeenTokens(engine, clock)
+def test_forgotten_tokens_make_room(store: Store) -> None:
+    """Rows go once their token has been refused by its own exp for two hours, and the clock can be believed."""
+    clock, steady = Clock(), Clock(0)
+    seen = SeenTokens(store.writer, clock, steady=steady)
     seen.remember(ISSUER, "a", LATER)
-    seen.remember(ISSUER, "b", LATER + PURGE_SECONDS + 1)
-    clock.forward(360 + KEEP_SECONDS + 1)
+    seen.remember(ISSUER, "b", LATER + 61)
+    for each in (clock, steady):
+        each.forward(360 + KEEP_SECONDS + 1)
     seen.remember(ISSUER, "c", clock.now + 360)
-    assert 2 == stored(engine)
+    assert 2 == stored(store)
 
 
-def test_CL17_clock_that_jumps_ahead_and_back_forgets_nothing(engine: Engine) -> None:
-    clock = Clock()
-    seen = SeenTokens(engine, clock)
+@pytest.mark.parametrize("hours", [1, 4, 24, -4])
+@pytest.mark.parametrize("restarted", [False, True])
+def test_CL17_clock_that_jumps_and_comes_back_forgets_nothing(store: Store, hours: int, *, restarted: bool) -> None:
+    """Neither the store nor the worker; a worker that starts while the clock is wrong does not know it."""
+    clock, steady = Clock(), Clock(0)
+    seen = SeenTokens(store.writer, clock, steady=steady)
     seen.remember(ISSUER, "a", LATER)
-    clock.forward(3_600)
-    seen.remember(ISSUER, "b", LATER + 3_600)
-    clock.forward(-3_600)
-    assert [False, False] == [seen.remember(ISSUER, jti, LATER) for jti in ("a", "b")]
+    steady.forward(2 * KEEP_SECONDS)           # it has run for long, and all that time the clock was right
+    clock.forward(2 * KEEP_SECONDS)
+    seen.remember(ISSUER, "b", clock.now + 360)
+    clock.forward(3_600 * hours)
+    if restarted:
+        seen = SeenTokens(store.writer, clock, steady=steady)
+    seen.remember(ISSUER, "c", clock.now + 360)
+    steady.forward(10)
+    seen.remember(ISSUER, "d", clock.now + 360)
+    clock.forward(-3_600 * hours)
+    fresh = SeenTokens(store.writer, clock, steady=steady)     # knows what the store knows
+    assert [False] * 3 == [fresh.remember(ISSUER, jti, LATER) for jti in ("b", "c", "d")]
 
 
-def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: Engine) -> None:
+def test_rows_are_swept_again_once_a_clock_has_kept_its_new_time(store: Store) -> None:
+    clock, steady = Clock(), Clock(0)
+    seen = SeenTokens(store.writer, clock, steady=steady)
+    seen.remember(ISSUER, "a", LATER)
+    clock.forward(14_400)
+    seen.remember(ISSUER, "b", clock.now + 360)
+    for each in (clock, steady):
+        each.forward(KEEP_SECONDS + 1)
+    seen.remember(ISSUER, "c", clock.now + 360)
+    assert 2 == stored(store)
+
+
+def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: Store) -> None:
     """The calls go on, this worker refuses replays by its own memory, and somebody is told."""
     told: list[str] = []
-    seen = SeenTokens(sqlite, Clock(), on_failure=lambda: told.append("failed"))
-    jwt_seen.drop(sqlite)
+    seen = SeenTokens(sqlite.writer, Clock(), on_failure=lambda: told.append("failed"))
+    jwt_seen.drop(sqlite.engine)
     said = [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
     assert ([True, False], ["failed"]) == (said, told)
 
 
-def test_CL11_store_is_used_again_without_a_restart(sqlite: Engine) -> None:
-    seen = SeenTokens(sqlite, Clock())
-    jwt_seen.drop(sqlite)
+def test_CL11_store_is_used_again_without_a_restart(sqlite: Store) -> None:
+    seen = SeenTokens(sqlite.writer, Clock())
+    jwt_seen.drop(sqlite.engine)
     seen.remember(ISSUER, "a", LATER)
-    jwt_seen.create(sqlite)
-    time.sleep(RETRY_SECONDS + 0.1)
+    jwt_seen.create(sqlite.engine)
     seen.remember(ISSUER, "b", LATER)
     assert 1 == stored(sqlite)
 
 
 def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
     (tmp_path / "noise.sqlite3").write_bytes(b"noise" * 5_000)
-    engine = open_engine(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
-    with pytest.raises(SQLAlchemyError):
-        jwt_seen.create(engine)
-    seen = SeenTokens(engine, Clock())
+    store = open_store(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
+    seen = SeenTokens(store.writer, Clock())
     assert [True, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
-    engine.dispose()
+    store.close()
 
 
-def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Engine) -> None:
+def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Store) -> None:
     """Another process holds the write lock: one call waits a second for it, the next ones not at all."""
-    seen = SeenTokens(sqlite, Clock())
-    with sqlite.execution_options(writes=True).begin():
+    seen = SeenTokens(sqlite.writer, Clock())
+    with sqlite.write():
         seen.remember(ISSUER, "a", LATER)
         start = time.monotonic()
         said = [seen.remember(ISSUER, str(number), LATER) for number in range(100)]
@@ -205,12 +218,11 @@ def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Engine) -> Non
     assert ([True] * 100, True) == (said, elapsed < 0.5)
 
 
-def test_CL12_site_may_ask_for_503_instead(sqlite: Engine) -> None:
+def test_CL12_site_may_ask_for_503_instead(sqlite: Store) -> None:
     """And the token is not used up: the EHR may send it again."""
-    seen = SeenTokens(sqlite, Clock(), durable=True)
-    jwt_seen.drop(sqlite)
+    seen = SeenTokens(sqlite.writer, Clock(), durable=True)
+    jwt_seen.drop(sqlite.engine)
     with pytest.raises(Unavailable) as refusal:
         seen.remember(ISSUER, "a", LATER)
-    jwt_seen.create(sqlite)
-    time.sleep(RETRY_SECONDS + 0.1)
+    jwt_seen.create(sqlite.engine)
     assert ({"Retry-After": "2"}, True) == (refusal.value.headers, seen.remember(ISSUER, "a", LATER))

@@ -44,6 +44,8 @@ INGREDIENTS = {
     Role.DUAL: "tramadol",
     Role.ANTITUSSIVE: "codeine",
     Role.PERIPH: "loperamide",
+    Role.OPIOID_LIKE: "mitragynine",
+    Role.OTHER_ANTAG: "nalmefene",
 }
 
 

@@ -29,7 +29,7 @@ INTERACTION, OFF_LABEL, DOSE, SAFETY, GAP = (
     "naltrexone-data-gap")
 
 FIRST_EDITION, SECOND_EDITION = "vignettes.jsonl", "vignettes-2.jsonl"
-EDITION = FIRST_EDITION        # the one that the service must answer; what differs is in section 8 of the specification
+EDITION = SECOND_EDITION
 
 CANNOT_SAY = {
     "DSTU2": frozenset({"A28", "C19", "D29", "D30", "N16", "N20", "N23", "N28", "N36", "N40", "N48", "E38",

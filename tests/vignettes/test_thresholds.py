@@ -72,7 +72,9 @@ WASHOUT += [
     for name, product in {"ER": MORPHINE_ER, "dual ER": TRAMADOL_ER, "patch": FENTANYL_PATCH, "Embeda": EMBEDA,
                           "levorphanol": LEVORPHANOL, "METHADONE": METHADONE, "BUP": BUPRENORPHINE}.items()
     for days, severity in {10: "critical", 13: "critical", 14: "none"}.items()]
-WASHOUT += [("ANTITUSSIVE", COUGH_SYRUP, 0, "none"), ("PERIPH", LOPERAMIDE, 0, "none")]
+WASHOUT += [("ANTITUSSIVE", COUGH_SYRUP, days, severity) for days, severity in {
+    0: "warning", 6: "warning", 7: "info", 9: "info", 10: "none"}.items()]
+WASHOUT += [("PERIPH", LOPERAMIDE, 0, "none")]
 
 
 @everywhere
@@ -141,33 +143,40 @@ DEPOTS: list[Row] = [("monthly", SUBLOCADE, 41, "critical"), ("monthly", SUBLOCA
           ("monthly", SUBLOCADE, 180, "warning"), ("monthly", SUBLOCADE, 181, "none"),
           ("Brixadi monthly", BRIXADI_MONTHLY, 41, "critical"), ("Brixadi monthly", BRIXADI_MONTHLY, 42, "warning"),
           ("weekly", BRIXADI_WEEKLY, 20, "critical"), ("weekly", BRIXADI_WEEKLY, 21, "warning"),
-          ("weekly", BRIXADI_WEEKLY, 180, "warning"), ("weekly", BRIXADI_WEEKLY, 181, "none"),
-          ("implant", IMPLANT, 193, "critical"), ("implant", IMPLANT, 194, "none")]
+          ("weekly", BRIXADI_WEEKLY, 60, "warning"), ("weekly", BRIXADI_WEEKLY, 61, "none"),
+          ("implant", IMPLANT, 193, "critical"), ("implant", IMPLANT, 194, "warning"),
+          ("implant", IMPLANT, 360, "warning"), ("implant", IMPLANT, 361, "none")]
 
 
 @everywhere
 @pytest.mark.parametrize(("product", "days", "severity"), by_name(DEPOTS))
 def test_depot_buprenorphine_counts_from_the_end_of_its_interval(product: Product, days: int, severity: str,
                                                                  release: str, answered: Answered) -> None:
-    """Interval (28, 7 or 180 d) + 13 d critical, + 14 d warning up to 180 d after the last dose, then silent."""
+    """Interval (28, 7 or 180 d) + 13 d critical, then a warning: monthly to 180 d, weekly to 60 d since the last dose,
+    an implant without a recorded removal to 180 d after its interval."""
     case = situation([naltrexone()], [injected(product, days, status="stopped")])
     assert severity == indicator(answered, case, INTERACTION, release)
 
 
-@pytest.mark.parametrize(("days", "severity"), [(41, "critical"), (42, "warning"), (181, "warning")])
+@pytest.mark.parametrize(("days", "severity"), [(41, "critical"), (42, "warning"), (180, "warning"), (181, "none")])
 def test_a_held_depot_counts_too(days: int, severity: str, answered: Answered) -> None:
-    """On hold, under 14 days past the interval is critical, anything later stays a warning."""
+    """On hold, a depot is judged by its last dose like any other."""
     case = situation([naltrexone()], [injected(SUBLOCADE, days, status="on-hold")])
     assert severity == indicator(answered, case, INTERACTION)
 
 
-@pytest.mark.parametrize(("product", "severity"), [
-    (OXYCODONE, "warning"), (METHADONE, "warning"), (COUGH_SYRUP, "none"), (LOPERAMIDE, "none")])
-@pytest.mark.parametrize("facts", [{"status": "on-hold", "authoredOn": ago(10), "supply_days": 30},
-                                   {"status": "active", "authoredOn": ago(400)}], ids=["held", "stale"])
-def test_held_and_stale_opioids_warn_but_not_cough_syrup_or_loperamide(product: Product, severity: str, facts: Json,
-                                                                       answered: Answered) -> None:
-    """Table A, columns HELD and STALE: warning for systemic opioids, silence for antitussives and peripheral ones."""
+ON_HOLD, OUT_OF_DATE = {"status": "on-hold", "supply_days": 30}, {"status": "active", "authoredOn": ago(400)}
+
+
+@pytest.mark.parametrize(("product", "facts", "severity"), [
+    (OXYCODONE, {**ON_HOLD, "authoredOn": ago(6)}, "critical"), (OXYCODONE, {**ON_HOLD, "authoredOn": ago(7)}, "warning"),
+    (METHADONE, {**ON_HOLD, "authoredOn": ago(13)}, "critical"), (METHADONE, {**ON_HOLD, "authoredOn": ago(14)}, "warning"),
+    (COUGH_SYRUP, {**ON_HOLD, "authoredOn": ago(40)}, "warning"), (LOPERAMIDE, {**ON_HOLD, "authoredOn": ago(1)}, "none"),
+    (OXYCODONE, OUT_OF_DATE, "warning"), (METHADONE, OUT_OF_DATE, "warning"), (COUGH_SYRUP, OUT_OF_DATE, "info"),
+    (LOPERAMIDE, OUT_OF_DATE, "none")])
+def test_held_is_never_milder_than_stopped_and_stale_still_warns(product: Product, facts: Json, severity: str,
+                                                                 answered: Answered) -> None:
+    """Table A, columns HELD and STALE: by the newest evidence of use, at least a warning for systemic opioids."""
     assert severity == indicator(answered, situation([naltrexone()], [listed(product, **facts)]), INTERACTION)
 
 
@@ -203,24 +212,24 @@ def test_days_after_oral_naltrexone_before_an_opioid(mg: float, days: int, sever
 
 
 @pytest.mark.parametrize(("product", "days", "severity"), [
-    (CONTRAVE, 2, "warning"), (CONTRAVE, 3, "none"), (BARE_NALTREXONE, 2, "warning"),
-    (BARE_NALTREXONE, 3, "none")])
-def test_contrave_and_an_unknown_dose_get_no_tolerance_notice(product: Product, days: int, severity: str,
+    (CONTRAVE, 2, "warning"), (CONTRAVE, 3, "info"), (CONTRAVE, 13, "info"), (CONTRAVE, 14, "none"),
+    (BARE_NALTREXONE, 2, "warning"), (BARE_NALTREXONE, 3, "info"), (BARE_NALTREXONE, 14, "none")])
+def test_contrave_and_an_unknown_dose_get_the_tolerance_notice(product: Product, days: int, severity: str,
                                                               answered: Answered) -> None:
-    """Only LABELLED and SUPRA have the 3-13 day notice."""
+    """Table B: the 3-13 day notice of LABELLED and SUPRA holds for Contrave and an unread dose too."""
     assert severity == indicator(answered, situation([opioid()], [finished(product, days)]), INTERACTION)
 
 
-XR = [("completed", 30, "critical"), ("completed", 31, "info"), ("completed", 60, "info"), ("completed", 61, "none"),
-      ("on-hold", 30, "critical"), ("on-hold", 31, "warning"), ("active", 31, "critical"), ("active", 58, "critical"),
-      ("active", 59, "warning")]
+XR = [("completed", 30, "critical"), ("completed", 31, "warning"), ("completed", 60, "warning"), ("completed", 61, "none"),
+      ("on-hold", 30, "critical"), ("on-hold", 31, "warning"), ("active", 30, "critical"), ("active", 31, "warning"),
+      ("active", 60, "warning"), ("active", 61, "warning")]
 
 
 @everywhere
 @pytest.mark.parametrize(("status", "days", "severity"), XR)
 def test_days_after_injected_naltrexone_before_an_opioid(status: str, days: int, severity: str, release: str,
                                                          answered: Answered) -> None:
-    """Last dose 30 d critical, 31-60 d info if finished, warning if held; active is stale after 58 d."""
+    """Whatever the status, the last dose decides: 30 d critical, 31-60 d warning; later silent only if finished."""
     case = situation([opioid()], [injected(VIVITROL, days, status=status)])
     assert severity == indicator(answered, case, INTERACTION, release)
 
@@ -228,7 +237,8 @@ def test_days_after_injected_naltrexone_before_an_opioid(status: str, days: int,
 @pytest.mark.parametrize(("draft", "med", "severity"), [
     (COUGH_SYRUP, finished(NALTREXONE, 2, **oral(50)), "warning"),
     (COUGH_SYRUP, finished(NALTREXONE, 3, **oral(50)), "none"),
-    (COUGH_SYRUP, injected(VIVITROL, 30), "warning"), (COUGH_SYRUP, injected(VIVITROL, 31), "none"),
+    (COUGH_SYRUP, injected(VIVITROL, 30), "warning"), (COUGH_SYRUP, injected(VIVITROL, 31), "warning"),
+    (COUGH_SYRUP, injected(VIVITROL, 61), "none"),
     (LOPERAMIDE, listed(NALTREXONE, **oral(50)), "info"),
     (LOPERAMIDE, listed(NALTREXONE, status="on-hold", authoredOn=ago(10), **oral(50)), "none"),
     (LOPERAMIDE, injected(VIVITROL, 30), "none"), (LOPERAMIDE, active(NALTREXONE, 366, **oral(50)), "none")])

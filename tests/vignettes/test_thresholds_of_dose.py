@@ -201,7 +201,9 @@ def problem(code: str, text: str) -> Json:
     (naltrexone(), OPIOID_DEPENDENCE, "warning"),
     (naltrexone(50, product=NALTREXONE, reason=[ALCOHOL]), OPIOID_DEPENDENCE, "info"),
     (naltrexone(), problem("F11.21", "Opioid dependence, in remission"), "none"),
-    (naltrexone(), problem("F11.23", "Opioid dependence with withdrawal"), "critical"),
+    (naltrexone(), problem("F11.23", "Opioid dependence with withdrawal"), "warning"),
+    (naltrexone(), {**problem("F11.23", "Opioid dependence with withdrawal"), "recorded": ago(14)}, "critical"),
+    (naltrexone(), {**problem("F11.23", "Opioid dependence with withdrawal"), "recorded": ago(15)}, "warning"),
     (naltrexone(), problem("K72.00", "Acute and subacute hepatic failure without coma"), "warning")])
 def test_patient_safety_by_problem(draft: Json, condition: Json, severity: str, answered: Answered) -> None:
     """2.11: stage 4 on informs (stage 3 for the injection only), dependence warns unless the dose is labelled."""
@@ -287,7 +289,7 @@ def test_named_products_carry_their_code() -> None:
 
 @everywhere
 @pytest.mark.parametrize(("meds", "gate", "advice"), [
-    ([], "none", ("if used", "not now")), ([listed(OXYCODONE)], "opioid-conflict", ("not now", "if used"))])
+    ([], "none", ("usual course", "not now")), ([listed(OXYCODONE)], "opioid-conflict", ("not now", "usual course"))])
 def test_the_planner_opens_on_its_opioid_gate_beside_a_conflict(meds: list[Json], gate: str, advice: tuple[str, str],
                                                                 release: str, answered: Answered) -> None:
     """J18, J21: beside such a pair the link says so, and the note says 'not now' instead of how to start."""

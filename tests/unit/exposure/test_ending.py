@@ -149,6 +149,15 @@ def test_only_the_first_fill_and_those_that_dispenses_show_count_for_a_finished_
     assert (R, 10) == state(said, others=shown)
 
 
+def test_a_stopped_order_may_have_been_filled_until_it_was_stopped() -> None:
+    """Nobody has seen a dispense of it; where some are seen, they count."""
+    said = {**STOPPED, "authored": ago(100), "supply_days": Decimal(30), "repeats": 11}
+    assert (H, None) == state(said)
+    assert (R, 20) == state({**said, "updated": ago(20)})
+    shown = Listed(Doses({}), {}, {"MedicationRequest/oxycodone": (ago(100),)})
+    assert (R, 70) == state(said, others=shown)
+
+
 @pytest.mark.parametrize(("low", "high", "expected"), [(1, 1, (R, 70)), (1, 2, (R, 70)), (1, 8, (R, 70))])
 def test_the_latest_possible_day_is_that_of_the_lowest_dose(
         low: int, high: int, expected: tuple[State, int | None]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.exposure.supply import run_out, supply_run_out
+from cds_service.exposure.supply import Fills, run_out, supply_run_out
 from cds_service.model import Day, Dosage, Order, Quantity, RunOut, Strength
 from tests.unit.clinic import LIMITS, TODAY, ago
 from tests.unit.exposure.records import COMPLETED, four_a_day, listed, tablets
@@ -22,8 +22,8 @@ def order(**said: Any) -> Order:
     return listed(**said).order
 
 
-def out(fills: int = 1, strength: Strength | None = FIVE_MG, **said: Any) -> RunOut | None:
-    return run_out(order(**said), fills, strength, TODAY, LIMITS)
+def out(fills: int = 1, possible: int | None = None, **said: Any) -> RunOut | None:
+    return run_out(order(**said), Fills(fills, possible or fills), FIVE_MG, TODAY, LIMITS)
 
 
 def days(found: RunOut | None) -> tuple[int, int] | None:
@@ -61,6 +61,11 @@ def test_every_fill_counts_and_an_initial_fill_is_the_first_of_them(
         fills: int, first: int | None, expected: int) -> None:
     found = out(fills, authored=ago(50), supply_days=Decimal(10), first_days=Decimal(first) if first else None)
     assert (expected, expected) == days(found)
+
+
+def test_fills_that_nobody_has_seen_prolong_only_the_latest_run_out() -> None:
+    found = out(1, 3, authored=ago(50), supply_days=Decimal(10))
+    assert (40, 20) == days(found)
 
 
 def test_a_dose_range_gives_an_earliest_and_a_latest_run_out() -> None:

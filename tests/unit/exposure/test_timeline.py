@@ -190,6 +190,14 @@ def test_a_dispense_without_any_supply_is_current_for_30_days_and_held_to_90(sin
     assert f"dispensed {since} days ago, days of supply unknown" == found.because
 
 
+@pytest.mark.parametrize("said", [{"quantity": tablets(360)}, {"dosages": four_a_day()}, {"linked_dosages": four_a_day()}])
+@pytest.mark.parametrize(("since", "state"), [(30, C), (31, H), (91, H), (365, H), (366, R)])
+def test_a_dispense_of_which_half_is_known_may_last_as_long_as_an_order(
+        said: dict[str, Any], since: int, state: State) -> None:
+    """360 tablets at an unknown dose, or four a day of an unknown number, are not over after 90 days."""
+    assert state is met_as(kind="dispense", **GIVEN, handed_over=ago(since), **said).state
+
+
 def test_a_dispense_without_a_date_is_held() -> None:
     found = met_as(kind="dispense", **GIVEN, supply_days=Decimal(30))
     assert (H, "dispensed, but without a date") == (found.state, found.because)

@@ -15,7 +15,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import responses
 from hypothesis import given
 from hypothesis import strategies as st
 from urllib3.util import parse_url
@@ -241,6 +240,7 @@ def test_no_slot_means_busy() -> None:
         with OutboundSession(outbound, place, 0.05, slots=threading.Semaphore(0)) as visit, \
                 pytest.raises(CallFailedError) as caught:
             visit.resolve()
+            visit.gather({"": lambda: iter([visit.send("GET", place, {})])})
     assert ("busy", 0) == (caught.value.why, server.connections)
 
 
@@ -256,14 +256,21 @@ def test_a_visit_never_leaves_its_server() -> None:
 
 @pytest.mark.parametrize("broken", [
     UnicodeError("x"), ValueError("x"), OSError("x"), http.client.HTTPException("x")])
-def test_whatever_a_library_raises_is_one_word_without_a_trace_of_the_call(broken: Exception) -> None:
+def test_whatever_a_library_raises_is_one_word_without_a_trace_of_the_call(
+        broken: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """The libraries' errors hold the URL and the headers; ours must not hang on to them."""
-    url = "http://127.0.0.1:9/fhir/Patient/CANARY-ID"
-    with responses.RequestsMock() as mocked:
-        mocked.get(url, body=broken)
-        with pytest.raises(CallFailedError) as caught:
-            Outbound(ANYWHERE_LOCAL, allow_http=True).call(
-                "GET", url, seconds=1, headers={"Authorization": "Bearer CANARY-TOK"})
+    asked: list[str] = []
+
+    def urlopen(_: object, method: str, url: str, **__: object) -> None:
+        asked.append(f"{method} {url}")
+        raise broken
+
+    monkeypatch.setattr("urllib3.HTTPConnectionPool.urlopen", urlopen)
+    with pytest.raises(CallFailedError) as caught:
+        Outbound(ANYWHERE_LOCAL, allow_http=True).call(
+            "GET", "http://127.0.0.1:9/fhir/Patient/CANARY-ID", seconds=1,
+            headers={"Authorization": "Bearer CANARY-TOK"})
+    assert ["GET /fhir/Patient/CANARY-ID"] == asked
     shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     assert ("broken", None, None) == (caught.value.why, caught.value.__cause__, caught.value.__context__)
     assert "CANARY" not in shown

@@ -1,10 +1,9 @@
-"""The rule matrix cell by cell: severities at every limit, situations, lines and what is offered (2.5 to 2.7)."""
+"""The interaction card: which pairs there are, their situations and lines, and what is offered (2.5 to 2.7)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
@@ -23,18 +22,15 @@ from cds_service.model import (
     Snapshot,
     Standing,
     State,
-    Strength,
     Verdict,
 )
 from cds_service.rules import RULES, decide, interaction
 from cds_service.rules.naltrexone import conflicts
-from cds_service.rules.pairs import find_pairs, table_a, table_b
-from tests.unit.clinic import LIMITS, ago, draft, exposure, medication, naltrexone, snapshot
+from cds_service.rules.pairs import find_pairs
+from tests.unit.clinic import ago, draft, exposure, medication, naltrexone, snapshot
 
-NONE, INFO, WARNING, CRITICAL = Severity.NONE, Severity.INFO, Severity.WARNING, Severity.CRITICAL
+INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 CURRENT, RECENT, HELD, STALE = State.CURRENT, State.RECENT, State.HELD, State.STALE
-SHORT = (Role.FULL_SA, Role.DUAL, Role.MIXED)
-LONG = (Role.FULL_LA, Role.METHADONE, Role.BUP)
 OUTPATIENT = {"categories": frozenset({"community"})}
 
 
@@ -50,90 +46,6 @@ def finding(call: Snapshot) -> Finding:
     said = found(call)
     assert said is not None
     return said
-
-
-# --- table A: naltrexone is drafted -----------------------------------------------------------------------------------
-
-def rows_of_table_a() -> Iterator[tuple[Role, State, int | None, bool, Severity]]:
-    for role in (*SHORT, *LONG, Role.BUP_DEPOT):
-        yield from ((role, state, None, False, worst) for state, worst in (
-            (CURRENT, CRITICAL), (HELD, WARNING), (STALE, WARNING)))
-    for role in SHORT:
-        yield from ((role, RECENT, days, False, worst) for days, worst in (
-            (None, CRITICAL), (0, CRITICAL), (6, CRITICAL), (7, WARNING), (9, WARNING), (10, NONE)))
-        yield from ((role, RECENT, days, True, worst) for days, worst in ((6, WARNING), (7, NONE)))
-    for role in LONG:
-        yield from ((role, RECENT, days, brief, worst) for brief in (False, True) for days, worst in (
-            (None, CRITICAL), (13, CRITICAL), (14, NONE)))
-    for role, worst in ((Role.ANTITUSSIVE, WARNING), (Role.PERIPH, INFO)):
-        yield role, CURRENT, None, False, worst
-        yield from ((role, state, 0, False, NONE) for state in (HELD, STALE, RECENT))
-
-
-@pytest.mark.parametrize(("role", "state", "days", "brief", "severity"), list(rows_of_table_a()))
-def test_table_a_drafted_naltrexone_meets_a_listed_opioid(role: Role, state: State, days: int | None, brief: bool,
-                                                          severity: Severity) -> None:
-    assert severity is table_a(role, exposure(medication(role), state, days, brief=brief), LIMITS)
-
-
-@pytest.mark.parametrize(("state", "since", "interval", "severity"), [
-    (RECENT, 41, 28, CRITICAL), (RECENT, 42, 28, WARNING), (RECENT, 180, 28, WARNING), (RECENT, 181, 28, NONE),
-    (RECENT, 20, 7, CRITICAL), (RECENT, 21, 7, WARNING), (RECENT, 193, 180, CRITICAL), (RECENT, 194, 180, NONE),
-    (RECENT, 13, None, CRITICAL), (RECENT, 14, None, WARNING), (RECENT, None, 28, WARNING),
-    (HELD, 41, 28, CRITICAL), (HELD, 42, 28, WARNING), (HELD, 181, 28, WARNING), (HELD, None, 28, WARNING),
-    (STALE, 5, 28, WARNING), (CURRENT, 500, 28, CRITICAL)])
-def test_table_a_depot_buprenorphine_counts_from_the_end_of_its_interval(
-        state: State, since: int | None, interval: int | None, severity: Severity) -> None:
-    meant = exposure(medication(Role.BUP_DEPOT), state, 0, last_dose_days=since, interval_days=interval)
-    assert severity is table_a(Role.BUP_DEPOT, meant, LIMITS)
-
-
-# --- table B: an opioid is drafted ------------------------------------------------------------------------------------
-
-def rows_of_table_b() -> Iterator[tuple[Medication, State, int | None, Severity, bool]]:
-    unread = Band.UNKNOWN
-    of_50 = naltrexone(unread, strength=Strength(Decimal(50)))
-    weaker = naltrexone(unread, strength=Strength(Decimal("49.9")))
-    in_ml = naltrexone(unread, strength=Strength(Decimal(50), Decimal(1), "mL"))
-    halved = naltrexone(unread, strength=Strength(Decimal(100), Decimal(2)))
-    everyone = [naltrexone(band) for band in (Band.VLDN, Band.LDN, Band.INTERMEDIATE, Band.LABELLED, Band.SUPRA, unread)]
-    contrave = naltrexone(Band.BUPROPION, role=Role.NTX_BUP)
-    for meant in (*everyone, contrave):
-        yield from ((meant, state, None, worst, False) for state, worst in (
-            (CURRENT, CRITICAL), (HELD, WARNING), (STALE, WARNING), (RECENT, WARNING)))
-        yield from ((meant, RECENT, days, WARNING, False) for days in (0, 2))
-    for meant in (naltrexone(Band.LABELLED), naltrexone(Band.SUPRA), of_50, halved):
-        yield from ((meant, RECENT, days, worst, worst is INFO) for days, worst in ((3, INFO), (13, INFO), (14, NONE)))
-    yield from ((meant, RECENT, 3, NONE, False) for meant in (
-        naltrexone(Band.LDN), naltrexone(Band.INTERMEDIATE), naltrexone(unread), weaker, in_ml, contrave))
-    yield from ((naltrexone(Band.MICRO), state, 0, worst, False) for state, worst in (
-        (CURRENT, WARNING), (HELD, NONE), (STALE, NONE), (RECENT, NONE)))
-
-
-@pytest.mark.parametrize(("meant", "state", "days", "severity", "notice"), list(rows_of_table_b()))
-def test_table_b_a_drafted_opioid_meets_listed_oral_naltrexone(meant: Medication, state: State, days: int | None,
-                                                               severity: Severity, notice: bool) -> None:
-    assert (severity, notice) == table_b(Role.FULL_SA, exposure(meant, state, days), LIMITS)
-
-
-@pytest.mark.parametrize(("state", "since", "severity", "notice"), [
-    (CURRENT, 90, CRITICAL, False), (STALE, 5, WARNING, False),
-    (HELD, 30, CRITICAL, False), (HELD, 31, WARNING, False), (HELD, None, WARNING, False),
-    (RECENT, 30, CRITICAL, False), (RECENT, 31, INFO, True), (RECENT, 60, INFO, True), (RECENT, 61, NONE, False),
-    (RECENT, None, NONE, False)])
-def test_table_b_the_injection_blocks_for_30_days_and_lowers_tolerance_to_day_60(
-        state: State, since: int | None, severity: Severity, notice: bool) -> None:
-    meant = exposure(naltrexone(Band.XR, role=Role.NTX_XR), state, 0, last_dose_days=since)
-    assert (severity, notice) == table_b(Role.FULL_SA, meant, LIMITS)
-
-
-@pytest.mark.parametrize(("role", "state", "days", "severity"), [
-    (Role.ANTITUSSIVE, CURRENT, None, WARNING), (Role.ANTITUSSIVE, HELD, None, WARNING),
-    (Role.ANTITUSSIVE, RECENT, 2, WARNING), (Role.ANTITUSSIVE, RECENT, 3, NONE),
-    (Role.PERIPH, CURRENT, None, INFO), (Role.PERIPH, HELD, None, NONE), (Role.PERIPH, RECENT, 0, NONE)])
-def test_table_b_cough_and_gut_opioids_are_capped_and_get_no_tolerance_notice(
-        role: Role, state: State, days: int | None, severity: Severity) -> None:
-    assert (severity, False) == table_b(role, exposure(naltrexone(Band.LABELLED), state, days), LIMITS)
 
 
 # --- which pairs there are --------------------------------------------------------------------------------------------
@@ -194,46 +106,73 @@ def test_drafted_together_comes_before_current() -> None:
 
 LDN, OXY = draft(naltrexone()), draft(oxycodone())
 XR = naltrexone(Band.XR, role=Role.NTX_XR)
-START, BLOCK = {"src", "found", "why_start", "do_start"}, {"src", "found", "why_block", "do_block"}
+START, BLOCK = {"sources", "found", "why_start_low"}, {"sources", "found", "why_block", "do_block"}
+BOTH = {"sources", "why_both"}
+HOLD = BLOCK | {"hold"}
+NALMEFENE = medication(Role.OTHER_ANTAG)
+IMPLANT = naltrexone(Band.UNKNOWN, role=Role.NTX_IMPLANT)
+CONTRAVE = naltrexone(Band.BUPROPION, role=Role.NTX_BUP)
 
 
 @pytest.mark.parametrize(("call", "situation", "lines"), [
-    (snapshot(LDN, OXY), "both-draft/", {"src", "why_start", "why_block", "do_block"}),
-    (snapshot(LDN, draft(medication(Role.METHADONE))), "both-draft/",
-     {"src", "why_start", "why_block", "do_block", "moud"}),
-    (snapshot(draft(XR), OXY), "both-draft/", {"src", "why_start", "why_block", "do_block"}),
-    (snapshot(draft(naltrexone(Band.MICRO)), OXY), "both-draft/MICRO",
-     {"src", "micro", "why_start", "why_block", "do_block"}),
-    (snapshot(LDN, draft(medication(Role.PERIPH))), "both-draft/PERIPH", {"src", "periph"}),
-    (snapshot(LDN, listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT", START | {"wait_sa"}),
-    (snapshot(LDN, listed=(exposure(oxycodone(), RECENT, 7),)), "ntx-draft/RECENT", START | {"wait_sa"}),
+    (snapshot(LDN, OXY), "both-draft/TOGETHER", BOTH | {"do_both_sa"}),
+    (snapshot(LDN, draft(medication(Role.FULL_LA))), "both-draft/TOGETHER", BOTH | {"do_both_la"}),
+    (snapshot(LDN, draft(medication(Role.METHADONE))), "both-draft/TOGETHER", BOTH | {"moud"}),
+    (snapshot(draft(XR), OXY), "both-draft/TOGETHER", BOTH | {"do_both_sa"}),
+    (snapshot(draft(NALMEFENE), OXY), "both-draft/TOGETHER", {"sources", "why_both_other", "do_both_sa"}),
+    (snapshot(draft(naltrexone(Band.MICRO)), OXY), "both-draft/MICRO", BOTH | {"micro"}),
+    (snapshot(LDN, draft(medication(Role.PERIPH))), "both-draft/PERIPH", {"sources", "periph"}),
+    (snapshot(LDN, draft(medication(Role.OPIOID_LIKE))), "both-draft/OPIOID_LIKE", {"sources", "opioid_like"}),
+    (snapshot(LDN, listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT", START | {"do_start_sa"}),
+    (snapshot(LDN, listed=(exposure(oxycodone(), RECENT, 7),)), "ntx-draft/RECENT", START | {"do_start_sa"}),
     (snapshot(draft(XR), listed=(exposure(oxycodone(), RECENT, 2, last_dose_days=2),)), "ntx-draft/RECENT",
-     START | {"wait_sa"}),
-    (snapshot(LDN, listed=(exposure(oxycodone(), HELD),)), "ntx-draft/HELD", START | {"wait_sa", "held"}),
-    (snapshot(LDN, listed=(exposure(oxycodone(), STALE),)), "ntx-draft/STALE", START | {"wait_sa", "stale"}),
-    (snapshot(LDN, listed=(exposure(medication(Role.FULL_LA)),)), "ntx-draft/CURRENT", START | {"wait_la"}),
+     {"sources", "found", "why_start", "do_start_sa"}),
+    (snapshot(draft(NALMEFENE), listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT",
+     {"sources", "found", "why_start_other", "do_start_sa"}),
+    (snapshot(LDN, listed=(exposure(oxycodone(), HELD),)), "ntx-draft/HELD", START | {"do_start_sa", "held"}),
+    (snapshot(LDN, listed=(exposure(oxycodone(), STALE),)), "ntx-draft/STALE", START | {"do_start_sa", "stale"}),
+    (snapshot(LDN, listed=(exposure(oxycodone(), State.OLD),)), "ntx-draft/OLD", START | {"stale"}),
+    (snapshot(LDN, listed=(exposure(oxycodone(), State.PLANNED),)), "ntx-draft/PLANNED",
+     START | {"do_start_sa", "planned"}),
+    (snapshot(LDN, listed=(exposure(medication(Role.FULL_LA)),)), "ntx-draft/CURRENT", START | {"do_start_la"}),
     (snapshot(LDN, listed=(exposure(medication(Role.BUP_DEPOT)),)), "ntx-draft/CURRENT", START | {"wait_la", "moud"}),
-    (snapshot(LDN, listed=(exposure(medication(Role.ANTITUSSIVE)),)), "ntx-draft/ANTITUSSIVE", {"src", "found", "cough"}),
-    (snapshot(OXY, listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT", BLOCK),
-    (snapshot(OXY, listed=(exposure(naltrexone(), last_dose_days=0),)), "opioid-draft/CURRENT", BLOCK),
+    (snapshot(LDN, listed=(exposure(medication(Role.ANTITUSSIVE)),)), "ntx-draft/ANTITUSSIVE",
+     {"sources", "found", "cough"}),
+    (snapshot(OXY, listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT", HOLD),
+    (snapshot(OXY, listed=(exposure(naltrexone(), last_dose_days=0),)), "opioid-draft/CURRENT", HOLD),
+    (snapshot(OXY, listed=(exposure(CONTRAVE),)), "opioid-draft/CURRENT", BLOCK | {"hold_contrave"}),
+    (snapshot(OXY, listed=(exposure(NALMEFENE),)), "opioid-draft/CURRENT",
+     {"sources", "found", "why_block_other", "do_block", "hold_nalmefene"}),
+    (snapshot(OXY, listed=(exposure(IMPLANT),)), "opioid-draft/IMPLANT", BLOCK | {"implant"}),
     (snapshot(OXY, listed=(exposure(naltrexone(), HELD),)), "opioid-draft/HELD", BLOCK | {"held"}),
-    (snapshot(OXY, listed=(exposure(naltrexone(Band.MICRO)),)), "opioid-draft/MICRO", BLOCK | {"micro"}),
-    (snapshot(OXY, listed=(exposure(naltrexone(Band.LABELLED), RECENT, 3),)), "opioid-draft/TOL", {"src", "found", "tol"}),
-    (snapshot(OXY, listed=(exposure(XR, HELD, last_dose_days=30),)), "opioid-draft/XR", BLOCK | {"xr", "held"}),
-    (snapshot(OXY, listed=(exposure(XR, HELD, last_dose_days=31),)), "opioid-draft/HELD", BLOCK | {"xr", "held"}),
-    (snapshot(OXY, listed=(exposure(XR),)), "opioid-draft/CURRENT", BLOCK | {"xr"}),
-    (snapshot(OXY, OXY, listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT", BLOCK | {"which_draft"}),
-    (snapshot(LDN, LDN, listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT", START | {"wait_sa", "which_draft"}),
+    (snapshot(OXY, listed=(exposure(naltrexone(Band.MICRO)),)), "opioid-draft/MICRO", HOLD | {"micro"}),
+    (snapshot(OXY, listed=(exposure(naltrexone(Band.LABELLED), RECENT, 3),)), "opioid-draft/TOLERANCE",
+     {"sources", "found", "tolerance"}),
+    (snapshot(OXY, listed=(exposure(XR, HELD, last_dose_days=30),)), "opioid-draft/XR", BLOCK | {"injection", "held"}),
+    (snapshot(OXY, listed=(exposure(XR, HELD, last_dose_days=31),)), "opioid-draft/XR-FADING",
+     {"sources", "found", "tolerance", "held"}),
+    (snapshot(OXY, listed=(exposure(XR),)), "opioid-draft/CURRENT", BLOCK | {"injection"}),
+    (snapshot(draft(medication(Role.METHADONE)), listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT",
+     {"sources", "found", "why_block", "hold", "moud"}),
+    (snapshot(OXY, OXY, listed=(exposure(naltrexone()),)), "opioid-draft/CURRENT", HOLD | {"which_draft"}),
+    (snapshot(LDN, LDN, listed=(exposure(oxycodone()),)), "ntx-draft/CURRENT", START | {"do_start_sa", "which_draft"}),
 ])
 def test_the_situation_and_its_lines(call: Snapshot, situation: str, lines: set[str]) -> None:
     assert (situation, lines) == (finding(call).situation, set(finding(call).lines))
 
 
 def test_lines_stand_in_the_order_of_the_card() -> None:
+    """What was found, what to do, why, and on what it rests (section 8, wording)."""
+    call = snapshot(LDN, OXY, listed=(exposure(medication(Role.FULL_LA)),), setting=Setting(acute=True))
+    assert ("found", "all_opioids", "acute", "do_both_la", "why_both", "sources") == finding(call).lines
+
+
+def test_beside_methadone_nobody_is_told_to_taper_it_or_to_take_something_else() -> None:
     call = snapshot(LDN, OXY, listed=(exposure(medication(Role.METHADONE)), exposure(XR, HELD)),
-                    problems=(ConditionKind.HOSPICE,), setting=Setting(acute=True))
-    assert ("acute", "hospice", "found", "all_opioids", "why_start", "why_block", "wait_la", "xr", "held", "do_start",
-            "do_block", "moud", "src") == finding(call).lines
+                    setting=Setting(acute=True))
+    said = set(finding(call).lines)
+    assert "moud" in said
+    assert not said & {"do_both_sa", "do_both_la", "do_block", "do_start_sa", "do_start_la", "acute"}
 
 
 @pytest.mark.parametrize(("role", "facts", "orders", "lines"), [
@@ -242,6 +181,7 @@ def test_lines_stand_in_the_order_of_the_card() -> None:
     (Role.FULL_SA, {"setting": Setting(outpatient=True)}, OUTPATIENT, set()),
     (Role.ANTITUSSIVE, {"setting": Setting(acute=True)}, {}, set()),
     (Role.PERIPH, {"setting": Setting(acute=True), "problems": (ConditionKind.HOSPICE,)}, {}, set()),
+    (Role.METHADONE, {"setting": Setting(acute=True)}, {}, set()),
     (Role.FULL_SA, {"problems": (ConditionKind.HOSPICE,)}, {}, {"hospice"})])
 def test_acute_care_and_hospice_add_a_line_from_warning_on(role: Role, facts: dict[str, Any], orders: dict[str, Any],
                                                            lines: set[str]) -> None:
@@ -288,7 +228,7 @@ def test_a_card_is_about_the_drafts_of_its_serious_pairs() -> None:
 def test_info_has_neither_overrides_nor_suggestions() -> None:
     loperamide = draft(medication(Role.PERIPH))
     said = finding(snapshot(loperamide, listed=(exposure(naltrexone()),)))
-    assert (INFO, False, (), (loperamide,), False) == (
+    assert (INFO, "", (), (loperamide,), False) == (
         said.severity, said.overrides, said.suggestions, said.about, concerns(said, loperamide))
 
 
@@ -414,4 +354,4 @@ def test_topical_naltrexone_before_an_oral_draft_hides_nothing() -> None:
 
 def test_a_warning_can_be_overridden_and_a_second_opioid_is_counted() -> None:
     said = finding(snapshot(LDN, listed=(exposure(oxycodone(), HELD), exposure(MTD, HELD))))
-    assert (WARNING, True, "methadone (+1 more)") == (said.severity, said.overrides, said.facts["opioid"])
+    assert (WARNING, "start", "methadone (+1 more)") == (said.severity, said.overrides, said.facts["opioid"])

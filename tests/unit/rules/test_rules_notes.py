@@ -16,17 +16,20 @@ from cds_service.model import (
     Draft,
     Exposure,
     Finding,
+    LabGroup,
+    LabResult,
     Medication,
     Role,
     Severity,
     Snapshot,
     State,
     Strength,
+    UnknownDraft,
     Verdict,
 )
 from cds_service.rules import data_gap, dose_check, off_label, patient_safety
 from cds_service.rules.interaction import TOPIC as INTERACTION
-from tests.unit.clinic import draft, exposure, medication, naltrexone, snapshot
+from tests.unit.clinic import ago, draft, exposure, medication, naltrexone, problem, snapshot
 
 AUD, OUD, LDN_TYPE, OBESITY, PREGNANCY = (
     ConditionKind.ALCOHOL_USE_DISORDER, ConditionKind.OPIOID_USE_DISORDER, ConditionKind.LDN_TYPE,
@@ -72,11 +75,11 @@ NOTES = [
     (naltrexone(Band.LABELLED), because(), (), ("LABELLED", False)),
     (naltrexone(Band.LABELLED), because(LDN_TYPE), (), ("LABELLED", True)),
     (naltrexone(Band.LABELLED), because(LDN_TYPE, AUD), (), None),
-    (naltrexone(Band.LABELLED), {}, (LDN_TYPE,), ("LABELLED", False)),
+    (naltrexone(Band.LABELLED), {}, (LDN_TYPE,), ("NO-INDICATION", True)),
     (naltrexone(Band.LABELLED), {}, (LDN_TYPE, AUD), None),
     (naltrexone(Band.LABELLED), {"says_ldn": True}, (AUD,), ("LABELLED", True)),
     (naltrexone(Band.SUPRA), because(), (), ("SUPRA", False)), (naltrexone(Band.SUPRA), {"says_ldn": True}, (), None),
-    (XR, because(LDN_TYPE), (), ("XR", True)), (XR, {}, (LDN_TYPE,), ("XR", False)), (XR, {}, (), None),
+    (XR, because(LDN_TYPE), (), ("XR", True)), (XR, {}, (LDN_TYPE,), ("NO-INDICATION", True)), (XR, {}, (), None),
     (BUPROPION, {}, (), None), (BUPROPION, because(OBESITY), (), None), (BUPROPION, because(), (), ("BUPROPION", False)),
     (naltrexone(Band.UNKNOWN), {}, (), None), (naltrexone(Band.UNKNOWN), {"says_ldn": True}, (), ("UNKNOWN", True)),
     (naltrexone(Band.UNKNOWN), because(LDN_TYPE), (), ("UNKNOWN", True)),
@@ -95,7 +98,7 @@ def test_who_gets_the_off_label_note_and_the_planner(meant: Medication, facts: d
                                                      note: tuple[str, bool] | None) -> None:
     said = only(off_label.judge(snapshot(draft(meant, **facts), problems=problems)))
     assert note == (said and (said.situation, said.link is not None))
-    assert said is None or (INFO, False) == (said.severity, said.overrides)
+    assert said is None or (INFO, "") == (said.severity, said.overrides)
 
 
 def test_a_compounded_opioid_with_naltrexone_is_investigational_whatever_its_dose() -> None:
@@ -103,7 +106,7 @@ def test_a_compounded_opioid_with_naltrexone_is_investigational_whatever_its_dos
     combined = replace(plain, recognition=replace(plain.recognition, combined=True))
     said = only(off_label.judge(snapshot(draft(combined))))
     assert said is not None
-    assert ("COMBO", None, ("approved", "no_schedule", "practical")) == (said.situation, said.link, said.lines)
+    assert ("COMBO", None, ("no_schedule", "practical", "sources")) == (said.situation, said.link, said.lines)
 
 
 def test_an_unselected_draft_gets_no_note() -> None:
@@ -111,15 +114,22 @@ def test_an_unselected_draft_gets_no_note() -> None:
 
 
 @pytest.mark.parametrize(("meant", "facts", "lines"), [
-    (naltrexone(Band.LDN, "4.5"), {}, ("approved", "evidence", "if_used", "practical")),
-    (naltrexone(Band.LDN, "4.6"), {}, ("approved", "evidence", "above_max", "if_used", "practical")),
-    (naltrexone(Band.VLDN, "0.5"), {}, ("approved", "evidence", "if_used", "practical")),
-    (naltrexone(Band.UNKNOWN), {"says_ldn": True}, ("approved", "evidence", "if_used", "practical")),
-    (naltrexone(Band.MICRO, "0.01"), {}, ("approved", "no_schedule", "practical")),
-    (TOPICAL, {}, ("approved", "no_schedule", "practical")),
-    (BUPROPION, because(), ("approved", "no_schedule", "labelled_dose_practical")),
-    (naltrexone(Band.INTERMEDIATE, "25"), because(), ("approved", "evidence", "labelled_dose_practical")),
-    (naltrexone(Band.LABELLED, "50"), because(LDN_TYPE), ("approved", "evidence", "if_used", "labelled_dose_practical")),
+    (naltrexone(Band.LDN, "4.5"), {}, ("evidence", "usual_course", "practical", "sources")),
+    (naltrexone(Band.LDN, dose=Dose(Decimal("4.5"), Decimal("1.5"))), {},
+     ("evidence", "stop_rule", "practical", "sources")),
+    (naltrexone(Band.LDN, "4.6"), {}, ("evidence", "above_max", "practical", "sources")),
+    (naltrexone(Band.LDN, "1.5"), {}, ("evidence", "next", "practical", "sources")),
+    (naltrexone(Band.LDN, "1.4"), {}, ("evidence", "next_below", "practical", "sources")),
+    (naltrexone(Band.VLDN, "0.5"), {}, ("evidence", "next_below", "practical", "sources")),
+    (naltrexone(Band.LDN, "2"), because(ConditionKind.DIABETIC_NEUROPATHY),
+     ("evidence", "next_neuropathy", "practical", "sources")),
+    (naltrexone(Band.UNKNOWN), {"says_ldn": True}, ("evidence", "usual_course", "practical", "sources")),
+    (naltrexone(Band.MICRO, "0.01"), {}, ("no_schedule", "practical", "sources")),
+    (TOPICAL, {}, ("no_schedule", "practical", "sources")),
+    (BUPROPION, because(), ("approved", "sources")),
+    (naltrexone(Band.INTERMEDIATE, "25"), because(), ("approved", "sources")),
+    (naltrexone(Band.LABELLED, "50"), because(), ("approved", "sources")),
+    (naltrexone(Band.LABELLED, "50"), because(LDN_TYPE), ("evidence", "usual_course", "sources")),
 ])
 def test_the_lines_of_the_note(meant: Medication, facts: dict[str, Any], lines: tuple[str, ...]) -> None:
     said = only(off_label.judge(snapshot(draft(meant, **facts))))
@@ -136,7 +146,8 @@ def test_beside_an_opioid_conflict_the_note_says_not_now(meant: Medication, fact
     mine = draft(meant, **facts)
     said = only(off_label.judge(snapshot(mine), warned(mine)))
     assert said is not None
-    assert (True, False, gate) == (line in said.lines, "if_used" in said.lines, said.link and said.link["gate"])
+    assert (True, False, gate) == (
+        line in said.lines, "usual_course" in said.lines, said.link and said.link["gate"])
 
 
 @pytest.mark.parametrize("said", [
@@ -145,7 +156,7 @@ def test_a_warning_about_another_draft_is_no_conflict(said: tuple[Verdict, ...])
     """Even an equal draft is another one: they are told apart by identity."""
     note = only(off_label.judge(snapshot(draft(naltrexone())), said))
     assert note is not None
-    assert ("none", True) == (note.link and note.link["gate"], "if_used" in note.lines)
+    assert ("none", True) == (note.link and note.link["gate"], "usual_course" in note.lines)
 
 
 def test_a_warning_of_another_rule_is_no_conflict() -> None:
@@ -196,6 +207,15 @@ def of_naltrexone(state: State, days: int | None = None) -> tuple[Exposure, ...]
     (start("4.5"), {}, {"listed": of_naltrexone(State.RECENT, 91)}, True),
     (start("4.5"), {}, {"listed": of_naltrexone(State.RECENT)}, False),
     (start("4.5"), {}, {"listed": (exposure(OXYCODONE),)}, True),
+    (start("4.5"), {}, {"conditions_read": False}, False), (start("4.5"), {}, {"unreadable": 1}, False),
+    (start("4.5"), {}, {"unknown_names": ("Neurophyllin",)}, False),
+    (start("4.5"), {}, {"unknown_drafts": (UnknownDraft("Neurophyllin", True),)}, False),
+    (start("4.5"), {}, {"problems": (PREGNANCY,)}, False),
+    (start("4.5"), {}, {"problems": (ConditionKind.LACTATION,)}, False),
+    (start("4.5"), {}, {"age": 17}, False), (start("4.5"), {}, {"age": 18}, True),
+    (start("4.5"), {}, {"age": None}, True),
+    (naltrexone(Band.LDN, "4"), because(ConditionKind.DIABETIC_NEUROPATHY), {}, False),
+    (naltrexone(Band.LDN, "4.1"), because(ConditionKind.DIABETIC_NEUROPATHY), {}, True),
     (naltrexone(Band.INTERMEDIATE, "25"), {}, {}, False), (naltrexone(Band.VLDN, "3"), {}, {}, False)])
 def test_starting_low_is_offered_above_2_mg_to_who_is_known_to_be_off_naltrexone_for_90_days(
         meant: Medication, facts: dict[str, Any], call: dict[str, Any], offered: bool) -> None:
@@ -204,10 +224,13 @@ def test_starting_low_is_offered_above_2_mg_to_who_is_known_to_be_off_naltrexone
     assert ([("START_1_5", False)] if offered else []) == [(s.code, s.recommended) for s in said.suggestions]
 
 
-def test_starting_low_is_withheld_beside_an_opioid_conflict() -> None:
-    mine = draft(start("4.5"))
-    said = only(off_label.judge(snapshot(mine), warned(mine)))
-    assert () == (said and said.suggestions)
+@pytest.mark.parametrize("said", [
+    warned(severity=INFO), warned(severity=WARNING), warned(rule="naltrexone-dose-check"),
+    (Verdict("naltrexone-dose-check", error="KeyError"),)])
+def test_starting_low_is_withheld_beside_any_interaction_any_warning_and_any_broken_rule(
+        said: tuple[Verdict, ...]) -> None:
+    note = only(off_label.judge(snapshot(draft(start("4.5"))), said))
+    assert () == (note and note.suggestions)
 
 
 # --- dose check (2.10) ------------------------------------------------------------------------------------------------
@@ -245,8 +268,8 @@ SLIPS = [
 @pytest.mark.parametrize(("meant", "facts", "lines"), SLIPS)
 def test_which_doses_look_like_a_slip(meant: Medication, facts: dict[str, Any], lines: tuple[str, ...]) -> None:
     said = only(dose_check.judge(snapshot(draft(meant, **facts))))
-    assert lines == (said.lines if said else ())
-    assert said is None or (WARNING, True) == (said.severity, said.overrides)
+    assert lines == (said.lines[:-1] if said else ())
+    assert said is None or (WARNING, "dose", "sources") == (said.severity, said.overrides, said.lines[-1])
 
 
 def test_the_reason_on_the_problem_list_is_no_sign_of_low_dose_use() -> None:
@@ -272,15 +295,15 @@ def test_renewals_topical_and_unselected_drafts_are_not_checked() -> None:
 def test_another_product_type_that_is_current_or_a_depot_of_28_days_is_a_duplicate(
         mine: Medication, other: Exposure, duplicate: bool) -> None:
     said = only(dose_check.judge(snapshot(draft(mine), listed=(other, exposure(OXYCODONE)))))
-    assert (("duplicate", ("duplicate",), (other,)) if duplicate else None) == (
+    assert (("duplicate", ("found", "duplicate", "sources"), (other,)) if duplicate else None) == (
         said and (said.situation, said.lines, said.found))
 
 
 @pytest.mark.parametrize(("meant", "situation", "lines", "mg"), [
-    (naltrexone(Band.SUPRA, "150"), "hepat", ("low-dose range", "hepat", "duplicate"), "150"),
-    (naltrexone(Band.MICRO, "0.004"), "microgram", ("microgram", "duplicate"), "0.004"),
-    (naltrexone(Band.INTERMEDIATE, "45"), "low-dose range", ("decimal", "low-dose range", "duplicate"), "45"),
-    (naltrexone(Band.LDN, dose=phases("1", "3")), "disagree", ("disagree", "duplicate"), "")])
+    (naltrexone(Band.SUPRA, "150"), "hepat", ("found", "low-dose range", "hepat", "duplicate", "sources"), "150"),
+    (naltrexone(Band.MICRO, "0.004"), "microgram", ("found", "microgram", "duplicate", "sources"), "0.004"),
+    (naltrexone(Band.INTERMEDIATE, "45"), "low-dose range", ("found", "decimal", "low-dose range", "duplicate", "sources"), "45"),
+    (naltrexone(Band.LDN, dose=phases("1", "3")), "disagree", ("found", "disagree", "duplicate", "sources"), "")])
 def test_the_worst_slip_gives_the_summary_and_every_slip_a_line(meant: Medication, situation: str,
                                                                 lines: tuple[str, ...], mg: str) -> None:
     said = only(dose_check.judge(snapshot(draft(meant, **LDN_MEANT), listed=(exposure(XR),))))
@@ -291,14 +314,14 @@ def test_the_worst_slip_gives_the_summary_and_every_slip_a_line(meant: Medicatio
 def test_a_depot_is_printed_as_380_mg() -> None:
     said = only(dose_check.judge(snapshot(draft(XR, **LDN_MEANT))))
     assert said is not None
-    assert ({"mg": "380"}, ("low-dose range: 380 mg",)) == (said.facts, said.trace)
+    assert ("380", ("low-dose range: 380 mg",)) == (said.facts["mg"], said.trace)
 
 
 def test_of_several_drafts_only_those_with_a_slip_are_named() -> None:
     fine, slip = draft(naltrexone()), draft(naltrexone(Band.SUPRA, "150"))
     said = only(dose_check.judge(snapshot(fine, slip)))
     assert said is not None
-    assert (("which_draft", "hepat"), (slip,), "150", ("hepat: 150 mg",)) == (
+    assert (("which_draft", "hepat", "sources"), (slip,), "150", ("hepat: 150 mg",)) == (
         said.lines, said.about, said.facts["mg"], said.trace)
 
 
@@ -310,34 +333,88 @@ WITHDRAWAL, LIVER, ACTIVE, CKD3, CKD45 = (
     ConditionKind.CKD_3, ConditionKind.CKD_4_5)
 
 
+def dated(kind: ConditionKind, days: int | None, *, of_encounter: bool = False) -> dict[str, Any]:
+    """A problem of this kind, recorded so many days ago."""
+    day = None if days is None else ago(days)
+    return {"conditions": (replace(problem(kind), day=day, of_encounter=of_encounter),)}
+
+
 @pytest.mark.parametrize(("problems", "facts", "hits"), [
-    ((), {}, None), ((WITHDRAWAL,), {}, ("withdrawal", CRITICAL)), ((LIVER,), {}, ("liver", WARNING)),
-    ((PREGNANCY,), {}, ("pregnan", INFO)), ((CKD45,), {}, ("renal", INFO)), ((CKD3,), {}, None),
-    ((), {"age": 17}, ("minor", INFO)), ((), {"age": 18}, None), ((), {"age": None}, None), ((OUD, AUD), {}, None)])
+    ((), {}, None), ((LIVER,), {}, ("liver", WARNING)), ((PREGNANCY,), {}, ("pregnancy", INFO)),
+    ((ConditionKind.LACTATION,), {}, ("lactation", INFO)), ((CKD45,), {}, ("renal", INFO)), ((CKD3,), {}, None),
+    ((), {"age": 17}, ("minor", INFO)), ((), {"age": 18}, None), ((), {"age": None}, None), ((OUD, AUD), {}, None),
+    ((), dated(WITHDRAWAL, 14), ("withdrawal", CRITICAL)), ((), dated(WITHDRAWAL, 15), ("dependence", INFO)),
+    ((), dated(WITHDRAWAL, None), ("dependence", INFO)),
+    ((), dated(WITHDRAWAL, None, of_encounter=True), ("withdrawal", CRITICAL)),
+    ((), dated(ConditionKind.SUICIDAL, 90), ("suicidal", INFO)), ((), dated(ConditionKind.SUICIDAL, 91), None),
+    ((), dated(ConditionKind.SUICIDAL, None), None),
+    ((), dated(ConditionKind.OPIOID_TREATMENT, 180), ("opioid-treatment", INFO)),
+    ((), dated(ConditionKind.OPIOID_TREATMENT, 181), None),
+    ((), dated(ConditionKind.OPIOID_TREATMENT, None), ("opioid-treatment", INFO)),
+    ((), dated(ConditionKind.OPIOID_POISONING, 30), ("opioid-poisoning", INFO)),
+    ((), dated(ConditionKind.OPIOID_POISONING, 31), None),
+    ((), dated(ConditionKind.OPIOID_POISONING, None), None),
+    ((ConditionKind.OPIOID_USE,), {}, ("opioid-use", INFO)),
+    ((), {"supportive": frozenset({"lofexidine"})}, ("lofexidine", WARNING)),
+    ((ConditionKind.DEPRESSION, ConditionKind.CIRRHOSIS, ConditionKind.HEPATITIS_CHRONIC), {}, None)])
 def test_each_condition_has_its_hit(problems: tuple[ConditionKind, ...], facts: dict[str, Any],
                                     hits: tuple[str, Severity] | None) -> None:
     said = only(patient_safety.judge(snapshot(LABELLED, problems=problems, **facts)))
     assert hits == (said and (said.situation, said.severity))
-    assert said is None or ((said.situation,), (LABELLED,)) == (said.lines, said.about)
+    assert said is None or ((said.situation, "sources"), (LABELLED,)) == (said.lines, said.about)
 
 
-def test_the_worst_hit_leads_and_every_hit_has_a_line() -> None:
-    said = only(patient_safety.judge(snapshot(LABELLED, problems=(PREGNANCY, LIVER, WITHDRAWAL, CKD45), age=17)))
+@pytest.mark.parametrize(("group", "days", "severity"), [
+    *((group, days, severity) for group in (LabGroup.OPIATES, LabGroup.OXYCODONE, LabGroup.FENTANYL)
+      for days, severity in ((0, CRITICAL), (6, CRITICAL), (7, WARNING), (9, WARNING), (10, None), (-1, None))),
+    *((group, days, severity) for group in (LabGroup.METHADONE, LabGroup.BUPRENORPHINE)
+      for days, severity in ((13, CRITICAL), (14, None)))])
+def test_a_positive_screen_counts_by_its_day(group: LabGroup, days: int, severity: Severity | None) -> None:
+    said = only(patient_safety.judge(snapshot(LABELLED, labs=(screen(group, days),))))
+    assert severity == (said and said.severity)
+    assert said is None or {CRITICAL: "screen", WARNING: "screen-warning"}[said.severity] == said.overrides
+
+
+@pytest.mark.parametrize(("others", "confirmed", "severity"), [
+    ((), False, INFO), ((), True, CRITICAL), ((LabGroup.FENTANYL,), False, CRITICAL)])
+def test_naltrexone_itself_can_turn_the_oxycodone_assay_positive(
+        others: tuple[LabGroup, ...], confirmed: bool, severity: Severity) -> None:
+    labs = (replace(screen(LabGroup.OXYCODONE, 1), confirmed=confirmed), *(screen(g, 1) for g in others))
+    said = only(patient_safety.judge(snapshot(LABELLED, labs=labs, listed=of_naltrexone(State.CURRENT))))
+    assert severity == (said and said.severity)
+
+
+def screen(group: LabGroup, days: int) -> LabResult:
+    return LabResult(group=group, analyte=str(group), day=ago(days), positive=True)
+
+
+def test_the_two_worst_hits_are_said() -> None:
+    withdrawal = dated(WITHDRAWAL, 3)["conditions"]
+    others = tuple(problem(kind) for kind in (PREGNANCY, LIVER, CKD45))
+    said = only(patient_safety.judge(snapshot(LABELLED, conditions=withdrawal + others, age=17)))
     assert said is not None
-    assert ("withdrawal", ("withdrawal", "liver", "pregnan", "renal", "minor")) == (said.situation, said.lines)
-    assert ("withdrawal: critical", "liver: warning", "pregnan: info", "renal: info", "minor: info") == said.trace
+    assert ("withdrawal", ("withdrawal", "liver", "sources")) == (said.situation, said.lines)
+    assert ("withdrawal: critical", "liver: warning", "renal: info", "pregnancy: info", "minor: info") == said.trace
     milder = only(patient_safety.judge(snapshot(LABELLED, problems=(PREGNANCY, LIVER))))
-    assert ("liver", WARNING, (), False) == (
+    assert ("liver", WARNING, (), "warning") == (
         milder and (milder.situation, milder.severity, milder.suggestions, milder.overrides))
 
 
 def test_withdrawal_recommends_removing_every_naltrexone_draft() -> None:
     other = draft(naltrexone())
-    said = only(patient_safety.judge(snapshot(LABELLED, other, draft(OXYCODONE), problems=(WITHDRAWAL,))))
+    said = only(patient_safety.judge(snapshot(LABELLED, other, draft(OXYCODONE), **dated(WITHDRAWAL, 0))))
     assert said is not None
     (suggestion,) = said.suggestions
-    assert ("DEL_NTX", True, (LABELLED.medication, other.medication), True) == (
+    assert ("DEL_NTX", True, (LABELLED.medication, other.medication), "critical") == (
         suggestion.code, suggestion.recommended, suggestion.targets, said.overrides)
+
+
+@pytest.mark.parametrize("facts", [
+    {"problems": (PREGNANCY, CKD45), "age": 17}, dated(ConditionKind.OPIOID_TREATMENT, 1),
+    dated(ConditionKind.SUICIDAL, 1)])
+def test_a_renewal_gets_no_info_of_its_own(facts: dict[str, Any]) -> None:
+    renewal = draft(naltrexone(Band.LABELLED, "50"), renewal=True)
+    assert None is only(patient_safety.judge(snapshot(renewal, **facts)))
 
 
 @pytest.mark.parametrize(("meant", "problems", "hit"), [(XR, (CKD3,), "renal"), (XR, (CKD45,), "renal")])
@@ -358,7 +435,7 @@ def test_a_depot_minds_moderate_kidney_disease_too(meant: Medication, problems: 
     (draft(naltrexone(Band.INTERMEDIATE, "25")), WARNING)])
 def test_opioid_dependence_warns_unless_the_dose_is_a_labelled_one(mine: Draft, severity: Severity) -> None:
     said = only(patient_safety.judge(snapshot(mine, problems=(ACTIVE,))))
-    assert ("opioid-free", severity) == (said and (said.situation, said.severity))
+    assert ("dependence", severity) == (said and (said.situation, said.severity))
 
 
 def test_a_labelled_start_may_take_its_reason_from_the_problem_list() -> None:
@@ -382,46 +459,78 @@ def test_opioid_dependence_is_silent_beside_an_interaction_warning(severity: Sev
 BROKEN = (Verdict("naltrexone-off-label", error="KeyError"),)
 
 
-@pytest.mark.parametrize(("facts", "said", "lines"), [
-    ({}, (), None), ({"list_available": False}, (), ("list",)), ({"unidentified_draft": True}, (), ("draft",)),
-    ({}, BROKEN, ("rule",)), ({"foreign_naltrexone": True}, (), ("other-patient",)),
-    ({"list_available": False, "unidentified_draft": True, "foreign_naltrexone": True}, BROKEN,
-     ("list", "draft", "rule", "other-patient")),
-    ({"list_available": False}, warned(LABELLED), None),
-    ({"list_available": False}, warned(LABELLED, severity=CRITICAL), None),
-    ({"list_available": False}, warned(LABELLED, severity=INFO), ("list",))])
-def test_what_could_not_be_known_is_said_unless_a_pair_was_found(facts: dict[str, Any], said: tuple[Verdict, ...],
-                                                                 lines: tuple[str, ...] | None) -> None:
+NAMED, NAMELESS = (UnknownDraft("Neurophyllin", True),), (UnknownDraft("", True),)
+
+
+@pytest.mark.parametrize(("facts", "said", "lines", "severity"), [
+    ({}, (), None, None), ({"list_available": False}, (), ("list",), WARNING),
+    ({"unknown_drafts": NAMELESS}, (), ("draft",), WARNING), ({}, BROKEN, ("rule",), WARNING),
+    ({"foreign_naltrexone": True}, (), ("other-patient",), WARNING),
+    ({"unreadable": 2, "listed_count": 5}, (), ("unreadable",), WARNING),
+    ({"unknown_names": ("Neurophyllin",)}, (), ("names",), INFO),
+    ({"unknown_drafts": NAMED}, (), ("names",), INFO),
+    ({"unknown_names": ("Neurophyllin",), "list_available": False}, (), ("list", "names"), WARNING),
+    ({"list_available": False, "unknown_drafts": NAMELESS, "foreign_naltrexone": True}, BROKEN,
+     ("other-patient", "list", "draft", "rule"), WARNING),
+    ({"list_available": False}, warned(LABELLED), None, None),
+    ({"list_available": False}, warned(LABELLED, severity=CRITICAL), None, None),
+    ({"list_available": False}, warned(LABELLED, severity=INFO), ("list",), WARNING)])
+def test_what_could_not_be_known_is_said_unless_a_pair_was_found(
+        facts: dict[str, Any], said: tuple[Verdict, ...], lines: tuple[str, ...] | None,
+        severity: Severity | None) -> None:
     gap = only(data_gap.judge(snapshot(LABELLED, **facts), said))
-    assert lines == (gap and gap.lines)
-    assert gap is None or (WARNING, gap.lines[0], (LABELLED,)) == (gap.severity, gap.situation, gap.about)
+    assert lines == (gap and gap.lines[:-1])
+    assert gap is None or (severity, gap.lines[0], (LABELLED,), "warning" if severity is WARNING else "") == (
+        gap.severity, gap.situation, gap.about, gap.overrides)
+
+
+def test_five_unknown_names_are_named_and_the_rest_counted() -> None:
+    said = only(data_gap.judge(snapshot(LABELLED, unknown_names=tuple("ABCDEFG"))))
+    assert {"names": "A; B; C; D; E (+2 more)", "first": "A"} == (said and said.quotes)
 
 
 @pytest.mark.parametrize(("mine", "said"), [
-    (draft(OXYCODONE), ()), (draft(OXYCODONE, selected=False), BROKEN), (draft(TOPICAL), BROKEN),
-    (draft(naltrexone(), selected=False), BROKEN)])
-def test_a_gap_is_never_a_card_for_an_opioid_topical_or_unselected_draft_alone(
+    (draft(OXYCODONE, selected=False), BROKEN), (draft(TOPICAL), BROKEN),
+    (draft(naltrexone(), selected=False), BROKEN), (draft(medication(Role.PERIPH)), ()),
+    (draft(medication(Role.ANTITUSSIVE)), ())])
+def test_a_gap_is_never_a_card_for_what_no_antagonist_would_matter_to(
         mine: Draft, said: tuple[Verdict, ...]) -> None:
-    call = snapshot(mine, list_available=False, unidentified_draft=True)
-    assert None is only(data_gap.judge(call, said))
+    assert None is only(data_gap.judge(snapshot(mine, list_available=False), said))
+
+
+@pytest.mark.parametrize("role", [Role.FULL_SA, Role.FULL_LA, Role.METHADONE, Role.BUP, Role.MIXED, Role.DUAL])
+def test_an_opioid_without_a_list_is_told_that_naltrexone_could_not_be_excluded(role: Role) -> None:
+    call = snapshot(draft(medication(role)), list_available=False)
+    said = only(data_gap.judge(call))
+    assert (INFO, "list-opioid", "") == (said and (said.severity, said.situation, said.overrides))
+    assert None is only(data_gap.judge(replace(call, hook="medication-refill")))
+
+
+@pytest.mark.parametrize("state", [State.CURRENT, State.HELD, State.RECENT])
+def test_an_unknown_draft_is_named_where_an_antagonist_is_current_held_or_recent(state: State) -> None:
+    named = only(data_gap.judge(snapshot(listed=of_naltrexone(state, 1), unknown_drafts=NAMED)))
+    assert (INFO, "names-antagonist") == (named and (named.severity, named.situation))
+    nameless = only(data_gap.judge(snapshot(listed=of_naltrexone(state, 1), unknown_drafts=NAMELESS)))
+    assert (INFO, "draft-antagonist") == (nameless and (nameless.severity, nameless.situation))
+    assert None is only(data_gap.judge(snapshot(unknown_drafts=NAMED)))
 
 
 def test_a_broken_rule_is_said_for_a_drafted_opioid_too() -> None:
     mine = draft(OXYCODONE)
-    gap = only(data_gap.judge(snapshot(mine, list_available=False), BROKEN))
+    gap = only(data_gap.judge(snapshot(mine), BROKEN))
     assert gap is not None
-    assert (WARNING, "rule-opioid", ("rule-opioid",), (mine,)) == (gap.severity, gap.situation, gap.lines, gap.about)
+    assert (WARNING, "rule-opioid", ("rule-opioid", "sources"), (mine,)) == (
+        gap.severity, gap.situation, gap.lines, gap.about)
 
 
-@pytest.mark.parametrize(("said", "lines"), [((), ("other-patient",)), (BROKEN, ("rule-opioid", "other-patient"))])
+@pytest.mark.parametrize(("said", "lines"), [((), ("other-patient",)), (BROKEN, ("other-patient", "rule-opioid"))])
 def test_naltrexone_for_somebody_else_is_said_even_without_a_draft_of_ours(
         said: tuple[Verdict, ...], lines: tuple[str, ...]) -> None:
-    gap = only(data_gap.judge(snapshot(draft(OXYCODONE), foreign_naltrexone=True, list_available=False,
-                                       unidentified_draft=True), said))
-    assert lines == (gap and gap.lines)
+    gap = only(data_gap.judge(snapshot(draft(OXYCODONE), foreign_naltrexone=True), said))
+    assert lines == (gap and gap.lines[:-1])
 
 
-@pytest.mark.parametrize("judge", [off_label.judge, dose_check.judge, patient_safety.judge, data_gap.judge])
+@pytest.mark.parametrize("judge", [off_label.judge, dose_check.judge, patient_safety.judge])
 def test_no_rule_speaks_without_a_naltrexone_draft(judge: Callable[..., Iterator[Finding]]) -> None:
     call: Snapshot = snapshot(draft(OXYCODONE), listed=(exposure(naltrexone()),), problems=tuple(ConditionKind),
                               age=5, list_available=False)

@@ -87,6 +87,11 @@ def test_environment_goes_over_file_and_arguments_over_both(tmp_path: Path) -> N
     (("[[clients]]", "[limits]\nbites = 5\n[[clients]]"), "limits.bites: no such setting"),
     (("jwks_url", 'jwks_file = "nowhere.json"\njwks_url'), "jwks_url or jwks_file, not both"),
     (("profile", "profile = ["), "not valid TOML"),
+    (("[[clients]]", 'ca_file = "nowhere.pem"\n[[clients]]'), "ca_file: holds no certificate"),
+    (("[[clients]]", f'ca_file = "{__file__}"\n[[clients]]'), "ca_file: holds no certificate"),
+    *((("[[clients]]", f'outbound_proxy = "{url}"\n[[clients]]'), "outbound_proxy: must be http://host:port")
+      for url in ("proxy", "proxy:3128", "https://proxy:3128", "http://proxy", "http://u:p@proxy:3128",
+                  "http://proxy:3128/x", "http://proxy:3128?x=1", "http://proxy:99999", "http://:3128")),
 ])
 def test_a_setting_that_cannot_hold_is_refused_by_name(tmp_path: Path, change: tuple[str, str], complaint: str) -> None:
     assert change[0] in PRODUCTION

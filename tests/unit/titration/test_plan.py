@@ -76,9 +76,9 @@ def test_the_dispense_table_of_3_2_is_reproduced(
     assert expected == [f"{s.quantity.normalize():f}x{s.strength_mg.normalize():f}" for s in supplies]
 
 
-def test_reviews_fall_two_four_and_eight_weeks_after_the_start() -> None:
-    """Weeks 2, 4 and 8; every two weeks to week 6 in the diabetic neuropathy trial."""
-    expected = {"A": (2, 4, 8), "B": (2, 4, 8), "C": (2, 4, 8), "D": (2, 4, 6), "E": (2, 4, 8)}
+def test_reviews_follow_the_schedule() -> None:
+    """Weeks 2 and 4, every 4 weeks while the dose rises, 8 weeks after the top dose; D as its trial."""
+    expected = {"A": (2, 4, 12), "B": (2, 4, 10), "C": (2, 4, 8), "D": (2, 4, 6), "E": (2, 4, 8, 12, 16, 24)}
     drawn = {s: draw(propose(s, MONDAY)).reviews for s in SCHEDULES}
     assert expected == {s: tuple(r.week for r in reviews) for s, reviews in drawn.items()}
     assert all(r.on == MONDAY + timedelta(weeks=r.week) for reviews in drawn.values() for r in reviews)

@@ -1,0 +1,282 @@
+"""Who hears of what goes on beside the calls: the log, the metrics and readiness, wired to the store, keys and records."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from cds_service.auth.client_auth import known_clients
+from cds_service.auth.jwks import JwksCache
+from cds_service.ehr.client import FhirClient
+from cds_service.journal import metrics
+from cds_service.journal.audit import QUEUE_EVENTS, AuditLog
+from cds_service.journal.high_water import KINDS, HighWater, Loss
+from cds_service.journal.metrics import Metrics
+from cds_service.journal.pseudonyms import Pseudonyms
+from cds_service.journal.telemetry import LogSink
+from cds_service.journal.versions import package_version, rules_version
+from cds_service.pipeline import Engine
+from cds_service.rules import TOPICS
+from cds_service.settings import Settings
+from cds_service.store.conditions import ALARMS, Condition, Witness
+from cds_service.store.store import Store
+from cds_service.web.health import Check
+
+RECENT_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reporter:
+    """Says in the log, and counts, what happens to the store and its records."""
+
+    log: Any
+    sink: LogSink
+    numbers: Metrics
+    water: HighWater
+
+    def begin(self) -> None:
+        """The counters that alerts watch are there before anything happens; what nobody acknowledged is said again."""
+        self.numbers.begin(metrics.STORE_ALARMS, ALARMS)
+        self.numbers.begin(metrics.STORE_CHANGES, Condition)
+        self.numbers.begin(metrics.BROKEN_RULES, sorted(TOPICS))
+        self.numbers.begin(metrics.BROKEN_CARDS, sorted(TOPICS))
+        if self.water.fault:
+            self.log.error("high-water-mark-unreadable", fault=self.water.fault)
+        for word, sentence in self.water.alarms():
+            self._say_alarm(word, sentence)
+
+    def say_if_unshared(self, workers: int) -> None:
+        if workers > 1 and not self.numbers.shared:
+            self.log.warning("metrics-per-worker", workers=workers)
+
+    @property
+    def witness(self) -> Witness:
+        return Witness(self._changed, self._alarmed)
+
+    def _changed(self, now: Condition, before: Condition, fault: str) -> None:
+        say = self.log.info if now is Condition.WELL else self.log.error
+        say("store-condition", condition=str(now), before=str(before), fault=fault)
+        self.numbers.count(metrics.STORE_CHANGES, str(now))
+
+    def _alarmed(self, word: str, sentence: str) -> None:
+        self.water.alarm(word, sentence)
+        self._say_alarm(word, sentence)
+
+    def _say_alarm(self, word: str, sentence: str) -> None:
+        self.log.error("store-alarm", alarm=word, means=sentence)
+        self.numbers.count(metrics.STORE_ALARMS, word)
+
+    def lost(self, loss: Loss) -> None:
+        self.log.error(
+            "records-missing", kind=loss.kind, count=loss.count, last=loss.last, hash=loss.hash
+        )
+
+    def token_refused(self, why: str, request_id: str) -> None:
+        self.log.warning("refused", why=why, request_id=request_id)
+        self.numbers.count(metrics.REFUSED_TOKENS, why)
+
+
+@dataclass(slots=True)
+class Seldom:
+    """Says something at most once in a while, with how often it happened since."""
+
+    say: Callable[[int], None]
+    seconds: float = RECENT_SECONDS
+    _since: int = 0
+    _said_at: float = float("-inf")
+
+    def happened(self) -> None:
+        self._since += 1
+        if time.monotonic() - self._said_at >= self.seconds:
+            self._said_at = time.monotonic()
+            times, self._since = self._since, 0
+            self.say(times)
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What readiness and the gauges look at."""
+
+    settings: Settings
+    engine: Engine
+    store: Store
+    audit: AuditLog
+    pseudonyms: Pseudonyms
+    water: HighWater
+    fhir: FhirClient
+    keys: JwksCache
+    authenticates: bool
+    reporter: Reporter
+    overlay_refused: tuple[str, ...] = ()
+    seen: dict[str, float] = field(default_factory=dict)
+
+    def checks(self) -> dict[str, Check]:
+        """What readiness looks at. A store that cannot be written degrades: hooks still answer (L11)."""
+        return {
+            "rules": self._rules,
+            "content": self._content,
+            "store": self._store,
+            "audit": self._audit,
+            "records": self._records,
+            "keys": self._keys,
+            "log": self._log,
+        }
+
+    def started(self) -> dict[str, str]:
+        """What the start has to bring about once; a key server that is down does not keep a replica from starting."""
+        asked = all(map(self.keys.asked, self._key_urls()))
+        return {
+            "rules": self._rules(),
+            "content": "ok" if self.engine.content.version else "not loaded",
+            "keys": "ok" if asked else "not asked for yet",
+        }
+
+    def ask_for_keys(self) -> None:
+        """Have each client's keys before its first call; what cannot be had is asked for again by that call."""
+        for where in self._key_urls():
+            self.keys.warm(where)
+
+    def versions(self) -> dict[str, str]:
+        return {
+            "package": package_version(),
+            "content": self.engine.content.version,
+            "terminology": self.engine.terminology.version,
+            "rules": rules_version(),
+        }
+
+    def _rules(self) -> str:
+        return (
+            "ok"
+            if self.engine.terminology.version and self.engine.content.cards
+            else "not ready: no rules"
+        )
+
+    def _content(self) -> str:
+        faults = len(self.overlay_refused)
+        return (
+            f"degraded: content overlay refused ({faults} complaints), packaged content in use"
+            if faults
+            else "ok"
+        )
+
+    def _store(self) -> str:
+        if self.store.writable():
+            return "ok"
+        why = (
+            self.store.condition
+            if self.store.condition is not Condition.WELL
+            else "no answer in time"
+        )
+        if self.settings.audit == "required":
+            return f"not ready: audit is required, store not writable ({why})"
+        return f"degraded: store not writable ({why})"
+
+    def _audit(self) -> str:
+        if self.settings.audit == "off":
+            return "ok"
+        if self.pseudonyms.fault:
+            return f"degraded: no key for patient hashes ({self.pseudonyms.fault})"
+        if self._rose("audit", self.audit.dropped):
+            return "degraded: audit events are lost"
+        return "degraded: audit events wait" if self.audit.pending > QUEUE_EVENTS // 2 else "ok"
+
+    def _records(self) -> str:
+        missing = {
+            kind: sum(loss.count for loss in self.water.losses() if loss.kind == kind)
+            for kind in KINDS
+        }
+        if any(missing.values()):
+            said = ", ".join(f"{count} of {kind}" for kind, count in missing.items() if count)
+            return f"degraded: records are missing ({said})"
+        if alarms := self.water.alarms():
+            return f"degraded: {alarms[-1][1]}"
+        return (
+            f"degraded: high-water mark not kept ({self.water.fault})" if self.water.fault else "ok"
+        )
+
+    def _keys(self) -> str:
+        if not self.authenticates:
+            return "ok"
+        return (
+            "ok"
+            if all(map(self.keys.at_hand, self._key_urls()))
+            else "degraded: keys not fetched yet"
+        )
+
+    def _log(self) -> str:
+        return (
+            "degraded: log lines are lost"
+            if self._rose("log", self.reporter.sink.dropped)
+            else "ok"
+        )
+
+    def _rose(self, what: str, number: int) -> bool:
+        """True for a minute after this number has last risen."""
+        if number > self.seen.get(what, 0):
+            self.seen[what], self.seen[f"{what} at"] = number, time.monotonic()
+        return time.monotonic() - self.seen.get(f"{what} at", float("-inf")) < RECENT_SECONDS
+
+    def _key_urls(self) -> list[str]:
+        return (
+            [c.jwks_url for c in known_clients(self.settings) if c.jwks_url]
+            if self.authenticates
+            else []
+        )
+
+    def set_gauges(self, found: Mapping[str, str]) -> None:
+        """What is true now rather than counted; counters that others keep rise by what they rose."""
+        numbers = self.reporter.numbers
+        for name, word in found.items():
+            numbers.set(
+                metrics.READY,
+                1 if word == "ok" else 0 if word.startswith("not ready") else 0.5,
+                name,
+            )
+        numbers.set_one(metrics.STORE_CONDITION, self.store.condition, Condition)
+        for kind in KINDS:
+            numbers.set(
+                metrics.MISSING_RECORDS,
+                sum(x.count for x in self.water.losses() if x.kind == kind),
+                kind,
+            )
+        for base, is_open in self.fhir.open_circuits().items():
+            numbers.set(metrics.BREAKER_OPEN, is_open, urlsplit(base).netloc)
+        for client in known_clients(self.settings):
+            if client.jwks_url and self.authenticates:
+                age = self.keys.age(client.jwks_url)
+                numbers.set(
+                    metrics.KEY_SET_AGE,
+                    -1 if age == float("inf") else age,
+                    client.name or client.issuer,
+                )
+        numbers.set(metrics.AUDIT_WAITING, self.audit.pending)
+        self._raise_to(metrics.AUDIT_WRITTEN, self.audit.written)
+        self._raise_to(metrics.AUDIT_DROPPED, self.audit.dropped)
+        self._raise_to(metrics.LOG_DROPPED, self.reporter.sink.dropped)
+        numbers.set(metrics.MEMORY, _resident_bytes())
+        numbers.set(metrics.WORKERS, 1)
+        versions = self.versions()
+        numbers.set(
+            metrics.BUILD,
+            1,
+            versions["package"],
+            versions["content"],
+            versions["terminology"],
+            versions["rules"],
+        )
+
+    def _raise_to(self, spec: metrics.Spec, value: int) -> None:
+        before = self.seen.get(spec.name, 0)
+        self.seen[spec.name] = max(before, value)
+        self.reporter.numbers.count(spec, by=max(0, value - before))
+
+
+def _resident_bytes() -> int:
+    try:
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * 4_096
+    except (OSError, ValueError, IndexError):
+        return 0
