@@ -11,7 +11,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +146,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     app.register_blueprint(_make_ops(app, parts, settings, now))
     app.register_blueprint(
-        make_console(parts.engine, settings, now, package_version("naltrexone-cds"))
+        make_console(parts.engine, settings, now, package_version())
     )
     app.register_blueprint(
         make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
