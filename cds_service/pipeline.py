@@ -14,17 +14,19 @@ from typing import Any
 from cds_service.content.loader import Content
 from cds_service.content.render import CardWriter, could_not_check, render
 from cds_service.errors import PreconditionFailed
-from cds_service.hooks.prefetch import Record, read_prefetch
+from cds_service.hooks.prefetch import Record, leave_unread, read_prefetch
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
 from cds_service.model import Finding, Snapshot, Verdict
 from cds_service.reading import Reading
 from cds_service.rules import RULES, Rule, data_gap, decide
 from cds_service.settings import Client
-from cds_service.snapshot import ReadingAids, read_snapshot
+from cds_service.snapshot import ReadingAids, read_orders_alone, read_snapshot
 from cds_service.terminology import Terminology
 
 Fetch = Callable[[Reading], Record]
+NOT_OURS = Verdict("not-ours", trace=(
+    "not ours, list not read: every order of this call is surely neither naltrexone nor an opioid",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +113,12 @@ def answer(body: object, service: Service, engine: Engine, now: datetime, *, cli
     """
     laps = Laps(stopwatch)
     request = decode(body, service)
-    record = read_prefetch(request.prefetch, client.null_means_unknown if client else False)
-    reading = Reading(request, record, engine.terminology)
+    alone = Reading(request, leave_unread(request.prefetch), engine.terminology)
+    if alone.is_not_ours:
+        laps.end("decode")
+        return Outcome(alone, Judgement(read_orders_alone(alone, engine.aids(now), now), (NOT_OURS,)), (),
+                       timings=laps.seconds)
+    reading = alone.with_record(read_prefetch(request.prefetch, client.null_means_unknown if client else False))
     laps.end("decode")
     if fetch is not None and reading.concerns_us:
         reading = reading.with_record(fetch(reading))

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 from cds_service.exposure import depot
 from cds_service.fhir import read
-from cds_service.fhir.bundle import Entry, Resolver
+from cds_service.fhir.bundle import Entry, Resolver, might_be_order
 from cds_service.fhir.releases import ASSUMED
 from cds_service.fhir.status import order_kind, release_of
 from cds_service.fhir.values import read_concept
 from cds_service.hooks.prefetch import Record
 from cds_service.hooks.request import HookRequest
-from cds_service.model import Concept, Drug, Json, Recognition, Release
-from cds_service.terminology import Terminology
+from cds_service.model import Concept, Drug, Identity, Json, Recognition, Release
+from cds_service.terminology import Terminology, absence
 
-Named = tuple[Drug, Recognition]
+STEPS = 40_000  # of work on the drugs of one call; a list of 300 medicines takes about 12,000
+_EACH, _CHARACTERS = 30, 4  # steps for a way of writing a drug, and characters of an order's words to a step
+_REMEMBERED = 16_384  # drugs by their raw words, of at most read.LONGEST_WORDS characters each
+
+
+class Named(NamedTuple):
+    """The drug that an order names, what it is, and whether it stands for no medicine at all (2.11)."""
+
+    drug: Drug
+    recognition: Recognition
+    absent: str  # none | unknown | ""
 
 
 def billed_procedure(resource: Json) -> str:
@@ -37,6 +48,8 @@ class Reading:
         self._named: dict[
             int, Named
         ] = {}  # by the identity of a resource, which this reading keeps alive
+        self._met: set[read.DrugWords] = set()
+        self._left = STEPS
 
     @property
     def drafted(self) -> list[Entry]:
@@ -57,11 +70,37 @@ class Reading:
         )
 
     def name(self, resource: Json) -> Named:
-        """The drug that this order names, and what it is."""
+        """The drug that this order names, and what it is; remembered by its raw words where it names it itself."""
         if (named := self._named.get(id(resource))) is None:
-            drug = self._drug(resource)
-            named = self._named[id(resource)] = drug, self.terminology.recognise(drug)
+            named = self._named[id(resource)] = self._name(resource)
         return named
+
+    @property
+    def is_exhausted(self) -> bool:
+        """True where the call has used its steps up: what is left of it counts as unreadable.
+
+        Steps are counted, never timed, so that one call has one answer whatever else the machine does.
+        """
+        return self._left <= 0
+
+    def spend(self, texts: Iterable[str]) -> None:
+        """Count the steps that reading these texts takes."""
+        self._left -= 1 + sum(min(len(text), read.LONGEST_SIG) for text in texts) // _CHARACTERS
+
+    def _name(self, resource: Json) -> Named:
+        words = read.drug_words(resource)
+        if words is not None and words in self._met:
+            self._left -= 1
+            return _remembered(words, self.terminology)
+        if self.is_exhausted:
+            return _TOO_MUCH
+        if words is not None:
+            self._met.add(words)
+            self._left -= _EACH + sum(map(len, words.concept)) // _CHARACTERS
+            return _remembered(words, self.terminology)
+        drug = self._drug(resource)
+        self._left -= _EACH + _size(drug) // _CHARACTERS
+        return _name(drug, self.terminology)
 
     def _drug(self, resource: Json) -> Drug:
         """What is named; a billing code alone, or a procedure with one, stands for the product that it bills."""
@@ -72,7 +111,7 @@ class Reading:
     def drafts(self) -> Iterable[Recognition]:
         """What each order of the call names, as far as it names anything."""
         return (
-            self.name(entry.resource)[1]
+            self.name(entry.resource).recognition
             for entry in self.drafted
             if order_kind(entry.resource) and read.names_medication(entry.resource)
         )
@@ -84,6 +123,32 @@ class Reading:
             recognition.components or not recognition.identified for recognition in self.drafts()
         )
 
+    @property
+    def is_not_ours(self) -> bool:
+        """True where every order of the call names, in its own words, what is positively neither opioid nor antagonist.
+
+        Then the record cannot change the answer. An order that refers elsewhere for its drug, one that is unknown,
+        unreadable or of another patient, and one whose code and words disagree have the record read.
+        """
+        orders = self.request.orders
+        return (
+            bool(orders.entries)
+            and not orders.unreadable
+            and all(self._is_other(entry.resource) for entry in orders.entries)
+        )
+
+    def _is_other(self, resource: Json) -> bool:
+        if not order_kind(resource):
+            return not might_be_order(resource)
+        if read.belongs_to_other(resource, self.request.patient_id):
+            return False
+        if not read.names_medication(resource):
+            return True
+        if read.drug_words(resource) is None:
+            return False
+        recognition = self.name(resource).recognition
+        return recognition.kind is Identity.OTHER and not recognition.conflict
+
     @cached_property
     def unread_medications(self) -> frozenset[str]:
         """``Medication/id`` of every order whose drug is a reference to something that was not sent."""
@@ -94,6 +159,7 @@ class Reading:
         if record is self.record:
             return self
         more = Reading(self.request, record, self.terminology)
+        more._met, more._left = self._met, self._left
         more._named = {
             id(entry.resource): self._named[id(entry.resource)]
             for entry in more.entries
@@ -103,3 +169,25 @@ class Reading:
 
     def _unread(self, resource: Json) -> str:
         return read.has_unread_reference(resource, self.resolver) if order_kind(resource) else ""
+
+
+_TOO_MUCH = Named(Drug(), Recognition(Identity.UNREADABLE), "")
+
+
+def _size(drug: Drug) -> int:
+    """Characters of all words of a drug, as far as they are looked at."""
+    items = (drug.concept, drug.form, drug.route, *(line.item for line in drug.ingredients))
+    texts = (
+        text for item in items for text in (item.text, *(c.display + c.code for c in item.codings))
+    )
+    return sum(min(len(text), read.LONGEST_SIG) for text in texts)
+
+
+def _name(drug: Drug, terminology: Terminology) -> Named:
+    return Named(drug, terminology.recognise(drug), absence(drug))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _remembered(words: read.DrugWords, terminology: Terminology) -> Named:
+    """What the same words meant before: nearly every order of a list is written as some other order was."""
+    return _name(depot.name_billed(read.drug_of(words)), terminology)

@@ -37,16 +37,18 @@ from cds_service.model import (
     Order,
     Recognition,
     Role,
+    Setting,
     Snapshot,
     Standing,
     State,
     UnknownDraft,
 )
 from cds_service.reading import Reading, billed_procedure
-from cds_service.terminology import absence, says_ldn
+from cds_service.terminology import says_ldn
 from cds_service.terminology.labs import LabTest
 
 _STOPPED = frozenset({"stopped", "completed", "ended"})
+MOST_DRAFTS = 60  # antagonists and opioids of one call that are all held against each other
 _NEVER = frozenset({"cancelled", "entered-in-error"})
 _SUPPORTIVE = frozenset({"lofexidine"})
 # The thresholds that the reading of a call rests on, whatever rule speaks afterwards.
@@ -153,7 +155,7 @@ def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapsho
         thresholds=aids.thresholds,
         orders_in_call=len(request.orders.entries),
         listed_count=found.count,
-        unreadable=sum(not m.recognition.readable for m in asked),
+        unreadable=found.cut + sum(not m.recognition.readable for m in asked),
         unknown_names=tuple(
             dict.fromkeys(
                 _name(m.order.drug, m.recognition) for m in asked if m.recognition.readable
@@ -162,6 +164,29 @@ def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapsho
         unknown_drafts=tuple(context.unknown),
         labs=_read_labs(entries, request.patient_id, reader),
         supportive=frozenset(found.supportive),
+    )
+
+
+def read_orders_alone(reading: Reading, aids: ReadingAids, now: datetime) -> Snapshot:
+    """What there is to see of a call whose orders are all surely other drugs: nothing but that they are there."""
+    return Snapshot(
+        hook=reading.request.hook,
+        as_of=now,
+        today=now.astimezone(aids.zone).date(),
+        release=reading.release,
+        drafts=(),
+        exposures=(),
+        conditions=(),
+        conditions_read=False,
+        list_available=False,
+        unidentified_draft=False,
+        foreign_naltrexone=False,
+        unidentifiable=False,
+        age=None,
+        setting=Setting(),
+        gaps=(),
+        thresholds=aids.thresholds,
+        orders_in_call=len(reading.drafted),
     )
 
 
@@ -196,6 +221,7 @@ class _Reader:
         order = read.read_order(
             resource, drug, source, release, self.aids.zone, self.reading.resolver, kind
         )
+        self.reading.spend(d.text for d in (*order.dosages, *order.linked_dosages))
         return understand(order, recognition, self.aids)
 
     def draft(self, medication: Medication, selected: bool) -> Draft:
@@ -239,9 +265,11 @@ def _read_context(request: HookRequest, reader: _Reader) -> _Context:
     context = _Context()
     if request.orders.unreadable:
         context.gaps["draft", "unreadable-entries"] += request.orders.unreadable
-    chosen = _selected_entries(request)
+    chosen = {id(entry) for entry in _selected_entries(request)}
     for entry in request.orders.entries:
-        _sort_order(entry, entry in chosen, request, reader, context)
+        _sort_order(entry, id(entry) in chosen, request, reader, context)
+    if (left := len(context.drafts) - MOST_DRAFTS) > 0:
+        context.gaps["draft", "too-many"] += left
     return context
 
 
@@ -260,7 +288,7 @@ def _sort_order(
         return
     if as_code(resource.get("intent")) == "option" or not read.names_medication(resource):
         return
-    drug, recognition = reader.reading.name(resource)
+    drug, recognition, _ = reader.reading.name(resource)
     if foreign:
         context.gaps["draft", "other-patient"] += 1
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
@@ -277,6 +305,11 @@ def _sort_order(
     if recognition.kind is Identity.UNKNOWN:
         context.unknown.append(UnknownDraft(_name(drug, recognition), selected))
     if not recognition.components:
+        return
+    if reader.reading.is_exhausted:
+        context.gaps["draft", "too-many"] += 1
+        context.unidentified += 1
+        context.unknown.append(UnknownDraft("", selected))
         return
     medication = reader.understand(resource, drug, recognition, "context")
     if status in _STOPPED:
@@ -335,6 +368,7 @@ class _List:
     gaps: Counter[tuple[str, str]] = field(default_factory=Counter)
     supportive: set[str] = field(default_factory=set)
     count: int = 0
+    cut: int = 0  # ... of which so many were not read, because the call used its steps up
 
 
 def _read_listed(
@@ -372,14 +406,19 @@ def _read_medicine(
     if read.belongs_to_other(resource, patient_id):
         found.gaps["medicine", "other-patient"] += 1
         return
-    drug, recognition = reader.reading.name(resource)
+    drug, recognition, absent = reader.reading.name(resource)
+    if reader.reading.is_exhausted and recognition.kind is not Identity.OTHER:
+        found.gaps["medicine", "too-many"] += 1
+        found.count += 1
+        found.cut += 1
+        return
     if (ref := resource_ref(resource)) in masked and masked[ref] in {
         None,
         _ingredients(recognition),
     }:
         return
-    if recognition.kind is not Identity.RELEVANT and (said := absence(drug)):
-        found.gaps["medicine", "not-known"] += said == "unknown"
+    if recognition.kind is not Identity.RELEVANT and absent:
+        found.gaps["medicine", "not-known"] += absent == "unknown"
         return
     found.count += 1
     if not recognition.readable:

@@ -91,16 +91,18 @@ def next_page(bundle: Mapping[str, Any]) -> str | None:
 def _is_short(bundle: Mapping[str, Any]) -> bool:
     """True where ``total`` counts more matches than came; resources sent along with matches are none (FHIR search)."""
     total = as_decimal(bundle.get("total"))
-    if total is None:
+    if not total:
         return False
-    came = [as_dict(entry) for entry in as_list(bundle.get("entry"))]
-    return total > sum(map(_is_match, came))
+    came = as_list(bundle.get("entry"))
+    return total > len(came) or total > sum(_is_match(as_dict(entry)) for entry in came)
 
 
 def _is_match(entry: Json) -> bool:
+    search, resource = entry.get("search"), entry.get("resource")
     return (
-        as_text(as_dict(entry.get("search")).get("mode")) not in {"include", "outcome"}
-        and as_dict(entry.get("resource")).get("resourceType") != "OperationOutcome"
+        not isinstance(search, dict) or as_text(search.get("mode")) not in {"include", "outcome"}
+    ) and (
+        not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome"
     )
 
 

@@ -32,8 +32,7 @@ _LAST_YEAR = 2999
 
 def read_day(value: object, zone: tzinfo) -> Day | None:
     """The calendar day in ``zone``, or the days that a partial date can mean; None where it cannot be read."""
-    text = _text(value)
-    if not text:
+    if value is None or not (text := _text(value)):
         return None
     try:
         return _fhir_day(text) or _day_of_moment(text, zone) or _day_in_words(text)
@@ -43,7 +42,7 @@ def read_day(value: object, zone: tzinfo) -> Day | None:
 
 def is_unreadable(value: object, zone: tzinfo) -> bool:
     """True where something is written in the place of a date and no day can be made of it."""
-    return value not in (None, "", [], {}) and read_day(value, zone) is None
+    return value is not None and value not in ("", [], {}) and read_day(value, zone) is None
 
 
 def read_date(value: object, zone: tzinfo) -> date | None:

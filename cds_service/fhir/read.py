@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, tzinfo
+from typing import NamedTuple
 
 from cds_service.fhir import course
 from cds_service.fhir.bundle import Resolver
@@ -47,6 +48,8 @@ _OF_ENCOUNTER = frozenset({"encounter-diagnosis", "diagnosis"})
 _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation", "aborted"})
 _NOTHING = Drug()
 _NO_ROUTE = Concept()
+LONGEST_SIG = 2_000  # characters of a text that are looked at
+LONGEST_WORDS, _MOST_WORDS = 500, 30  # characters and strings of a concept that is worth remembering
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------------
@@ -71,6 +74,69 @@ def read_drug(resource: Json, resolver: Resolver) -> Drug:
         named = concept if concept.codings or concept.text else Concept(text=display)
         return Drug(named, route=route) if named.label or named.codings else _NOTHING
     return _with_medication(meant, resource, concept, display, route, resolver)
+
+
+class DrugWords(NamedTuple):
+    """An order's own drug and route, as raw strings: the text, then system, code and display of each coding."""
+
+    concept: tuple[str, ...]
+    route: tuple[str, ...]
+
+
+def drug_words(resource: Json) -> DrugWords | None:
+    """The words that alone decide what an order's drug is; None where it refers elsewhere, or is long or oddly shaped."""
+    if "medicationReference" in resource or "medication" in resource:
+        return None
+    concept = _raw_concept(resource.get("medicationCodeableConcept"))
+    dosages = resource.get("dosageInstruction") or resource.get("dosage") or ()
+    if concept is None or not isinstance(dosages, list | tuple):
+        return None
+    for dosage in dosages:
+        if isinstance(dosage, dict) and (written := dosage.get("route")):
+            route = _raw_concept(written)
+            return DrugWords(concept, route) if route and _says_something(route) else None
+    return DrugWords(concept, ())
+
+
+def drug_of(words: DrugWords) -> Drug:
+    """The drug of these words: what ``read_drug`` makes of the order."""
+    concept, route = _concept_of(words.concept), _concept_of(words.route)
+    return Drug(concept, route=route) if concept.label or concept.codings else _NOTHING
+
+
+def _raw_concept(value: object) -> tuple[str, ...] | None:
+    if type(value) is not dict:
+        return None
+    codings = value.get("coding")
+    if type(codings) is not list:
+        if codings is not None or "code" in value:
+            return None
+        codings = ()
+    raw = [value.get("text", "")]
+    for coding in codings:
+        if type(coding) is not dict:
+            return None
+        raw += (coding.get("system", ""), coding.get("code", ""), coding.get("display", ""))
+    size = 0
+    for part in raw:
+        if type(part) is not str:
+            return None
+        size += len(part)
+    return tuple(raw) if size <= LONGEST_WORDS and len(raw) <= _MOST_WORDS else None
+
+
+def _says_something(raw: tuple[str, ...]) -> bool:
+    return bool(raw[0] or any(raw[3::3]) or any(code.strip() for code in raw[2::3]))
+
+
+def _concept_of(raw: tuple[str, ...]) -> Concept:
+    if not raw:
+        return _NO_ROUTE
+    codings = [
+        {"system": raw[i], "code": raw[i + 1], "display": raw[i + 2]}
+        for i in range(1, len(raw), 3)
+    ]
+    return read_concept({"text": raw[0], "coding": codings})
 
 
 def has_unread_reference(resource: Json, resolver: Resolver) -> str:

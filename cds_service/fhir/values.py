@@ -34,7 +34,7 @@ def as_text(value: object) -> str:
 
 def as_decimal(value: object) -> Decimal | None:
     """A finite number, also where the sender wrote it as text ("4.5", "4,5"); "1,500" can mean two and is none."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int | float):
         return Decimal(repr(value)) if math.isfinite(value) and abs(value) < 1e15 else None
@@ -131,7 +131,7 @@ def first_present(resource: Mapping[str, Any], *names: str) -> Any:
     """The first of these members that is there and is neither null nor empty."""
     for name in names:
         value = resource.get(name)
-        if value not in (None, "", [], {}):
+        if value or (value is not None and value not in ("", [], {})):
             return value
     return None
 

@@ -16,7 +16,10 @@ from cds_service.model import Gap, Release
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """One key's data. ``state`` is answered | null | failed | partial; ``why`` is a stable word where it is no answer."""
+    """One key's data; ``why`` is a stable word where it is no answer.
+
+    ``state`` is answered | null | failed | partial, or unread where no order of the call concerns us.
+    """
 
     key: str
     state: str
@@ -68,6 +71,11 @@ def _are_equal(one: Entry, other: Entry) -> bool:
 def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:
     """Each key of ``prefetch`` as an SearchAnswer; pre-1.0 ``{response, resource}`` wrappers are opened (R61)."""
     return Record({key: read_answer(key, value, null_is_unknown) for key, value in prefetch.items()})
+
+
+def leave_unread(prefetch: Mapping[str, Any]) -> Record:
+    """The keys that were sent with a call that none of our orders is in: noted, not looked at."""
+    return Record({key: SearchAnswer(key, "unread") for key in prefetch})
 
 
 def read_answer(key: str, value: object, null_is_unknown: bool = False) -> SearchAnswer:

@@ -51,7 +51,8 @@ class AuditEvent:
     """One call, without clinical text or raw patient ids: see Pseudonyms for the hash and the hook instance.
 
     ``kind`` is call, or begin where a call is announced before it is worked on. ``sources`` maps our prefetch
-    keys and "context" to answered, fetched, failed or absent; ``rules`` were run; "" and None mean not known.
+    keys and "context" to answered, fetched, failed, unread or absent; ``rules`` were run, or "not-ours" alone where
+    every order is surely another drug and the list was not read; "" and None mean not known.
     What follows ``ms`` is kept with the shown cards, so that feedback can be joined with its call; ``prescriber`` is
     a keyed hash, where the settings allow one.
     """

@@ -31,6 +31,7 @@ from cds_service.rules.tables import LONG_ACTING
 TOPIC = "naltrexone-opioid-interaction"
 _NO_WITHDRAWAL = frozenset({Role.PERIPH, Role.ANTITUSSIVE})
 _BY_ROLE = frozenset({Role.PERIPH, Role.ANTITUSSIVE, Role.OPIOID_LIKE})
+_MOST_EXPLAINED = 200
 _REASONS = {START: "start", BLOCK: "block", BOTH: "both"}
 
 
@@ -54,7 +55,7 @@ def judge(snapshot: Snapshot, _said: tuple[Verdict, ...] = ()) -> Iterator[Findi
         links=_links(worst),
         found=_found(pairs),
         about=_drafts(serious or pairs, snapshot),
-        trace=tuple(map(_explain, pairs)),
+        trace=tuple(map(_explain, pairs[:_MOST_EXPLAINED])),
     )
 
 
@@ -312,8 +313,8 @@ def _reasons(serious: tuple[Pair, ...]) -> str:
 
 
 def _drafts(pairs: tuple[Pair, ...], snapshot: Snapshot) -> tuple[Draft, ...]:
-    meant = [m for pair in pairs for m in (pair.antagonist, pair.opioid)]
-    return tuple(d for d in snapshot.drafts if any(d.medication is m for m in meant))
+    meant = {id(m) for pair in pairs for m in (pair.antagonist, pair.opioid)}
+    return tuple(d for d in snapshot.drafts if id(d.medication) in meant)
 
 
 def _several_drafts(snapshot: Snapshot) -> bool:

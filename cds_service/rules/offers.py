@@ -99,11 +99,7 @@ def _is_outpatient(pairs: tuple[Pair, ...], snapshot: Snapshot) -> bool:
 
 
 def _unique(medications: Iterator[Medication]) -> tuple[Medication, ...]:
-    found: list[Medication] = []
-    for medication in medications:
-        if not any(medication is other for other in found):
-            found.append(medication)
-    return tuple(found)
+    return tuple({id(medication): medication for medication in medications}.values())
 
 
 def is_acute(pairs: tuple[Pair, ...], snapshot: Snapshot) -> bool:

@@ -36,6 +36,7 @@ LONG_FIRST = (
     Role.PERIPH,
 )
 SURE_FIRST = (State.CURRENT, State.RECENT, State.HELD, State.STALE, State.PLANNED, State.OLD)
+MOST_COMPARED = 60  # drafts and listed medicines of one kind that are held against those of the other
 BOTH, START, BLOCK = "both-draft", "ntx-draft", "opioid-draft"
 
 
@@ -95,13 +96,11 @@ def _rank(pair: Pair) -> tuple[Any, ...]:
 
 
 def _both_drafted(snapshot: Snapshot) -> Iterator[Pair]:
-    for draft in snapshot.drafts:
-        for opioid in snapshot.drafts:
-            if (
-                draft is opioid
-                or not blocks(draft.medication)
-                or not (draft.selected or opioid.selected)
-            ):
+    blockers = _foremost([d for d in snapshot.drafts if blocks(d.medication)])
+    opioids = _foremost([d for d in snapshot.drafts if d.medication.opioids])
+    for draft in blockers:
+        for opioid in opioids:
+            if draft is opioid or not (draft.selected or opioid.selected):
                 continue
             for component in opioid.medication.opioids:
                 severity = both_drafted(component, opioid.medication, snapshot.thresholds)
@@ -109,10 +108,10 @@ def _both_drafted(snapshot: Snapshot) -> Iterator[Pair]:
 
 
 def _antagonist_drafted(snapshot: Snapshot) -> Iterator[Pair]:
-    for draft in _selected(snapshot):
-        if not blocks(draft.medication):
-            continue
-        for exposure in snapshot.exposures:
+    drafts = _foremost([d for d in _selected(snapshot) if blocks(d.medication)])
+    exposures = _surest([e for e in snapshot.exposures if e.medication.opioids])
+    for draft in drafts:
+        for exposure in exposures:
             for component in exposure.medication.opioids:
                 severity = table_a(component, exposure, snapshot.thresholds)
                 yield _pair(
@@ -121,11 +120,11 @@ def _antagonist_drafted(snapshot: Snapshot) -> Iterator[Pair]:
 
 
 def _opioid_drafted(snapshot: Snapshot) -> Iterator[Pair]:
-    for draft in _selected(snapshot):
+    drafts = _foremost([d for d in _selected(snapshot) if d.medication.opioids])
+    exposures = _surest([e for e in snapshot.exposures if blocks(e.medication)])
+    for draft in drafts:
         for component in draft.medication.opioids:
-            for exposure in snapshot.exposures:
-                if not blocks(exposure.medication):
-                    continue
+            for exposure in exposures:
                 severity, tolerance = table_b(component.role, exposure, snapshot.thresholds)
                 yield _pair(
                     BLOCK,
@@ -136,6 +135,30 @@ def _opioid_drafted(snapshot: Snapshot) -> Iterator[Pair]:
                     exposure,
                     tolerance,
                 )
+
+
+def _foremost(drafts: list[Draft]) -> list[Draft]:
+    """At most MOST_COMPARED drafts, one of each product before the second of any: the work stays linear."""
+    if len(drafts) <= MOST_COMPARED:
+        return drafts
+    first: dict[object, Draft] = {}
+    for draft in drafts:
+        first.setdefault(_product(draft), draft)
+    chosen = {id(draft) for draft in first.values()}
+    return [*first.values(), *(d for d in drafts if id(d) not in chosen)][:MOST_COMPARED]
+
+
+def _product(draft: Draft) -> object:
+    recognition = draft.medication.recognition
+    doubt = bool(recognition.conflict or recognition.uncertain)
+    return recognition.components, draft.medication.band, draft.selected, doubt
+
+
+def _surest(exposures: list[Exposure]) -> list[Exposure]:
+    """At most MOST_COMPARED listed medicines, those that are surely and lately in the body first."""
+    if len(exposures) <= MOST_COMPARED:
+        return exposures
+    return sorted(exposures, key=lambda e: (SURE_FIRST.index(e.state), e.days or 0))[:MOST_COMPARED]
 
 
 def _pair(

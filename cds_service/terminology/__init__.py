@@ -24,7 +24,7 @@ _LONG = 500  # characters; a problem with longer texts is read anew each time, s
 _CODINGS, _LINES = 50, 60  # of one order that are looked at
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terminology:
     """The loaded tables with a bounded memory of what was asked before. Safe to share between threads."""
 

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 WORD = re.compile(r"[^\W\d_]+|\d+")
 SHORTEST_SKELETON = 5
+_MOST_EXPANSION = 4        # letters that one letter comes apart into; no letter of a name needs more, a few signs 18
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 _KANA_MARKS = "\u3099\u309a"
 _LIGATURES = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L",
@@ -45,6 +46,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).translate(_LIGATURES))
+    plain = plain[:_MOST_EXPANSION * len(text)]
     plain = "".join(c for c in plain if not unicodedata.combining(c) or c in _KANA_MARKS)
     return unicodedata.normalize("NFC", plain)
 

@@ -160,8 +160,9 @@ def _elapsed_ms() -> int:
 
 
 def sources_of(record: Record) -> Mapping[str, str]:
-    """Our own keys: answered, fetched, failed or absent; keys that a caller made up are counted together."""
-    known = {key: ("fetched" if a.fetched and a.complete else "answered" if a.complete else "failed")
+    """Our own keys: answered, fetched, failed, unread or absent; keys that a caller made up are counted together."""
+    known = {key: ("unread" if a.state == "unread" else "fetched" if a.fetched and a.complete
+                   else "answered" if a.complete else "failed")
              for key, a in record.answers.items() if key in PREFETCH_KEYS}
     others = sum(key not in PREFETCH_KEYS for key in record.answers)
     absent = dict.fromkeys(sorted(PREFETCH_KEYS - known.keys()), "absent")

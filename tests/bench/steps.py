@@ -61,13 +61,13 @@ def step_costs(bodies: Iterable[bytes], engine: Engine, now: datetime, turns: in
     """Median CPU seconds of each step over all bodies; the first turn only warms up."""
     found = [answer_bytes(body, engine, now) for _ in range(turns) for body in bodies]
     warm = found[len(found) // turns:] or found
-    return {step: statistics.median(costs[step] for costs in warm) for step in STEPS}
+    return {step: statistics.median(costs.get(step, 0.0) for costs in warm) for step in STEPS}
 
 
 def first_costs(bodies: Iterable[bytes], engine: Engine, now: datetime) -> dict[str, float]:
     """Median CPU seconds of each step where no word was ever seen before."""
     found = [answer_bytes(body, without_memory(engine), now) for body in bodies]
-    return {step: statistics.median(costs[step] for costs in found) for step in STEPS}
+    return {step: statistics.median(costs.get(step, 0.0) for costs in found) for step in STEPS}
 
 
 def profile(bodies: list[bytes], engine: Engine, now: datetime, rows: int = 15) -> str:
