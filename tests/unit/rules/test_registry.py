@@ -26,7 +26,7 @@ class Watched(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any:
         value = self.values_[key]
         if isinstance(value, Mapping):
-            return Watched(value, self.seen, f"{key}.")
+            return Watched(value, self.seen, f"{self.within}{key}.")
         self.seen.add(f"{self.within}{key}")
         return value
 
@@ -64,8 +64,10 @@ def test_a_rule_says_only_what_it_declares(rule: Rule, snapshots: list[Snapshot]
     assert said
     order = [*rule.lines]
     for f in said:
-        assert (rule.id, set(rule.facts)) == (f.topic, set(f.facts))
-        assert f.situation in rule.situations
+        filled = {*f.facts, *f.quotes}
+        printed = {*rule.situations[f.situation], *(p for n in f.lines for p in rule.lines[n].prints)}
+        assert rule.id == f.topic
+        assert printed & set(rule.facts) <= filled <= set(rule.facts)
         assert [*f.lines] == sorted(f.lines, key=order.index)
         assert {s.code for s in f.suggestions} <= set(rule.suggestions)
         assert rule.overrides or not f.overrides
