@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -71,13 +72,21 @@ def postgres_server() -> PostgresServer:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL of an empty database that is dropped after the test."""
+    with new_database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def new_database(running: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database that is dropped afterwards."""
     name = f"test_{uuid4().hex}"
     admin = create_engine(
-        make_url(postgres_server.url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+        make_url(running.url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
     )
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    yield make_url(postgres_server.url).set(database=name).render_as_string(hide_password=False)
+    yield make_url(running.url).set(database=name).render_as_string(hide_password=False)
+    admin.dispose()
     with admin.connect() as connection:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
