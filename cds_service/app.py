@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import random
 import re
 import threading
@@ -41,7 +42,7 @@ from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
 from cds_service.journal.traces import Traces
 from cds_service.journal.versions import package_version, rules_version
-from cds_service.observing import Reporter, Seldom, Watched
+from cds_service.observing import Watched
 from cds_service.outbound.addresses import read_place
 from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
@@ -50,6 +51,7 @@ from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
 from cds_service.planner.sessions import SmartSessions, read_or_make_key
+from cds_service.reporting import Reporter, Seldom
 from cds_service.rules import RULES, Rule
 from cds_service.settings import Client, Settings
 from cds_service.store.call_counts import add_up
@@ -117,6 +119,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         now,
         parts.engine.content.version,
         required=settings.audit == "required",
+        trouble=parts.reporter.trouble,
         prescribers=settings.audit_prescribers,
         rules_version=rules_version(),
     )
@@ -145,9 +148,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         )
     )
     app.register_blueprint(_make_ops(app, parts, settings, now))
-    app.register_blueprint(
-        make_console(parts.engine, settings, now, package_version())
-    )
+    app.register_blueprint(make_console(parts.engine, settings, now, package_version()))
     app.register_blueprint(
         make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
     )
@@ -178,6 +179,8 @@ def worker() -> Flask:
     """
     app = create_app(configuration.load_for_worker())
     start_watching(app)
+    watched = app.extensions["watched"]
+    watched.reporter.log.info("started", pid=os.getpid(), **watched.versions())
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)

@@ -1,12 +1,12 @@
-"""Who hears of what goes on beside the calls: the log, the metrics and readiness, wired to the store, keys and records."""
+"""What readiness and the gauges look at: rules, content, store, audit, records, keys, FHIR servers, log."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from cds_service.auth.client_auth import known_clients
@@ -14,87 +14,15 @@ from cds_service.auth.jwks import JwksCache
 from cds_service.ehr.client import FhirClient
 from cds_service.journal import metrics
 from cds_service.journal.audit import QUEUE_EVENTS, AuditLog
-from cds_service.journal.high_water import KINDS, HighWater, Loss
-from cds_service.journal.metrics import Metrics
+from cds_service.journal.high_water import KINDS, HighWater
 from cds_service.journal.pseudonyms import Pseudonyms
-from cds_service.journal.telemetry import LogSink
 from cds_service.journal.versions import package_version, rules_version
 from cds_service.pipeline import Engine
-from cds_service.rules import TOPICS
+from cds_service.reporting import RECENT_SECONDS, Reporter
 from cds_service.settings import Settings
-from cds_service.store.conditions import ALARMS, Condition, Witness
+from cds_service.store.conditions import Condition
 from cds_service.store.store import Store
 from cds_service.web.health import Check
-
-RECENT_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Reporter:
-    """Says in the log, and counts, what happens to the store and its records."""
-
-    log: Any
-    sink: LogSink
-    numbers: Metrics
-    water: HighWater
-
-    def begin(self) -> None:
-        """The counters that alerts watch are there before anything happens; what nobody acknowledged is said again."""
-        self.numbers.begin(metrics.STORE_ALARMS, ALARMS)
-        self.numbers.begin(metrics.STORE_CHANGES, Condition)
-        self.numbers.begin(metrics.BROKEN_RULES, sorted(TOPICS))
-        self.numbers.begin(metrics.BROKEN_CARDS, sorted(TOPICS))
-        if self.water.fault:
-            self.log.error("high-water-mark-unreadable", fault=self.water.fault)
-        for word, sentence in self.water.alarms():
-            self._say_alarm(word, sentence)
-
-    def say_if_unshared(self, workers: int) -> None:
-        if workers > 1 and not self.numbers.shared:
-            self.log.warning("metrics-per-worker", workers=workers)
-
-    @property
-    def witness(self) -> Witness:
-        return Witness(self._changed, self._alarmed)
-
-    def _changed(self, now: Condition, before: Condition, fault: str) -> None:
-        say = self.log.info if now is Condition.WELL else self.log.error
-        say("store-condition", condition=str(now), before=str(before), fault=fault)
-        self.numbers.count(metrics.STORE_CHANGES, str(now))
-
-    def _alarmed(self, word: str, sentence: str) -> None:
-        self.water.alarm(word, sentence)
-        self._say_alarm(word, sentence)
-
-    def _say_alarm(self, word: str, sentence: str) -> None:
-        self.log.error("store-alarm", alarm=word, means=sentence)
-        self.numbers.count(metrics.STORE_ALARMS, word)
-
-    def lost(self, loss: Loss) -> None:
-        self.log.error(
-            "records-missing", kind=loss.kind, count=loss.count, last=loss.last, hash=loss.hash
-        )
-
-    def token_refused(self, why: str, request_id: str) -> None:
-        self.log.warning("refused", why=why, request_id=request_id)
-        self.numbers.count(metrics.REFUSED_TOKENS, why)
-
-
-@dataclass(slots=True)
-class Seldom:
-    """Says something at most once in a while, with how often it happened since."""
-
-    say: Callable[[int], None]
-    seconds: float = RECENT_SECONDS
-    _since: int = 0
-    _said_at: float = float("-inf")
-
-    def happened(self) -> None:
-        self._since += 1
-        if time.monotonic() - self._said_at >= self.seconds:
-            self._said_at = time.monotonic()
-            times, self._since = self._since, 0
-            self.say(times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +52,8 @@ class Watched:
             "records": self._records,
             "keys": self._keys,
             "log": self._log,
+            "calls": self._calls,
+            "fhir": self._fhir,
         }
 
     def started(self) -> dict[str, str]:
@@ -200,9 +130,22 @@ class Watched:
             f"degraded: high-water mark not kept ({self.water.fault})" if self.water.fault else "ok"
         )
 
+    def _calls(self) -> str:
+        troubled = self.reporter.is_troubled("calls")
+        return "degraded: faults of ours in the last minute" if troubled else "ok"
+
+    def _fhir(self) -> str:
+        if any(self.fhir.open_circuits().values()):
+            return "degraded: a FHIR server is left alone"
+        troubled = self.reporter.is_troubled("fhir")
+        return "degraded: a FHIR server did not answer in the last minute" if troubled else "ok"
+
     def _keys(self) -> str:
         if not self.authenticates:
             return "ok"
+        files = [c.jwks_file for c in known_clients(self.settings) if c.jwks_file]
+        if not all(os.access(file, os.R_OK) for file in files):
+            return "degraded: a key file cannot be read"
         return (
             "ok"
             if all(map(self.keys.at_hand, self._key_urls()))

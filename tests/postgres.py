@@ -33,7 +33,9 @@ class PostgresServer:
     port: int = 0
 
     def start(self) -> None:
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=120"
+        options = (
+            f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=120"
+        )
         self._control("-o", options, "-l", str(self.folder / "log"), "start")
 
     def stop(self) -> None:
@@ -41,7 +43,14 @@ class PostgresServer:
         self._control("-m", "immediate", "stop")
 
     def _control(self, *arguments: str) -> None:
-        _run(self.folder, str(self.binaries / "pg_ctl"), "-w", "-D", str(self.folder / "data"), *arguments)
+        _run(
+            self.folder,
+            str(self.binaries / "pg_ctl"),
+            "-w",
+            "-D",
+            str(self.folder / "data"),
+            *arguments,
+        )
 
 
 @cache
@@ -72,23 +81,24 @@ def postgres_server() -> PostgresServer:
 @pytest.fixture
 def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     """The SQLAlchemy URL of an empty database that is dropped after the test."""
-    with empty_database(postgres_server.url) as url:
+    with new_database(postgres_server) as url:
         yield url
 
 
 @contextmanager
-def empty_database(server_url: str) -> Iterator[str]:
-    """The SQLAlchemy URL of an empty database of that server, which is dropped after the block."""
+def new_database(running: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty database that is dropped afterwards."""
     name = f"test_{uuid4().hex}"
-    admin = create_engine(make_url(server_url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT")
+    admin = create_engine(
+        make_url(running.url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    )
     with admin.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    try:
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
-    finally:
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.dispose()
+    yield make_url(running.url).set(database=name).render_as_string(hide_password=False)
+    admin.dispose()
+    with admin.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    admin.dispose()
 
 
 def _binaries() -> Path | None:
@@ -103,9 +113,21 @@ def _start(binaries: Path) -> PostgresServer:
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
-    _run(folder, str(binaries / "initdb"), "-A", "trust", "-U", "postgres", "--no-sync", "-D", f"{folder}/data")
+    _run(
+        folder,
+        str(binaries / "initdb"),
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "--no-sync",
+        "-D",
+        f"{folder}/data",
+    )
     port = _free_port()
-    started = PostgresServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", binaries, folder, port)
+    started = PostgresServer(
+        f"postgresql://postgres@127.0.0.1:{port}/postgres", binaries, folder, port
+    )
     started.start()
     atexit.register(_stop_at_exit, started)
     return started
@@ -122,8 +144,13 @@ def _run(folder: Path, *command: str) -> None:
     """PostgreSQL refuses to run as root, so root hands over to the user postgres."""
     user = "postgres" if os.geteuid() == 0 else None
     subprocess.run(
-        command, check=True, cwd=folder, user=user, timeout=60,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        command,
+        check=True,
+        cwd=folder,
+        user=user,
+        timeout=60,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
 
 

@@ -18,10 +18,10 @@ from cds_service.hooks.services import SERVICES
 from cds_service.model import Coding, Concept, Drug, Severity
 from cds_service.pipeline import Engine, judge
 from cds_service.reading import Reading
+from cds_service.rules.interaction import TOPIC as INTERACTION
 from cds_service.terminology import Terminology
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-INTERACTION = "naltrexone-opioid-interaction"
 _SERVICE = SERVICES["naltrexone-order-sign"]
 _USUAL_FIRST = ("SCD", "SBD", "GPCK", "BPCK", "IN", "MIN", "PIN", "BN", "SCDC")
 

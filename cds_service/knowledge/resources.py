@@ -13,7 +13,7 @@ from typing import Any
 
 from cds_service.content.loader import Content
 from cds_service.hooks.services import CDS_HOOKS_VERSION, SERVICES
-from cds_service.knowledge.medicines import RXNORM, Pair, Product
+from cds_service.knowledge.medicines import INTERACTION, RXNORM, Pair, Product
 
 Json = dict[str, Any]
 _USAGE = "http://terminology.hl7.org/CodeSystem/usage-context-type"
@@ -138,7 +138,7 @@ def plan_definition(base: str, content: Content, version: str, today: date) -> J
         "code": "eca-rule",
     }
     return {
-        **_canonical("PlanDefinition", base, "naltrexone-opioid-interaction", "Naltrexone meets an opioid", version, today),
+        **_canonical("PlanDefinition", base, INTERACTION, "Naltrexone meets an opioid", version, today),
         "type": {"coding": [kind]},
         "library": [f"{base}/Library/naltrexone-opioid-criticals|{version}"],
         "relatedArtifact": [

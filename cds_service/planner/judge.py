@@ -65,9 +65,9 @@ class HookJudge:
             resource = entry.resource
             if not order_kind(resource) or resource.get("status") != "draft" or belongs_to_other(resource, patient_id):
                 continue
-            drug, recognition = reading.name(resource)
-            if any(c.role.is_naltrexone for c in recognition.components):
-                found.append(Earlier(resource_ref(resource), drug.concept.label, is_ours(resource)))
+            named = reading.name(resource)
+            if any(c.role.is_naltrexone for c in named.recognition.components):
+                found.append(Earlier(resource_ref(resource), named.drug.concept.label, is_ours(resource)))
         return tuple(found)
 
     def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,

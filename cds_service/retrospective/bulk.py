@@ -228,7 +228,8 @@ def recognise(
     )
     if not reading.concerns_us:
         return "other", ""
-    drug, recognition = reading.name(request.orders.entries[0].resource)
+    named = reading.name(request.orders.entries[0].resource)
+    drug, recognition = named.drug, named.recognition
     label = drug.concept.label or next((line.item.label for line in drug.ingredients), "")
     if not recognition.identified:
         return "unknown" if label else "unreadable", label

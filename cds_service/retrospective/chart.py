@@ -151,7 +151,7 @@ def _is_medicine(resource: Json) -> bool:
 
 
 def _can_matter(resource: Json, reading: Reading) -> bool:
-    _, recognition = reading.name(resource)
+    recognition = reading.name(resource).recognition
     return bool(
         recognition.components or not recognition.identified or getattr(recognition, "conflict", "")
     )

@@ -16,8 +16,8 @@ from cds_service.model import Finding, Json
 from cds_service.pipeline import Engine, Judgement, judge
 from cds_service.retrospective.chart import Chart, Session, hook_call, reading_of
 from cds_service.retrospective.history import When, within
+from cds_service.rules.interaction import TOPIC as INTERACTION
 
-INTERACTION = "naltrexone-opioid-interaction"
 _RANK = ("none", "info", "warning", "critical")
 _OVERLAP_DAYS = 60
 _REPEAT_HOURS = 24

@@ -13,9 +13,9 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from cds_service.store import sqlite as sqlite_file
+from cds_service.store.deadline import DEADLINE_SECONDS
 from cds_service.store.schema import HEAD
 
-DEADLINE_SECONDS = 5.0                         # above the server's own time-outs, which say more
 MIGRATION_LOCK = 7_203_118                     # any number, as long as every worker takes the same one
 POSTGRES_NAMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 POSTGRES_CONNECT = {

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 from psycopg.waiting import Ready, Wait
 
-from cds_service.store.database import DEADLINE_SECONDS
+from cds_service.store.deadline import DEADLINE_SECONDS
 
 
 class PatientConnection(psycopg.Connection[Any]):

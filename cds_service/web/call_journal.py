@@ -19,6 +19,8 @@ from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.pipeline import Outcome
 from cds_service.web.wire import name_fault
 
+NO_ANSWER = frozenset({"timeout", "circuit-open", "busy", "unreachable", "broken", "tls", "http-5xx"})
+
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
@@ -30,6 +32,7 @@ class Recorder:
     now: Callable[[], datetime]
     content_version: str
     required: bool
+    trouble: Callable[[str], None] = lambda _about: None   # hears "calls" or "fhir" when one of these went wrong
     prescribers: bool = False
     rules_version: str = ""
     state: dict[str, bool] = field(default_factory=lambda: {"available": True})
@@ -88,7 +91,10 @@ class Recorder:
 
     def _log_quietly(self, status: int) -> None:
         try:
-            self.log.info("call", **self._line(status))
+            line = self._line(status)
+            self.log.info("call", **line)
+            for about in troubles_of(line):
+                self.trouble(about)
         except Exception as error:  # noqa: BLE001 - as above
             self.log.error("log-broken", request_id=g.request_id, fault=name_fault(error))
 
@@ -139,6 +145,14 @@ class Recorder:
             line["broken_cards"] = list(outcome.broken_cards)
             line["drafts"], line["listed"] = len(outcome.snapshot.drafts), len(outcome.snapshot.exposures)
         return line
+
+
+def troubles_of(line: Mapping[str, Any]) -> Iterator[str]:
+    """What a call's line says of this service or of a FHIR server that is not in order."""
+    if line.get("fault") or line.get("broken_rules") or line.get("broken_cards"):
+        yield "calls"
+    if NO_ANSWER & {gap.rpartition(":")[2] for gap in line.get("gaps", ())}:
+        yield "fhir"
 
 
 def _situations(outcome: Outcome) -> dict[tuple[str, str], Iterator[str]]:

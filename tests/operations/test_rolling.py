@@ -17,7 +17,7 @@ from cds_service.journal.export import export_feedback
 from cds_service.store.read_only import open_to_read
 from tests.conftest import ROOT
 from tests.operations.proxy import Replica, two_replicas
-from tests.postgres import PostgresServer, empty_database, server
+from tests.postgres import PostgresServer, new_database, server
 from tests.security.ehr import bearer, feedback_item
 
 DRAFT = ROOT / "fhir_fixtures" / "requests" / "order-select" / "ldn-with-recent-oxycodone.json"
@@ -40,7 +40,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     found = server()
     if not isinstance(found, PostgresServer):
         pytest.skip(found)
-    with (empty_database(found.url) as database,
+    with (new_database(found) as database,
           two_replicas(tmp_path_factory.mktemp("house"), database) as (url, replicas)):
         yield House(url, replicas, database)
 

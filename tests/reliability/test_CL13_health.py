@@ -28,7 +28,7 @@ def test_CL13_health_needs_no_token_in_production(tmp_path: Path, path: str) -> 
 
 
 def test_CL13_a_ready_service_says_so_with_each_check(service: Running) -> None:
-    checks = ("rules", "content", "store", "audit", "records", "keys", "log")
+    checks = ("rules", "content", "store", "audit", "records", "keys", "log", "calls", "fhir")
     assert (200, {"status": "ready", **dict.fromkeys(checks, "ok")}) == ready(service)
 
 
