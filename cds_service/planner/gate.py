@@ -441,6 +441,8 @@ def _earlier(drafts: Sequence[str], answers: Answers, say: Words) -> Iterator[Po
 def _still_releases(exposure: Exposure, snapshot: Snapshot) -> bool:
     """A depot of the last days, whatever became of its order (specification 2.10, duplicate)."""
     component, since = exposure.medication.naltrexone, exposure.last_dose_days
+    if since is None:
+        since = exposure.used_days
     return (
         component is not None
         and component.role in {Role.NTX_XR, Role.NTX_IMPLANT}

@@ -342,8 +342,8 @@ DRAWN: list[tuple[str, Any, dict[str, Any], Callable[[Planner], Any], Any, Any]]
         6,
         8,
     ),
-    ("titration.onset_weeks.low", 3, picked("A"), onset_weeks, [2, 8], [3, 8]),
-    ("titration.onset_weeks.high", 10, picked("A"), onset_weeks, [2, 8], [2, 10]),
+    ("titration.onset_weeks.low", 3, picked("A"), onset_weeks, [6, 12], [7, 12]),
+    ("titration.onset_weeks.high", 10, picked("A"), onset_weeks, [6, 12], [6, 14]),
     ("titration.fill_days.usual", 30, {"fill_days": "29"}, lambda p: p.case.wish.fill_days, 28, 30),
     (
         "titration.fill_days.choices",
@@ -700,7 +700,7 @@ def test_the_age_is_asked_below_the_age_in_force(adult: int, age: int, mark: Mar
 
 @pytest.mark.parametrize(
     ("days", "ago", "mark"),
-    [(35, 35, Mark.BLOCKED), (35, 36, Mark.PASSED), (20, 20, Mark.BLOCKED), (20, 21, Mark.PASSED)],
+    [(35, 35, Mark.BLOCKED), (35, 36, Mark.ASK), (20, 20, Mark.BLOCKED), (20, 21, Mark.ASK)],
 )
 def test_a_naltrexone_depot_counts_as_other_naltrexone_for_the_days_in_force(
     days: int, ago: int, mark: Mark
