@@ -1,0 +1,125 @@
+"""The work of one call is bounded by counted steps, never by a clock; what is not looked at is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cds_service import pipeline, reading
+from cds_service.fhir.bundle import Entry
+from cds_service.hooks.services import SERVICES
+from cds_service.rules import pairs
+from cds_service.terminology.words import fold
+from tests.conformance.calls import call, ldn, listed, opioid, order
+from tests.conftest import AS_OF
+
+SIGN = SERVICES["naltrexone-order-sign"]
+
+
+def answered(engine: pipeline.Engine, body: dict[str, Any]) -> pipeline.Outcome:
+    return pipeline.answer(body, SIGN, engine, AS_OF)
+
+
+def gaps(outcome: pipeline.Outcome) -> dict[tuple[str, str], int]:
+    return {(gap.about, gap.why): gap.count for gap in outcome.snapshot.gaps}
+
+
+def indicators(outcome: pipeline.Outcome) -> dict[str, str]:
+    return {card["source"]["topic"]["code"]: card["indicator"] for card in outcome.cards}
+
+
+def many(number: int) -> dict[str, Any]:
+    """As many naltrexone drafts as opioid drafts and listed opioids."""
+    return call(
+        "order-sign",
+        *(ldn(id=f"n{i}") for i in range(number)),
+        *(opioid(id=f"o{i}") for i in range(number)),
+        meds=[listed(id=f"l{i}") for i in range(number)],
+    )
+
+
+def nonsense(number: int) -> list[dict[str, Any]]:
+    return [
+        {**listed(id=f"m{i}"), "medicationCodeableConcept": {"text": f"zzqx{i:b} vvkj{i:o} " * 9}}
+        for i in range(number)
+    ]
+
+
+def test_pairs_grow_no_faster_than_the_drafts(engine: pipeline.Engine) -> None:
+    few, more = (len(pairs.find_pairs(answered(engine, many(n)).snapshot)) for n in (200, 400))
+    assert few == more <= 3 * pairs.MOST_COMPARED**2
+
+
+def test_drafts_that_are_not_all_compared_are_a_gap_and_the_warning_stands(
+    engine: pipeline.Engine,
+) -> None:
+    outcome = answered(engine, many(100))
+    assert gaps(outcome)["draft", "too-many"] == 200 - pairs.MOST_COMPARED
+    assert indicators(outcome)["naltrexone-opioid-interaction"] == "critical"
+
+
+def test_one_of_each_product_is_compared_before_the_second_of_any(engine: pipeline.Engine) -> None:
+    drafts = [*(opioid(id=f"o{i}") for i in range(200)), ldn(id="n")]
+    late = order("Methadone 10 mg tablet", id="late")
+    found = pairs.find_pairs(answered(engine, call("order-sign", *drafts, late)).snapshot)
+    assert "methadone" in {pair.component.ingredient for pair in found}
+
+
+def test_selected_drafts_are_found_without_comparing_charts(
+    engine: pipeline.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compare(_one: Entry, _other: object) -> bool:
+        raise AssertionError("one chart is compared with another")
+
+    monkeypatch.setattr(Entry, "__eq__", compare)
+    body = call("order-sign", *(order("", id="") for _ in range(50)), ldn())
+    assert answered(engine, body).snapshot.drafts[0].selected
+
+
+def test_a_list_beyond_the_steps_is_said_to_be_unread(engine: pipeline.Engine) -> None:
+    outcome = answered(engine, call("order-sign", ldn(), meds=nonsense(2_000)))
+    unread = gaps(outcome)["medicine", "too-many"]
+    assert 0 < unread < 2_000
+    assert outcome.snapshot.unreadable >= unread
+    assert indicators(outcome)["naltrexone-data-gap"] == "warning"
+
+
+def test_the_same_call_is_cut_at_the_same_place_whatever_is_remembered(
+    engine: pipeline.Engine,
+) -> None:
+    body = call("order-sign", ldn(), meds=nonsense(2_000))
+    warm = answered(engine, body)
+    reading._remembered.cache_clear()
+    assert gaps(answered(engine, body)) == gaps(warm)
+
+
+def test_steps_are_counted_by_the_words_and_once_for_words_met_before(
+    engine: pipeline.Engine,
+) -> None:
+    def spent(meds: list[dict[str, Any]]) -> int:
+        return reading.STEPS - answered(engine, call("order-sign", ldn(), meds=meds)).reading._left
+
+    nothing, one, two = (spent(nonsense(n)) for n in (0, 100, 200))
+    assert (two - one) == pytest.approx(one - nothing, rel=0.1)
+    alike = [replace_id(nonsense(1)[0], i) for i in range(200)]
+    assert spent(alike) < one
+
+
+def replace_id(resource: dict[str, Any], number: int) -> dict[str, Any]:
+    return {**resource, "id": f"same{number}"}
+
+
+def test_a_long_list_of_few_drugs_is_read_whole(engine: pipeline.Engine) -> None:
+    """An inpatient's administrations: thousands of entries, the same drugs over and over."""
+    meds = [
+        order("Lisinopril 10 mg oral tablet", id=f"a{i}", status="active") for i in range(5_000)
+    ]
+    outcome = answered(engine, call("order-sign", ldn(), meds=[*meds, listed()]))
+    assert ("medicine", "too-many") not in gaps(outcome)
+    assert indicators(outcome)["naltrexone-opioid-interaction"] == "critical"
+
+
+def test_signs_that_come_apart_into_many_letters_stay_short() -> None:
+    assert len(fold("\ufdfa" * 1_000)) <= 4_000
+    assert fold("옥시코돈") == "옥시코돈"
