@@ -13,7 +13,8 @@ from typing import Any
 
 from cds_service.content.loader import Content
 from cds_service.hooks.services import CDS_HOOKS_VERSION, SERVICES
-from cds_service.knowledge.medicines import INTERACTION, RXNORM, Pair, Product
+from cds_service.knowledge.medicines import RXNORM, Pair, Product
+from cds_service.rules.interaction import TOPIC as INTERACTION
 
 Json = dict[str, Any]
 _USAGE = "http://terminology.hl7.org/CodeSystem/usage-context-type"

@@ -228,8 +228,7 @@ def recognise(
     )
     if not reading.concerns_us:
         return "other", ""
-    named = reading.name(request.orders.entries[0].resource)
-    drug, recognition = named.drug, named.recognition
+    drug, recognition, _ = reading.name(request.orders.entries[0].resource)
     label = drug.concept.label or next((line.item.label for line in drug.ingredients), "")
     if not recognition.identified:
         return "unknown" if label else "unreadable", label

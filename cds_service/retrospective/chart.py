@@ -12,6 +12,7 @@ from datetime import date, tzinfo
 from typing import Any
 
 from cds_service.fhir.bundle import Entry
+from cds_service.fhir.releases import ASSUMED
 from cds_service.fhir.values import (
     as_code,
     as_dict,
@@ -159,7 +160,7 @@ def _can_matter(resource: Json, reading: Reading) -> bool:
 
 def _tells_release(resource: Json, terminology: Terminology) -> bool:
     """Whether a chart would be read as another release without this resource (R45: R4 is assumed)."""
-    return _reading_of([resource], terminology).release.name != "R4"
+    return _reading_of([resource], terminology).release is not ASSUMED
 
 
 def requester_of(order: Json) -> str:

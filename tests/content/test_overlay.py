@@ -91,7 +91,8 @@ def test_a_site_may_add_what_it_cites_and_links(tmp_path: Path) -> None:
         "own: {short: our guideline, title: Own guideline, publisher: us, cited_for: all, seen: own, "
         "url: 'https://intranet.example.org/x'}",
     )
-    overlay(tmp_path, f"{T1}.yaml", "links: [label-oral, own]")
+    usual = ", ".join(clinical.load("").content.cards[T1].links)
+    overlay(tmp_path, f"{T1}.yaml", f"links: [{usual}, own]")
     overlay(tmp_path, "README.md", "what we changed")
     assert () == clinical.load(folder).refused
 

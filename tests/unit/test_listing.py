@@ -13,6 +13,7 @@ from cds_service.hooks.request import decode
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Role, Snapshot, State, UnknownDraft
 from cds_service.pipeline import Engine
+from cds_service.reading import Reading
 from cds_service.snapshot import read_snapshot
 
 AS_OF = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -38,7 +39,8 @@ def read(engine: Engine, *resources: dict[str, Any], drafts: tuple[dict[str, Any
     body = {"hook": "order-sign", "hookInstance": "i", "prefetch": prefetch, "context": {
         "patientId": "pat-1", "draftOrders": {"resourceType": "Bundle", "entry": [{"resource": d} for d in drafts]}}}
     request = decode(json.loads(json.dumps(body)), SERVICES["naltrexone-order-sign"])
-    return read_snapshot(request, read_prefetch(request.prefetch), engine.aids(AS_OF), AS_OF)
+    reading = Reading(request, read_prefetch(request.prefetch), engine.terminology)
+    return read_snapshot(reading, engine.aids(AS_OF), AS_OF)
 
 
 def gaps(snapshot: Snapshot) -> dict[str, int]:

@@ -145,7 +145,7 @@ def production(folder: Path, more: str = "") -> str:
     keys = folder / "keys.json"
     keys.write_bytes(key_set())
     file = folder / "settings.toml"
-    client = f'[[clients]]\nissuer = "https://ehr.example.org"\njwks_file = "{keys}"\n'
+    client = f'[[clients]]\nissuer = "https://ehr.example.org"\njwks_file = "{keys}"\nfhir_bases = ["https://ehr.example.org/fhir"]\n'
     file.write_text(f'{PRODUCTION}data_dir = "{folder / "var"}"\nport = 0\n{more}{client}', encoding="utf-8")
     return str(file)
 

@@ -79,7 +79,7 @@ def order_with_a_dose(row: ReleaseProfile) -> dict[str, Any]:
 def test_an_order_built_from_its_row_is_valid_and_stays_so_when_it_is_held_or_replaced(release: Release) -> None:
     """The names in a row are those of the published release: its own models or schema say so."""
     order = order_with_a_dose(profile_of(release))
-    low = start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule", "sig": "1 capsule at bedtime"})
+    low = start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule", "sig": "1 capsule at bedtime"}, 1.5, 14)
     assert [[], [], []] == [faults(each, release) for each in (order, hold(order, release, "why"), low)]
 
 
