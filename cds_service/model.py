@@ -576,6 +576,8 @@ GAP_ABOUT = (
     "medicationAdministrations",
     "conditions",
     "encounter",
+    "observations",
+    "procedures",
     "draft",
     "medicine",
 )
@@ -613,6 +615,8 @@ GAP_WHY = (
     "code-and-text-disagree",
     "date-unreadable",
     "not-known",
+    "finished-not-asked",
+    "older-not-asked",
     "failed",
 )
 

@@ -15,6 +15,7 @@ from cds_service.content.loader import Content
 from cds_service.content.render import CardWriter, could_not_check, render
 from cds_service.errors import PreconditionFailed
 from cds_service.hooks.prefetch import Record, leave_unread, read_prefetch
+from cds_service.hooks.profiles import UNDATED
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
 from cds_service.model import Finding, Snapshot, Verdict
@@ -113,7 +114,8 @@ def answer(body: object, service: Service, engine: Engine, now: datetime, *, cli
     """
     laps = Laps(stopwatch)
     request = decode(body, service)
-    alone = Reading(request, leave_unread(request.prefetch), engine.terminology)
+    profile = client.prefetch_profile if client else UNDATED
+    alone = Reading(request, leave_unread(request.prefetch), engine.terminology, profile)
     if alone.is_not_ours:
         laps.end("decode")
         return Outcome(alone, Judgement(read_orders_alone(alone, engine.aids(now), now), (NOT_OURS,)), (),

@@ -13,6 +13,7 @@ from cds_service.fhir.releases import ASSUMED
 from cds_service.fhir.status import order_kind, release_of
 from cds_service.fhir.values import read_concept
 from cds_service.hooks.prefetch import Record
+from cds_service.hooks.profiles import UNDATED
 from cds_service.hooks.request import HookRequest
 from cds_service.model import Concept, Drug, Identity, Json, Recognition, Release
 from cds_service.terminology import Terminology, absence
@@ -40,8 +41,15 @@ def billed_procedure(resource: Json) -> str:
 class Reading:
     """What every step of a call reads from. A drug is recognised when it is first asked for, and never again."""
 
-    def __init__(self, request: HookRequest, record: Record, terminology: Terminology) -> None:
+    def __init__(
+        self,
+        request: HookRequest,
+        record: Record,
+        terminology: Terminology,
+        profile: str = UNDATED,
+    ) -> None:
         self.request = request
+        self.profile = profile  # what the client was asked to send along
         self.record = record
         self.terminology = terminology
         self.resolver = Resolver(self.entries)
@@ -158,7 +166,7 @@ class Reading:
         """The same call with more of the record; only what a new resource explains is recognised anew."""
         if record is self.record:
             return self
-        more = Reading(self.request, record, self.terminology)
+        more = Reading(self.request, record, self.terminology, self.profile)
         more._met, more._left = self._met, self._left
         more._named = {
             id(entry.resource): self._named[id(entry.resource)]

@@ -149,7 +149,7 @@ def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapsho
             _of_type(entries, "Encounter", request.patient_id), request.encounter_id
         ),
         gaps=(
-            *missing(record, reading.release, bool(request.encounter_id)),
+            *missing(record, reading.release, bool(request.encounter_id), reading.profile),
             *(Gap(about, why, n) for (about, why), n in sorted(gaps.items())),
         ),
         thresholds=aids.thresholds,

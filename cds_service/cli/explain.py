@@ -73,6 +73,8 @@ def explain(outcome: Outcome, engine: Engine) -> dict[str, Any]:
         ),
         "medicines_without_a_readable_name": snapshot.unreadable,
         "exposures": [_exposure(e) for e in snapshot.exposures],
+        "unknown_names": list(snapshot.unknown_names),
+        "without_readable_identity": f"{snapshot.unreadable} of {snapshot.listed_count}",
         "conditions": [
             {"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions
         ],

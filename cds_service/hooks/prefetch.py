@@ -10,7 +10,8 @@ from typing import Any
 from cds_service.fhir.bundle import Entry, unpack
 from cds_service.fhir.releases import profile_of
 from cds_service.fhir.values import as_dict, as_text, resource_ref
-from cds_service.hooks.services import PREFETCH_KEYS
+from cds_service.hooks.profiles import MORE_SEARCHES, PROFILES, UNDATED
+from cds_service.hooks.services import PREFETCH_KEYS, SEARCH_KEYS
 from cds_service.model import Gap, Release
 
 
@@ -106,13 +107,17 @@ def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> SearchAnswer:
 
 def _fits(key: str, value: object) -> bool:
     """One of our searches must be answered by a Bundle to count as answered (specification 2.11)."""
-    if key not in PREFETCH_KEYS or key in {"patient", "encounter"}:
+    if key not in SEARCH_KEYS:
         return True
     return as_dict(value).get("resourceType") == "Bundle"
 
 
-def missing(record: Record, release: Release, has_encounter: bool) -> Iterable[Gap]:
-    """A gap per key of ours that was not answered completely, in a fixed order."""
+def missing(record: Record, release: Release, has_encounter: bool, profile: str = UNDATED) -> Iterable[Gap]:
+    """A gap per key of ours that was not answered completely, in a fixed order.
+
+    A search that the client's profile narrows shows less than there is, unless we asked for it ourselves; a further
+    search is a gap only where it was tried and failed.
+    """
     wanted = ["patient", profile_of(release).order_key, "medicationStatements", "medicationDispenses",
               "medicationAdministrations", "conditions", *(["encounter"] if has_encounter else [])]
     for key in wanted:
@@ -123,3 +128,7 @@ def missing(record: Record, release: Release, has_encounter: bool) -> Iterable[G
             yield Gap(key, answer.why)
         elif answer.unreadable:
             yield Gap(key, "unreadable-entries", answer.unreadable)
+        elif key in PROFILES[profile].narrowed and not answer.fetched:
+            yield Gap(key, PROFILES[profile].unseen)
+    yield from (Gap(key, record.answers[key].why) for key in MORE_SEARCHES
+                if key in record.answers and not record.answers[key].complete)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from cds_service.fhir.releases import ASSUMED, ORDER_SEARCHES, profile_of
+from cds_service.hooks.profiles import MORE_SEARCHES, PROFILES, UNDATED
 from cds_service.model import Json, Release
 
 CDS_HOOKS_VERSION = "2.0.1"
@@ -31,6 +32,7 @@ _TEMPLATES = {
     "encounter": "Encounter/{{context.encounterId}}",
 }
 PREFETCH_KEYS = frozenset({*_TEMPLATES, *_ORDERS})
+SEARCH_KEYS = (PREFETCH_KEYS | MORE_SEARCHES.keys()) - {"patient", "encounter"}
 
 _USAGE = ("Needs the prefetch of this service, or FHIR access, to see the patient's medicines: without them a drafted "
           "naltrexone is answered with a could-not-check card. An answer at order-sign supersedes one at order-select.")
@@ -48,8 +50,14 @@ class Service:
 
     @property
     def prefetch(self) -> dict[str, str]:
-        """The templates of this service, by key."""
+        """The templates of this service, by key, as every client can fill them."""
         return dict(_TEMPLATES) if self.hook == "medication-refill" else {**_TEMPLATES, **_ORDERS}
+
+    def prefetch_for(self, profile: str) -> dict[str, str]:
+        """The templates in the profile of one client."""
+        asked = PROFILES[profile]
+        return {**{key: template + asked.narrowed.get(key, "") for key, template in self.prefetch.items()},
+                **{key: MORE_SEARCHES[key] for key in asked.more}}
 
     def queries(self, release: Release) -> dict[str, str]:
         """The templates that a server of this release can answer: of the searches for orders only its own."""
@@ -71,9 +79,9 @@ SERVICES = {service.id: service for service in (
 SERVED_HOOKS = frozenset(service.hook for service in SERVICES.values())
 
 
-def discovery(switched_off: Collection[str] = ()) -> Json:
-    """The answer to ``GET /cds-services``."""
+def discovery(switched_off: Collection[str] = (), profile: str = UNDATED) -> Json:
+    """The answer to ``GET /cds-services``, with the prefetch that this client's profile asks for."""
     return {"services": [{
         "id": service.id, "hook": service.hook, "title": service.title, "description": service.description,
-        "prefetch": service.prefetch, "usageRequirements": _USAGE, "version": CDS_HOOKS_VERSION,
+        "prefetch": service.prefetch_for(profile), "usageRequirements": _USAGE, "version": CDS_HOOKS_VERSION,
     } for service in SERVICES.values() if service.id not in switched_off]}

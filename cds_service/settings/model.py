@@ -55,6 +55,13 @@ class Client:
     null_means_unknown: Annotated[Flag, means('A prefetch null is "not fetched", not "none".')] = (
         False
     )
+    prefetch_profile: Annotated[
+        Literal["dated", "full", "status", "undated"],
+        means(
+            "What it is asked to send along: everything, only what is current, only recent "
+            "entries (tokens of CDS Hooks 3.0), or also laboratory results and procedures."
+        ),
+    ] = "undated"
     strict_412: Annotated[
         Flag,
         means("412 instead of the could-not-check card where prefetch is missing."),

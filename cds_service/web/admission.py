@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import g, request
 
 from cds_service.auth.client_auth import Caller, ClientAuthentication
-from cds_service.errors import TooManyRequests
+from cds_service.errors import ServiceError, TooManyRequests
 from cds_service.settings import Client, Settings
 from cds_service.web.call_rate import CallRate, Share
 
@@ -28,11 +28,21 @@ def make_admit(settings: Settings, authentication: ClientAuthentication | None,
         open_path = path == "/cds-services" and settings.auth_mode != "all"
         if authentication is not None and not open_path:
             client = _authenticate(path, authentication, settings)
+        elif authentication is not None and request.headers.get("Authorization"):
+            client = _recognise(path, authentication, settings) or only
         if rate is not None and not rate.admits(client.issuer if client else ""):
             raise TooManyRequests("Too many calls in this minute.", headers={"Retry-After": "60"})
         return client
 
     return admit
+
+
+def _recognise(path: str, authentication: ClientAuthentication, settings: Settings) -> Client | None:
+    """The client that asks where nobody has to say who it is; None for a token that would not be let in."""
+    try:
+        return _authenticate(path, authentication, settings)
+    except ServiceError:
+        return None
 
 
 def _authenticate(path: str, authentication: ClientAuthentication, settings: Settings) -> Client:

@@ -10,6 +10,7 @@ from flask import Blueprint, Response, g
 
 from cds_service import pipeline
 from cds_service.errors import NotFound, ServiceError, TooManyRequests
+from cds_service.hooks.profiles import UNDATED
 from cds_service.hooks.services import SERVICES, Service, discovery
 from cds_service.settings import Client, Settings
 from cds_service.web.wire import answer_json, name_fault, read_json
@@ -35,8 +36,8 @@ def make_hooks(engine: pipeline.Engine, settings: Settings, ports: HookPorts) ->
 
     @hooks.get("/cds-services")
     def discover() -> Response:
-        ports.admit("/cds-services")
-        return answer_json(discovery())
+        client = ports.admit("/cds-services")
+        return answer_json(discovery(profile=client.prefetch_profile if client else UNDATED))
 
     @hooks.post("/cds-services/<service_id>")
     def call(service_id: str) -> Response:
