@@ -59,10 +59,10 @@ from cds_service.store.store import Store, open_store
 from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
-from cds_service.web.health_door import open_door
 from cds_service.web.call_metrics import CallMetrics
 from cds_service.web.call_traces import CallTraces
 from cds_service.web.health import Health
+from cds_service.web.health_door import open_door
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
 from cds_service.web.refusals import TakeUnreadBodies

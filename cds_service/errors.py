@@ -23,7 +23,13 @@ class ServiceError(Exception):
     status = 500
     issue_code = "exception"
 
-    def __init__(self, message: str, *, expression: tuple[str, ...] = (), headers: dict[str, str] | None = None):
+    def __init__(
+        self,
+        message: str,
+        *,
+        expression: tuple[str, ...] = (),
+        headers: dict[str, str] | None = None,
+    ):
         super().__init__(message)
         self.message = message
         self.expression = expression

@@ -702,7 +702,9 @@ class Finding:
     facts: Mapping[str, str] = field(default_factory=dict)
     quotes: Mapping[str, str] = field(default_factory=dict)  # facts in the sender's own words
     suggestions: tuple[Suggestion, ...] = ()
-    overrides: str = ""  # the group of override reasons that may be true of it; "" = none is asked for
+    overrides: str = (
+        ""  # the group of override reasons that may be true of it; "" = none is asked for
+    )
     links: tuple[str, ...] = ()  # sources to link to; () = those of the card
     found: tuple[Exposure, ...] = ()
     link: Mapping[str, str] | None = None  # appContext of the titration app, where it is offered

@@ -26,8 +26,12 @@ from cds_service.snapshot import ReadingAids, read_orders_alone, read_snapshot
 from cds_service.terminology import Terminology
 
 Fetch = Callable[[Reading], Record]
-NOT_OURS = Verdict("not-ours", trace=(
-    "not ours, list not read: every order of this call is surely neither naltrexone nor an opioid",))
+NOT_OURS = Verdict(
+    "not-ours",
+    trace=(
+        "not ours, list not read: every order of this call is surely neither naltrexone nor an opioid",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Outcome:
     cards: tuple[dict[str, Any], ...]
     silenced: tuple[Finding, ...] = ()
     broken_cards: tuple[str, ...] = ()
-    timings: Mapping[str, float] = field(default_factory=dict)   # seconds per step
+    timings: Mapping[str, float] = field(default_factory=dict)  # seconds per step
 
     @property
     def request(self) -> HookRequest:
@@ -106,8 +110,16 @@ class Outcome:
         return {"cards": list(self.cards)}
 
 
-def answer(body: object, service: Service, engine: Engine, now: datetime, *, client: Client | None = None,
-           fetch: Fetch | None = None, stopwatch: Callable[[], float] = time.perf_counter) -> Outcome:
+def answer(
+    body: object,
+    service: Service,
+    engine: Engine,
+    now: datetime,
+    *,
+    client: Client | None = None,
+    fetch: Fetch | None = None,
+    stopwatch: Callable[[], float] = time.perf_counter,
+) -> Outcome:
     """Answer one hook call to ``service`` at ``now`` (with an offset).
 
     Raises BadRequest (400) for a body that is no hook call and PreconditionFailed (412) where no order can be identified.
@@ -118,9 +130,15 @@ def answer(body: object, service: Service, engine: Engine, now: datetime, *, cli
     alone = Reading(request, leave_unread(request.prefetch), engine.terminology, profile)
     if alone.is_not_ours:
         laps.end("decode")
-        return Outcome(alone, Judgement(read_orders_alone(alone, engine.aids(now), now), (NOT_OURS,)), (),
-                       timings=laps.seconds)
-    reading = alone.with_record(read_prefetch(request.prefetch, client.null_means_unknown if client else False))
+        return Outcome(
+            alone,
+            Judgement(read_orders_alone(alone, engine.aids(now), now), (NOT_OURS,)),
+            (),
+            timings=laps.seconds,
+        )
+    reading = alone.with_record(
+        read_prefetch(request.prefetch, client.null_means_unknown if client else False)
+    )
     laps.end("decode")
     if fetch is not None and reading.concerns_us:
         reading = reading.with_record(fetch(reading))
@@ -146,14 +164,20 @@ def judge(reading: Reading, engine: Engine, now: datetime, laps: Laps | None = N
 def _require_orders(snapshot: Snapshot, client: Client | None) -> None:
     """412 only when nothing at all can be said; a site may ask for the literal reading of the specification (R51)."""
     if snapshot.unidentifiable:
-        raise PreconditionFailed("No order in this call can be identified: what it refers to was not sent.",
-                                 expression=("context",))
+        raise PreconditionFailed(
+            "No order in this call can be identified: what it refers to was not sent.",
+            expression=("context",),
+        )
     if client is not None and client.strict_412 and snapshot.drafts and not snapshot.list_available:
-        raise PreconditionFailed("The patient's medication list was neither sent nor could it be fetched.",
-                                 expression=("prefetch",))
+        raise PreconditionFailed(
+            "The patient's medication list was neither sent nor could it be fetched.",
+            expression=("prefetch",),
+        )
 
 
-def _sort_by_client(findings: tuple[Finding, ...], client: Client | None) -> tuple[list[Finding], tuple[Finding, ...]]:
+def _sort_by_client(
+    findings: tuple[Finding, ...], client: Client | None
+) -> tuple[list[Finding], tuple[Finding, ...]]:
     """(shown, silenced): topics that a client switched off vanish, silent ones are judged and recorded only."""
     off = frozenset(client.topics_off) if client else frozenset()
     silent = frozenset(client.topics_silent) if client else frozenset()
@@ -184,4 +208,6 @@ def salvage(body: object, service: Service, engine: Engine) -> dict[str, Any] | 
     if roles is not None and not roles:
         return None
     naltrexone = roles is None or any(role.is_naltrexone for role in roles)
-    return {"cards": [could_not_check(data_gap.could_not_check(naltrexone=naltrexone), engine.writer)]}
+    return {
+        "cards": [could_not_check(data_gap.could_not_check(naltrexone=naltrexone), engine.writer)]
+    }

@@ -19,7 +19,10 @@ from cds_service.model import Concept, Drug, Identity, Json, Recognition, Releas
 from cds_service.terminology import Terminology, absence
 
 STEPS = 40_000  # of work on the drugs of one call; a list of 300 medicines takes about 12,000
-_EACH, _CHARACTERS = 30, 4  # steps for a way of writing a drug, and characters of an order's words to a step
+_EACH, _CHARACTERS = (
+    30,
+    4,
+)  # steps for a way of writing a drug, and characters of an order's words to a step
 _REMEMBERED = 16_384  # drugs by their raw words, of at most read.LONGEST_WORDS characters each
 
 

@@ -41,10 +41,15 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if os.environ.get("CI_STRICT") != "1":
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    skipped = [r for r in reporter.stats.get("skipped", []) if "slow:" not in str(r.longrepr)
-               and "specification section 4" not in str(r.longrepr)]
+    skipped = [
+        r
+        for r in reporter.stats.get("skipped", [])
+        if "slow:" not in str(r.longrepr) and "specification section 4" not in str(r.longrepr)
+    ]
     if skipped:
-        reporter.write_line(f"CI_STRICT: {len(skipped)} tests were skipped that must run here", red=True)
+        reporter.write_line(
+            f"CI_STRICT: {len(skipped)} tests were skipped that must run here", red=True
+        )
         session.exitstatus = 1
 
 
@@ -75,10 +80,17 @@ def free_port() -> int:
 def run_service(data_dir: Path, **environ: str) -> Iterator[Running]:
     """Start the real server (granian) with the clock fixed at AS_OF; ``environ`` sets NALTREXONE_CDS_* variables."""
     port = free_port()
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(data_dir),
-           **({} if "NALTREXONE_CDS_SETTINGS" in environ else {"NALTREXONE_CDS_WORKERS": "1"}), **environ}
+    env = {
+        **os.environ,
+        "NALTREXONE_CDS_PORT": str(port),
+        "NALTREXONE_CDS_DATA_DIR": str(data_dir),
+        **({} if "NALTREXONE_CDS_SETTINGS" in environ else {"NALTREXONE_CDS_WORKERS": "1"}),
+        **environ,
+    }
     with (data_dir / "log.txt").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "tests.serving"], cwd=ROOT, env=env, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.serving"], cwd=ROOT, env=env, stdout=log, stderr=log
+        )
     running = Running(f"http://127.0.0.1:{port}", process)
     try:
         _wait_until_up(running, data_dir)
@@ -108,7 +120,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def engine() -> Engine:
     """The in-process engine: real terminology and content."""
-    return Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "http://127.0.0.1:8000", lambda: str(uuid.uuid4()))
+    return Engine(
+        terminology.load(),
+        content.load(),
+        ZoneInfo("UTC"),
+        "http://127.0.0.1:8000",
+        lambda: str(uuid.uuid4()),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """A real HTTP proxy on loopback that knows CONNECT only, as hospitals run one between a service and the world.
 
-    with connect_proxy() as proxy:
-        proxy.url, proxy.asked               # what clients asked it to connect to, with their headers
+with connect_proxy() as proxy:
+    proxy.url, proxy.asked               # what clients asked it to connect to, with their headers
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def _serve(proxy: Proxy, client: socket.socket) -> None:
             proxy.stopping.wait(10)
             return
         if proxy.says or method != "CONNECT":
-            client.sendall(f"HTTP/1.1 {proxy.says or '405 Method Not Allowed'}\r\nContent-Length: 0\r\n\r\n".encode())
+            client.sendall(
+                f"HTTP/1.1 {proxy.says or '405 Method Not Allowed'}\r\nContent-Length: 0\r\n\r\n".encode()
+            )
             return
         host, _, port = target.rpartition(":")
         with socket.create_connection((host.strip("[]"), int(port)), 5) as server:

@@ -29,8 +29,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 Json = dict[str, Any]
 FHIR_JSON = "application/fhir+json"
-CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
-        "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-Match, If-None-Exist"}
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, DELETE",
+    "Access-Control-Allow-Headers": "Accept, Authorization, Content-Type, If-Match, If-None-Exist",
+}
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ class FhirServer:
     delay: float = 0.0
     post_search: int = 200
     fhir_version: str = "4.0.1"
-    cors: bool = False                       # answer browsers of every origin
-    pages: dict[str, Json] = field(default_factory=dict)    # path below the base -> JSON, without a token
+    cors: bool = False  # answer browsers of every origin
+    pages: dict[str, Json] = field(
+        default_factory=dict
+    )  # path below the base -> JSON, without a token
     foreign: str = "http://127.0.0.1:9/fhir"
     relative_links: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -74,19 +79,32 @@ class FhirServer:
 
     def paths(self) -> list[str]:
         """Method, path and query of every request, in the order of arrival."""
-        return [f"{each.method} {each.path}{'?' if each.query else ''}{each.query}" for each in self.seen]
+        return [
+            f"{each.method} {each.path}{'?' if each.query else ''}{each.query}"
+            for each in self.seen
+        ]
 
     def put(self, resource: Json) -> Json:
         """Store a resource under its type and id, with the next version."""
         key = (resource["resourceType"], resource["id"])
         version = int(self.store.get(key, {}).get("meta", {}).get("versionId", "0")) + 1
-        self.store[key] = {**resource, "meta": {**resource.get("meta", {}), "versionId": str(version)}}
+        self.store[key] = {
+            **resource,
+            "meta": {**resource.get("meta", {}), "versionId": str(version)},
+        }
         return self.store[key]
 
 
 @contextlib.contextmanager
-def serve(resources: Iterable[Any] | Path = (), *, path: str = "/fhir", tls: ssl.SSLContext | None = None,
-          host: str = "127.0.0.1", name: str = "", **options: Any) -> Iterator[FhirServer]:
+def serve(
+    resources: Iterable[Any] | Path = (),
+    *,
+    path: str = "/fhir",
+    tls: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    name: str = "",
+    **options: Any,
+) -> Iterator[FhirServer]:
     """Run the server on a free port until the block ends. ``options`` are fields of FhirServer."""
     state = FhirServer(**options)
     for resource in _load(resources):
@@ -94,10 +112,14 @@ def serve(resources: Iterable[Any] | Path = (), *, path: str = "/fhir", tls: ssl
         state.store[key] = resource
     server = _Server((host, 0), type("Handler", (_Handler,), {"state": state, "root": path}))
     if tls:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     scheme = "https" if tls else "http"
     state.base_url = f"{scheme}://{name or host}:{server.server_address[1]}{path}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield state
@@ -156,7 +178,9 @@ def count_connections() -> Iterator[Callable[[], int]]:
 
 def _load(resources: Iterable[Any] | Path) -> Iterator[Json]:
     if isinstance(resources, Path):
-        resources = [json.loads(file.read_text("utf-8")) for file in sorted(resources.rglob("*.json"))]
+        resources = [
+            json.loads(file.read_text("utf-8")) for file in sorted(resources.rglob("*.json"))
+        ]
     for item in resources:
         if isinstance(item, list):
             yield from _load(item)
@@ -173,8 +197,11 @@ def search(state: FhirServer, kind: str, parameters: dict[str, str]) -> list[Jso
     entries = [_entry(state, each, "match") for each in found]
     if parameters.get("_include", "").endswith(":medication"):
         refs = {each.get("medicationReference", {}).get("reference", "") for each in found}
-        entries += [_entry(state, each, "include") for key, each in state.store.items()
-                    if "/".join(key) in refs]
+        entries += [
+            _entry(state, each, "include")
+            for key, each in state.store.items()
+            if "/".join(key) in refs
+        ]
     return entries
 
 
@@ -193,10 +220,13 @@ def _fits(resource: Json, parameters: dict[str, str]) -> bool:
         values = wanted.split(",")
         if name in ("patient", "subject"):
             held = (resource.get("subject") or resource.get("patient") or {}).get("reference", "")
-            if held.removeprefix("Patient/") not in [value.removeprefix("Patient/") for value in values]:
+            if held.removeprefix("Patient/") not in [
+                value.removeprefix("Patient/") for value in values
+            ]:
                 return False
         elif (name == "_id" and resource["id"] not in values) or (
-                name == "status" and resource.get("status") not in values):
+            name == "status" and resource.get("status") not in values
+        ):
             return False
     return True
 
@@ -243,8 +273,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        seen = Seen(self.command, parts.path, parts.query,
-                    {name.lower(): value for name, value in self.headers.items()}, body)
+        seen = Seen(
+            self.command,
+            parts.path,
+            parts.query,
+            {name.lower(): value for name, value in self.headers.items()},
+            body,
+        )
         with self.state.lock:
             self.state.seen.append(seen)
         if self.state.delay:
@@ -271,7 +306,9 @@ class _Handler(BaseHTTPRequestHandler):
         if "_getpages" in query:
             self._page(query["_getpages"], int(query["_page"]))
         elif steps == ["metadata"]:
-            self.reply(200, {"resourceType": "CapabilityStatement", "fhirVersion": self.state.fhir_version})
+            self.reply(
+                200, {"resourceType": "CapabilityStatement", "fhirVersion": self.state.fhir_version}
+            )
         elif seen.method == "POST" and steps[-1] == "_search":
             self._search(steps[0], dict(parse_qsl(seen.body.decode())))
         elif seen.method == "DELETE":
@@ -295,10 +332,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _page(self, key: str, number: int, size: int = 0) -> None:
         entries, size = self.state.searches[key], size or self.state.page_size or 10_000
-        shown = entries[(number - 1) * size:number * size]
-        bundle: Json = {"resourceType": "Bundle", "type": "searchset",
-                        "total": _count_matches(entries) if self.state.total is None else self.state.total,
-                        "link": [{"relation": "self", "url": self.state.base_url}]}
+        shown = entries[(number - 1) * size : number * size]
+        bundle: Json = {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": _count_matches(entries) if self.state.total is None else self.state.total,
+            "link": [{"relation": "self", "url": self.state.base_url}],
+        }
         if shown:
             bundle["entry"] = shown
         if number * size < len(entries):
@@ -318,18 +358,30 @@ class _Handler(BaseHTTPRequestHandler):
             self.reply(200 if held else 201, self.state.put({**resource, "id": steps[1]}))
             return
         condition = dict(parse_qsl(seen.headers.get("if-none-exist", "").lstrip("?")))
-        there = [each["resource"] for each in search(self.state, steps[0], condition)] if condition else []
+        there = (
+            [each["resource"] for each in search(self.state, steps[0], condition)]
+            if condition
+            else []
+        )
         if there:
             self.reply(200, there[0])
             return
         stored = self.state.put({**resource, "id": uuid.uuid4().hex[:12]})
-        self.reply(201, stored, {"Location": f"{self.state.base_url}/{steps[0]}/{stored['id']}/_history/1"})
+        self.reply(
+            201, stored, {"Location": f"{self.state.base_url}/{steps[0]}/{stored['id']}/_history/1"}
+        )
 
-    def reply(self, status: int, body: Json | bytes | str, headers: dict[str, str] | None = None) -> None:
+    def reply(
+        self, status: int, body: Json | bytes | str, headers: dict[str, str] | None = None
+    ) -> None:
         text = json.dumps(body) if isinstance(body, dict) else body
         data = text.encode() if isinstance(text, str) else text
         self.send_response(status)
-        usual = {"Content-Type": FHIR_JSON, "Content-Length": str(len(data)), **(CORS if self.state.cors else {})}
+        usual = {
+            "Content-Type": FHIR_JSON,
+            "Content-Length": str(len(data)),
+            **(CORS if self.state.cors else {}),
+        }
         for name, value in {**usual, **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
@@ -403,7 +455,9 @@ def _body(body: Json | bytes | str, **headers: str) -> Callable[[_Handler], None
 
 
 def _next_to(make: Callable[[_Handler], str]) -> Callable[[_Handler], None]:
-    return lambda handler: handler.reply(200, _bundle(link=[{"relation": "next", "url": make(handler)}]))
+    return lambda handler: handler.reply(
+        200, _bundle(link=[{"relation": "next", "url": make(handler)}])
+    )
 
 
 FAULTS: dict[str, Callable[[_Handler], None]] = {
@@ -427,16 +481,21 @@ FAULTS: dict[str, Callable[[_Handler], None]] = {
     "list": _body(b"[]"),
     "wrong-type": _body({"resourceType": "Basic", "id": "x"}),
     "outcome": _body(_outcome("transient")),
-    "outcome-entry": _body(_bundle(entry=[
-        {"resource": _outcome("incomplete"), "search": {"mode": "outcome"}}])),
+    "outcome-entry": _body(
+        _bundle(entry=[{"resource": _outcome("incomplete"), "search": {"mode": "outcome"}}])
+    ),
     "redirect": lambda handler: handler.reply(302, b"", {"Location": handler.state.foreign}),
-    "redirect-home": lambda handler: handler.reply(307, b"", {
-        "Location": f"{handler.state.base_url}/other/Patient"}),
-    "redirect-bomb": lambda handler: handler.reply(302, _BOMB, {
-        "Location": handler.state.foreign, "Content-Encoding": "gzip"}),
+    "redirect-home": lambda handler: handler.reply(
+        307, b"", {"Location": f"{handler.state.base_url}/other/Patient"}
+    ),
+    "redirect-bomb": lambda handler: handler.reply(
+        302, _BOMB, {"Location": handler.state.foreign, "Content-Encoding": "gzip"}
+    ),
     "gzip-bomb": _body(_BOMB, Content_Encoding="gzip"),
     "huge": lambda handler: handler.reply(200, b'{"x": "' + b"a" * 10_000_000 + b'"}'),
-    "cookie": lambda handler: handler.reply(200, _bundle(total=0), {"Set-Cookie": "session=1; Path=/"}),
+    "cookie": lambda handler: handler.reply(
+        200, _bundle(total=0), {"Set-Cookie": "session=1; Path=/"}
+    ),
     "next-loop": _next_to(lambda handler: f"{handler.state.base_url}?_getpages=same&_page=2"),
     "next-foreign": _next_to(lambda handler: f"{handler.state.foreign}?_getpages=x&_page=2"),
 }

@@ -10,7 +10,9 @@ from flask import Flask
 from cds_service import settings
 from cds_service.app import create_app
 
-AS_OF = datetime.fromisoformat(os.environ.get("TEST_AS_OF", "2026-11-21T12:00:00+00:00")).astimezone(UTC)
+AS_OF = datetime.fromisoformat(
+    os.environ.get("TEST_AS_OF", "2026-11-21T12:00:00+00:00")
+).astimezone(UTC)
 
 
 def application() -> Flask:

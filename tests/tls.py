@@ -16,7 +16,9 @@ def make_server_tls(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLCon
     """(a server's context with a certificate for ``name``, a client's context that trusts it)."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = _certificate(name, key, name, key, is_authority=True)
-    return _server(folder, key, certificate), ssl.create_default_context(cafile=str(folder / "cert.pem"))
+    return _server(folder, key, certificate), ssl.create_default_context(
+        cafile=str(folder / "cert.pem")
+    )
 
 
 def make_site_tls(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
@@ -25,28 +27,53 @@ def make_site_tls(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
     file = folder / "ca.pem"
     authority = _certificate("Site authority", root, "Site authority", root, is_authority=True)
     file.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
-    return _server(folder, key, _certificate(name, key, "Site authority", root, is_authority=False)), file
+    return _server(
+        folder, key, _certificate(name, key, "Site authority", root, is_authority=False)
+    ), file
 
 
-def _certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: str, signer: ec.EllipticCurvePrivateKey, *,
-                 is_authority: bool) -> x509.Certificate:
+def _certificate(
+    name: str,
+    key: ec.EllipticCurvePrivateKey,
+    issuer: str,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    is_authority: bool,
+) -> x509.Certificate:
     def named(text: str) -> x509.Name:
         return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
     now = dt.datetime.now(dt.UTC)
     return (
-        x509.CertificateBuilder().subject_name(named(name)).issuer_name(named(issuer)).public_key(key.public_key())
+        x509.CertificateBuilder()
+        .subject_name(named(name))
+        .issuer_name(named(issuer))
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1)).not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name.replace(" ", "-"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None), critical=True)
-        .sign(signer, hashes.SHA256()))
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName(name.replace(" ", "-"))]), critical=False
+        )
+        .add_extension(
+            x509.BasicConstraints(ca=is_authority, path_length=0 if is_authority else None),
+            critical=True,
+        )
+        .sign(signer, hashes.SHA256())
+    )
 
 
-def _server(folder: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> ssl.SSLContext:
+def _server(
+    folder: Path, key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate
+) -> ssl.SSLContext:
     (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "cert.pem", folder / "key.pem")
     return server

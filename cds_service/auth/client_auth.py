@@ -25,10 +25,14 @@ from cds_service.auth.used_tokens import UsedTokens
 from cds_service.errors import Unauthorized, Unavailable
 from cds_service.settings import Client, Settings
 
-REFUSAL = "This service answers clients that it knows and that sign each call. The call was not accepted."
+REFUSAL = (
+    "This service answers clients that it knows and that sign each call. The call was not accepted."
+)
 NO_KEYS = "The keys of the calling client cannot be had now. Please try again."
 ALGORITHMS = ("ES384", "RS384")
-SANDBOX_ISSUER = "https://sandbox.cds-hooks.org"   # its private key is public: never a client outside demos
+SANDBOX_ISSUER = (
+    "https://sandbox.cds-hooks.org"  # its private key is public: never a client outside demos
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +61,19 @@ class ClientAuthentication:
     """
 
     def __init__(
-        self, settings: Settings, keys: KeySource, used: UsedTokens,
-        clock: Callable[[], float] = time.time, *,
-        algorithms: Sequence[str] = ALGORITHMS, on_refusal: Callable[[str], None] | None = None,
+        self,
+        settings: Settings,
+        keys: KeySource,
+        used: UsedTokens,
+        clock: Callable[[], float] = time.time,
+        *,
+        algorithms: Sequence[str] = ALGORITHMS,
+        on_refusal: Callable[[str], None] | None = None,
     ) -> None:
         if unknown := set(algorithms) - KEY_OF_ALGORITHM.keys():
-            raise ValueError(f"not a signature algorithm of this service: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"not a signature algorithm of this service: {', '.join(sorted(unknown))}"
+            )
         self._clients = known_clients(settings)
         self._keys = keys
         self._used = used
@@ -76,7 +87,9 @@ class ClientAuthentication:
         ``authorization_headers`` are all values of that header, ``endpoint_urls`` the public URLs of what is
         called, built from the configured base URL. Unavailable where the client's keys cannot be had.
         """
-        terms = Terms(self._clients, self._keys, self._algorithms, tuple(endpoint_urls), self._clock())
+        terms = Terms(
+            self._clients, self._keys, self._algorithms, tuple(endpoint_urls), self._clock()
+        )
         try:
             case = TokenCheck(bearer_token(authorization_headers), terms)
             for _, check in RULES:
@@ -101,7 +114,9 @@ class ClientAuthentication:
 
 def known_clients(settings: Settings) -> tuple[Client, ...]:
     """The configured clients; outside the demo profile without the sandbox, whose private key anybody has."""
-    return tuple(c for c in settings.clients if settings.is_demo or c.issuer.rstrip("/") != SANDBOX_ISSUER)
+    return tuple(
+        c for c in settings.clients if settings.is_demo or c.issuer.rstrip("/") != SANDBOX_ISSUER
+    )
 
 
 def bearer_token(authorization_headers: Sequence[str]) -> str:
@@ -117,7 +132,12 @@ def bearer_token(authorization_headers: Sequence[str]) -> str:
 
 
 def explain_token(
-    token: str, settings: Settings, keys: KeySource, now: float, endpoint_urls: Sequence[str] = (), *,
+    token: str,
+    settings: Settings,
+    keys: KeySource,
+    now: float,
+    endpoint_urls: Sequence[str] = (),
+    *,
     algorithms: Sequence[str] = ALGORITHMS,
 ) -> list[Rule]:
     """Every rule's verdict on a token, in the order in which they apply; for the eyes of its owner only.
@@ -126,8 +146,10 @@ def explain_token(
     The token is not used up.
     """
     terms = Terms(known_clients(settings), keys, tuple(algorithms), tuple(endpoint_urls), now)
-    return [*_verdicts(TokenCheck(token.strip(), terms)),
-            Rule("replay", "not checked", "only the running service knows which tokens were used")]
+    return [
+        *_verdicts(TokenCheck(token.strip(), terms)),
+        Rule("replay", "not checked", "only the running service knows which tokens were used"),
+    ]
 
 
 def _verdicts(case: TokenCheck) -> Iterator[Rule]:

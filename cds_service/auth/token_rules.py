@@ -18,13 +18,13 @@ from joserfc.util import json_b64decode
 from cds_service.auth.jwks import KeySource, KeysUnavailableError, PublishedKey
 from cds_service.settings import Client
 
-KEYS_UNAVAILABLE = "keys-unavailable"              # the one reason that is no fault of the token
-MAX_TOKEN = 8_192                                  # characters
-MAX_JTI = 255                                      # characters
-MAX_LIFETIME = 3_600                               # seconds from iat to exp
-LEEWAY = 60                                        # seconds that two clocks may differ
-MAX_KEYS_TRIED = 4                                 # of one kid
-_END_OF_TIME = 253_402_300_799                     # 9999-12-31, the largest number read as a time
+KEYS_UNAVAILABLE = "keys-unavailable"  # the one reason that is no fault of the token
+MAX_TOKEN = 8_192  # characters
+MAX_JTI = 255  # characters
+MAX_LIFETIME = 3_600  # seconds from iat to exp
+LEEWAY = 60  # seconds that two clocks may differ
+MAX_KEYS_TRIED = 4  # of one kid
+_END_OF_TIME = 253_402_300_799  # 9999-12-31, the largest number read as a time
 _FORBIDDEN_HEADERS = ("crit", "b64", "jwk", "x5u", "x5c", "zip", "enc")
 T = TypeVar("T")
 
@@ -115,7 +115,9 @@ def _check_header(case: TokenCheck) -> str:
 def _check_algorithm(case: TokenCheck) -> str:
     alg = case.head("alg")
     if not isinstance(alg, str) or alg not in case.terms.algorithms:
-        refuse("algorithm", f"alg is {_quote(alg)}, accepted are {', '.join(case.terms.algorithms)}")
+        refuse(
+            "algorithm", f"alg is {_quote(alg)}, accepted are {', '.join(case.terms.algorithms)}"
+        )
     case.algorithm = alg
     return alg
 
@@ -134,7 +136,9 @@ def _check_audience(case: TokenCheck) -> str:
         raise CannotTellError(f"aud is {_quote(aud)}; say which URL is called to have it judged")
     named = aud if isinstance(aud, list) else [aud]
     wanted = {_without_slash(url) for url in case.terms.audiences}
-    if not all(isinstance(url, str) for url in named) or not wanted & {_without_slash(url) for url in named}:
+    if not all(isinstance(url, str) for url in named) or not wanted & {
+        _without_slash(url) for url in named
+    }:
         refuse("audience", f"aud is {_quote(aud)}, the URL called is {' or '.join(sorted(wanted))}")
     return "aud is the URL called"
 
@@ -142,7 +146,10 @@ def _check_audience(case: TokenCheck) -> str:
 def _check_times(case: TokenCheck) -> str:
     now, issued, expires = case.terms.now, _time_claim(case, "iat"), _time_claim(case, "exp")
     if not 0 < expires - issued <= MAX_LIFETIME:
-        refuse("lifetime", f"exp is {expires - issued:.0f} s after iat, accepted are up to {MAX_LIFETIME} s")
+        refuse(
+            "lifetime",
+            f"exp is {expires - issued:.0f} s after iat, accepted are up to {MAX_LIFETIME} s",
+        )
     if expires + LEEWAY <= now:
         refuse("expired", f"exp was {now - expires:.0f} s ago")
     if issued > now + LEEWAY:
@@ -193,9 +200,16 @@ def _check_jti(case: TokenCheck) -> str:
 
 
 RULES: tuple[tuple[str, Callable[[TokenCheck], str]], ...] = (
-    ("form", _check_form), ("header", _check_header), ("algorithm", _check_algorithm),
-    ("issuer", _check_issuer), ("audience", _check_audience), ("times", _check_times),
-    ("tenant", _check_tenant), ("keys", _check_keys), ("signature", _check_signature), ("jti", _check_jti),
+    ("form", _check_form),
+    ("header", _check_header),
+    ("algorithm", _check_algorithm),
+    ("issuer", _check_issuer),
+    ("audience", _check_audience),
+    ("times", _check_times),
+    ("tenant", _check_tenant),
+    ("keys", _check_keys),
+    ("signature", _check_signature),
+    ("jti", _check_jti),
 )
 
 
@@ -206,7 +220,9 @@ def _place_of_keys(client: Client, case: TokenCheck) -> str:
         refuse("jku", f"jku is {_quote(jku)}, which is not listed for this client")
     where = client.jwks_file or jku or client.jwks_url
     if not where:
-        refuse("no-keys", "the token names no jku, and neither jwks_url nor jwks_file is configured")
+        refuse(
+            "no-keys", "the token names no jku, and neither jwks_url nor jwks_file is configured"
+        )
     return str(where)
 
 
@@ -220,7 +236,11 @@ def _signed_by(key: PublishedKey, case: TokenCheck) -> bool:
 
 def _time_claim(case: TokenCheck, name: str) -> float:
     value = case.claim(name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _END_OF_TIME:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 <= value <= _END_OF_TIME
+    ):
         refuse("time-claim", f"{name} is {_quote(value)}, not a time in seconds")
     return value
 

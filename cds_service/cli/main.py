@@ -17,7 +17,10 @@ _COMMANDS = {
     "terminology": ("terminology", "The drug tables."),
     "doctor": ("doctor", "Explain why a token or a FHIR server would be refused."),
     "feedback": ("feedback", "What clinicians did with the cards."),
-    "replay": ("replay_orders", "Judge a year of orders from a Bulk FHIR export, and write what a committee asks before go-live."),
+    "replay": (
+        "replay_orders",
+        "Judge a year of orders from a Bulk FHIR export, and write what a committee asks before go-live.",
+    ),
     "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
     "export": ("export", "The knowledge as FHIR, CQL and CSV."),

@@ -21,13 +21,23 @@ def show_cards(response: dict[str, Any], console: Console) -> None:
         console.print(Text("No cards.", style="dim"))
     for card in cards:
         colour = _COLOUR.get(card["indicator"], "white")
-        parts: list[Any] = [Text(card["summary"], style=f"bold {colour}"), Markdown(card.get("detail", ""))]
+        parts: list[Any] = [
+            Text(card["summary"], style=f"bold {colour}"),
+            Markdown(card.get("detail", "")),
+        ]
         parts += [_button(s) for s in card.get("suggestions", [])]
-        parts += [Text(f"  -> {k['label']}  ({k['type']}) {k['url']}", style="dim") for k in card.get("links", [])]
+        parts += [
+            Text(f"  -> {k['label']}  ({k['type']}) {k['url']}", style="dim")
+            for k in card.get("links", [])
+        ]
         if reasons := card.get("overrideReasons"):
-            parts.append(Text("  Dismiss because: " + " | ".join(r["display"] for r in reasons), style="dim"))
+            parts.append(
+                Text("  Dismiss because: " + " | ".join(r["display"] for r in reasons), style="dim")
+            )
         title = f"{card['indicator'].upper()}  {card['source']['topic']['code']}"
-        console.print(Panel(Group(*parts), title=escape(title), border_style=colour, title_align="left"))
+        console.print(
+            Panel(Group(*parts), title=escape(title), border_style=colour, title_align="left")
+        )
 
 
 def _button(suggestion: dict[str, Any]) -> Text:
@@ -37,26 +47,46 @@ def _button(suggestion: dict[str, Any]) -> Text:
 
 def show_trace(trace: dict[str, Any], console: Console) -> None:
     """The sections of a trace, one table each."""
-    console.print(Text(f"{trace['service']}  hook {trace['hook']}  {trace['fhir_release']}  as of {trace['as_of']}",
-                       style="bold"))
+    console.print(
+        Text(
+            f"{trace['service']}  hook {trace['hook']}  {trace['fhir_release']}  as of {trace['as_of']}",
+            style="bold",
+        )
+    )
     versions = trace["versions"]
-    console.print(Text(f"content {versions['content']}; terminology {versions['terminology']}", style="dim"))
+    console.print(
+        Text(f"content {versions['content']}; terminology {versions['terminology']}", style="dim")
+    )
     _table(console, "Prefetch", trace["prefetch"])
     _table(console, "Read", trace["read"])
     _table(console, "Drafts", trace["drafts"])
     _table(console, "Exposures", trace["exposures"])
     _table(console, "Conditions", trace["conditions"])
-    console.print(Text(f"Setting {trace['setting']}  age {trace['age']}  "
-                       f"medication list available: {trace['medication_list_available']}"))
+    console.print(
+        Text(
+            f"Setting {trace['setting']}  age {trace['age']}  "
+            f"medication list available: {trace['medication_list_available']}"
+        )
+    )
     for rule in trace["rules"]:
         console.print(Text(f"{rule['rule']}: {rule['verdict']}", style="bold"))
         for line in rule["because"]:
             console.print(Text(f"    {line}"))
         for name, threshold in rule["thresholds"].items():
-            console.print(Text(f"    {name} = {threshold['value']}  [{', '.join(threshold['sources'])}]", style="dim"))
+            console.print(
+                Text(
+                    f"    {name} = {threshold['value']}  [{', '.join(threshold['sources'])}]",
+                    style="dim",
+                )
+            )
     _table(console, "Gaps", trace["gaps"])
     _table(console, "Departures from FHIR (advisory)", trace["departures_from_fhir"])
-    console.print(Text("Timings (ms): " + ", ".join(f"{k} {v}" for k, v in trace["timings_ms"].items()), style="dim"))
+    console.print(
+        Text(
+            "Timings (ms): " + ", ".join(f"{k} {v}" for k, v in trace["timings_ms"].items()),
+            style="dim",
+        )
+    )
     _table(console, "Cards", trace["cards"])
 
 
@@ -83,5 +113,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return "; ".join(_cell(item) for item in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_cell(item)}" for name, item in value.items() if item not in (None, [], ""))
+        return ", ".join(
+            f"{name} {_cell(item)}" for name, item in value.items() if item not in (None, [], "")
+        )
     return "" if value is None else str(value)

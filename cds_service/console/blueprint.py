@@ -16,11 +16,15 @@ from cds_service.settings import Settings
 from cds_service.web.look import add_look
 from cds_service.web.wire import answer_json
 
-POLICY = ("default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
-          "frame-ancestors 'none'")
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
+    "frame-ancestors 'none'"
+)
 
 
-def make_console(engine: Engine, settings: Settings, now: Callable[[], datetime], version: str) -> Blueprint:
+def make_console(
+    engine: Engine, settings: Settings, now: Callable[[], datetime], version: str
+) -> Blueprint:
     """The pages of what runs here; ``version`` is the program's."""
     console = Blueprint("console", __name__, template_folder="templates")
     add_look(console)
@@ -32,8 +36,12 @@ def make_console(engine: Engine, settings: Settings, now: Callable[[], datetime]
 
     @console.get("/")
     def home() -> str:
-        return render_template("console/home.html", services=SERVICES.values(), rules=engine.rules,
-                               base_url=settings.base_url)
+        return render_template(
+            "console/home.html",
+            services=SERVICES.values(),
+            rules=engine.rules,
+            base_url=settings.base_url,
+        )
 
     @console.get("/rules/")
     def rules() -> str:
@@ -45,7 +53,11 @@ def make_console(engine: Engine, settings: Settings, now: Callable[[], datetime]
         if name not in by_id:
             raise NotFound("There is no such rule; see /rules/.")
         found = sheet(by_id[name], engine.content, now().astimezone(engine.zone).date())
-        return answer_json(found.as_json()) if as_json else render_template("console/rule.html", sheet=found)
+        return (
+            answer_json(found.as_json())
+            if as_json
+            else render_template("console/rule.html", sheet=found)
+        )
 
     @console.after_request
     def allow_own_pages(response: Response) -> Response:

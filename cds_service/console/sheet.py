@@ -72,7 +72,8 @@ def sheet(rule: Rule, content: Content, day: date) -> Sheet:
         for key, text in card.lines.items()
     )
     numbers = tuple(
-        _number(name, content, day) for name in dict.fromkeys(n.split(".")[0] for n in rule.thresholds)
+        _number(name, content, day)
+        for name in dict.fromkeys(n.split(".")[0] for n in rule.thresholds)
         if name in content.threshold_history
     )
     return Sheet(
@@ -80,13 +81,17 @@ def sheet(rule: Rule, content: Content, day: date) -> Sheet:
         title=rule.title,
         reviewed_by=card.reviewed_by,
         content_version=content.version,
-        summaries=tuple(Wording(key, _split(text, printed)) for key, text in card.summaries.items()),
+        summaries=tuple(
+            Wording(key, _split(text, printed)) for key, text in card.summaries.items()
+        ),
         lines=lines,
         numbers=numbers,
         offers=rule.suggestions,
         override_reasons=tuple(
             content.override_reasons[reason]["display"]
-            for reason in dict.fromkeys(r for group in card.override_reasons.values() for r in group)
+            for reason in dict.fromkeys(
+                r for group in card.override_reasons.values() for r in group
+            )
         ),
         sources=tuple(_sources(rule, lines, numbers, content)),
     )
@@ -98,7 +103,9 @@ def _split(text: str, printed: Mapping[str, str]) -> tuple[tuple[str, str], ...]
         if words:
             found.append(("words", words))
         if name:
-            found.append(("number", printed[name]) if name in printed else ("fact", name.replace("_", " ")))
+            found.append(
+                ("number", printed[name]) if name in printed else ("fact", name.replace("_", " "))
+            )
     return tuple(found)
 
 
@@ -134,9 +141,15 @@ def _sources(
 ) -> Iterator[Source]:
     ids = [*rule.links, *(i for ids in rule.links_for.values() for i in ids)]
     ids += [cited for line in lines for cited in line.cites]
-    ids += [i for number in numbers for entry in number.history for i in entry["sources"].split(", ")]
+    ids += [
+        i for number in numbers for entry in number.history for i in entry["sources"].split(", ")
+    ]
     for source_id in dict.fromkeys(ids):
         if (source := content.sources.get(source_id)) is not None:
             yield Source(
-                source_id, source["title"], source.get("publisher", ""), source.get("url", ""), source["cited_for"]
+                source_id,
+                source["title"],
+                source.get("publisher", ""),
+                source.get("url", ""),
+                source["cited_for"],
             )

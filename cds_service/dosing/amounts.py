@@ -13,18 +13,56 @@ _TOLERANCE = Decimal("1e-9")
 _MASSES = {
     "mg": ("mg", "mgs", "milligram", "milligrams", "milligramme", "milligrammes"),
     "g": ("g", "gm", "gms", "gram", "grams"),
-    "mcg": ("mcg", "mcgs", "ug", "µg", "μg", "microgram", "micrograms", "microgramme", "microgrammes"),
+    "mcg": (
+        "mcg",
+        "mcgs",
+        "ug",
+        "µg",
+        "μg",
+        "microgram",
+        "micrograms",
+        "microgramme",
+        "microgrammes",
+    ),
     "ng": ("ng", "nanogram", "nanograms"),
 }
 _FACTORS = {"mg": ONE, "g": Decimal(1000), "mcg": Decimal("0.001"), "ng": Decimal("0.000001")}
 MG_PER_UNIT = {word: _FACTORS[unit] for unit, words in _MASSES.items() for word in words}
 VOLUMES = frozenset({"ml", "mls", "cc", "milliliter", "milliliters", "millilitre", "millilitres"})
-COUNTS = frozenset({
-    "tab", "tabs", "tbl", "tabl", "tablet", "tablets", "cap", "caps", "capsule", "capsules", "pill", "pills",
-    "caplet", "caplets", "film", "films", "patch", "patches", "lozenge", "lozenges", "suppository",
-    "suppositories", "troche", "troches", "piece", "pieces", "sachet", "sachets"})
+COUNTS = frozenset(
+    {
+        "tab",
+        "tabs",
+        "tbl",
+        "tabl",
+        "tablet",
+        "tablets",
+        "cap",
+        "caps",
+        "capsule",
+        "capsules",
+        "pill",
+        "pills",
+        "caplet",
+        "caplets",
+        "film",
+        "films",
+        "patch",
+        "patches",
+        "lozenge",
+        "lozenges",
+        "suppository",
+        "suppositories",
+        "troche",
+        "troches",
+        "piece",
+        "pieces",
+        "sachet",
+        "sachets",
+    }
+)
 COUNTED = frozenset({"puff", "spray", "drop"})  # units that only a strength per that turns into mg
-_DAYS = {"d": ONE, "w": Decimal(7), "m": Decimal(30), "y": Decimal(365)}        # a month is 30 days
+_DAYS = {"d": ONE, "w": Decimal(7), "m": Decimal(30), "y": Decimal(365)}  # a month is 30 days
 _PER_DAY = {"h": Decimal(24), "min": Decimal(1440), "s": Decimal(86400)}
 
 
@@ -97,7 +135,7 @@ def usable(value: Decimal | None) -> Decimal | None:
     """A number that a dose or a time can have; negative, endless or absurd ones are no number."""
     if value is None or not value.is_finite() or value < 0 or not -12 <= value.adjusted() <= 12:
         return None
-    return value + 0                           # to the context's 28 digits
+    return value + 0  # to the context's 28 digits
 
 
 def mg_of(amount: DoseAmount, strength: Strength | None) -> Decimal | None:

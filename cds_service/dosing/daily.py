@@ -31,8 +31,9 @@ class Lasting:
     as_needed: bool = False
 
 
-def daily_amounts(dosages: tuple[Dosage, ...], strength: Strength | None = None,
-                  drug_text: str = "") -> DailyAmount | None:
+def daily_amounts(
+    dosages: tuple[Dosage, ...], strength: Strength | None = None, drug_text: str = ""
+) -> DailyAmount | None:
     """What all instructions together take a day; None where one of them cannot be read.
 
     Different sequences are phases: ``high`` is the highest, ``low`` the lowest. The same sequence adds, a dosage
@@ -50,8 +51,12 @@ def daily_amounts(dosages: tuple[Dosage, ...], strength: Strength | None = None,
     return _together(dosages, amounts) if len(amounts) == len(known) else None
 
 
-def days_supplied(quantity: Quantity, dosages: tuple[Dosage, ...], strength: Strength | None = None,
-                  drug_text: str = "") -> Lasting | None:
+def days_supplied(
+    quantity: Quantity,
+    dosages: tuple[Dosage, ...],
+    strength: Strength | None = None,
+    drug_text: str = "",
+) -> Lasting | None:
     """How long ``quantity`` of this product lasts; None where quantity and dose cannot be read in the same unit.
 
     A quantity without a unit counts units where ``drug_text`` names a form that is counted. One that only counts
@@ -145,7 +150,9 @@ def _capped(found: DailyAmount, dosage: Dosage, strength: Strength | None) -> Da
     return DailyAmount(min(found.low, limit), min(found.high, limit), found.unit, found.as_needed)
 
 
-def _limit(amount: DoseAmount | None, rate: Rate | None, unit: str, strength: Strength | None) -> Decimal | None:
+def _limit(
+    amount: DoseAmount | None, rate: Rate | None, unit: str, strength: Strength | None
+) -> Decimal | None:
     if amount is None or rate is None:
         return None
     there = _in(DailyAmount(amount.value, amount.value, amount.unit), unit, strength)
@@ -170,10 +177,15 @@ def _together(dosages: tuple[Dosage, ...], amounts: list[DailyAmount]) -> DailyA
     pairs = list(zip(dosages, amounts, strict=True))
     always = [amount for dosage, amount in pairs if dosage.sequence is None]
     numbers = sorted({d.sequence for d in dosages if d.sequence is not None})
-    phases = [[*always, *(amount for dosage, amount in pairs if dosage.sequence == n)] for n in numbers] or [always]
-    return DailyAmount(min(_sum(a.low for a in phase) for phase in phases),
-                       max(_sum(a.high for a in phase) for phase in phases),
-                       amounts[0].unit, any(a.as_needed for a in amounts))
+    phases = [
+        [*always, *(amount for dosage, amount in pairs if dosage.sequence == n)] for n in numbers
+    ] or [always]
+    return DailyAmount(
+        min(_sum(a.low for a in phase) for phase in phases),
+        max(_sum(a.high for a in phase) for phase in phases),
+        amounts[0].unit,
+        any(a.as_needed for a in amounts),
+    )
 
 
 def _sum(parts: Iterable[Decimal]) -> Decimal:

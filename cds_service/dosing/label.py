@@ -13,9 +13,16 @@ from cds_service.model import Component, Quantity, Strength
 _N = r"\d{1,6}(?:[.,]\d{1,6})?|[.,]\d{1,6}"
 _CONCENTRATION = re.compile(
     rf"(?<![a-z0-9.,/-])(?P<n>{_N}) ?(?P<u>mg|мг|mcg|ug|g) ?(?:/|per|pro|par|por) ?"
-    r"(?P<per>\d{1,4}(?:[.,]\d{1,4})?)? ?(?:ml|мл)(?!\w)", re.IGNORECASE)
-_MASS = re.compile(rf"(?<![a-z0-9.,/-])(?P<n>{_N}) ?-?(?P<u>mg|мг|mcg|мкг|µg|μg|ug)(?![a-zа-я0-9/]| ?/)", re.IGNORECASE)
-_PACK = re.compile(r"(?<![\w.,])(?:n ?[1-3]\b|(?P<n>\d{1,4}) ?(?:x|(?P<form>[^\W\d_]+)))", re.IGNORECASE)
+    r"(?P<per>\d{1,4}(?:[.,]\d{1,4})?)? ?(?:ml|мл)(?!\w)",
+    re.IGNORECASE,
+)
+_MASS = re.compile(
+    rf"(?<![a-z0-9.,/-])(?P<n>{_N}) ?-?(?P<u>mg|мг|mcg|мкг|µg|μg|ug)(?![a-zа-я0-9/]| ?/)",
+    re.IGNORECASE,
+)
+_PACK = re.compile(
+    r"(?<![\w.,])(?:n ?[1-3]\b|(?P<n>\d{1,4}) ?(?:x|(?P<form>[^\W\d_]+)))", re.IGNORECASE
+)
 _ANOTHER = re.compile(r"[\d/+]|\b(?:and|with|und|mit|et|y|con)\b", re.IGNORECASE)
 
 
@@ -33,7 +40,11 @@ def named_strength(drug_text: str) -> Strength | None:
     if found:
         per = _number(found["per"] or "1")
         mg = _mg(found)
-        return Strength(mg, per, "mL") if mg and per and not _ANOTHER.search(_rest(drug_text, found)) else None
+        return (
+            Strength(mg, per, "mL")
+            if mg and per and not _ANOTHER.search(_rest(drug_text, found))
+            else None
+        )
     masses = list(_MASS.finditer(drug_text))
     if len(masses) != 1 or not is_counted(drug_text):
         return None
@@ -43,7 +54,7 @@ def named_strength(drug_text: str) -> Strength | None:
 
 
 def _rest(text: str, found: re.Match[str]) -> str:
-    return f"{text[:found.start()]} {text[found.end():]}"
+    return f"{text[: found.start()]} {text[found.end() :]}"
 
 
 def _is_pack(m: re.Match[str]) -> bool:

@@ -26,7 +26,7 @@ from cds_service.dosing.sig_words import SigToken, cut, plain
 from cds_service.dosing.translation import readings, translations
 from cds_service.model import Strength
 
-_USUAL = 120                                   # characters; longer texts may hold anything and are not kept
+_USUAL = 120  # characters; longer texts may hold anything and are not kept
 _KINDS = ("unit", "mL", "mg", "drop", "puff", "spray")
 
 
@@ -50,7 +50,9 @@ def read_sig(text: str, strength: Strength | None) -> SigReading:
 
 def read_daily(text: str, strength: Strength | None) -> DailyAmount | None:
     """What a sig allows a day, in its own unit; None where it does not say it clearly."""
-    return _daily_usual(text, strength) if _is_usual(text, strength) else _read_daily(text, strength)
+    return (
+        _daily_usual(text, strength) if _is_usual(text, strength) else _read_daily(text, strength)
+    )
 
 
 def read_rate(text: str) -> Rate | None:
@@ -123,11 +125,21 @@ def _daily_amount(walk: SigWalk, strength: Strength | None) -> DailyAmount | Non
     shared = _shared_rate(walk)
     if unit and _is_only_capped(walk, phases, shared):
         cap, each = _cap_in(unit, walk, strength), _in(phases[0][0], unit)
-        return DailyAmount(min(each.fewest, cap), cap, unit, True) if cap and each and each.fewest else None
+        return (
+            DailyAmount(min(each.fewest, cap), cap, unit, True)
+            if cap and each and each.fewest
+            else None
+        )
     ends = [_ends(phase, unit, shared) for phase in phases] if unit else []
     known = [e for e in ends if e is not None]
-    if not known or len(known) < len(ends) or any(p[0].risen and b[1] < a[1] for p, a, b in
-                                                  zip(phases[1:], known, known[1:], strict=False)):
+    if (
+        not known
+        or len(known) < len(ends)
+        or any(
+            p[0].risen and b[1] < a[1]
+            for p, a, b in zip(phases[1:], known, known[1:], strict=False)
+        )
+    ):
         return None
     low, high = min(e[0] for e in known), max(e[1] for e in known)
     if walk.cap is not None:
@@ -141,8 +153,14 @@ def _daily_amount(walk: SigWalk, strength: Strength | None) -> DailyAmount | Non
 
 def _is_only_capped(walk: SigWalk, phases: list[list[SigPart]], shared: Rate | None) -> bool:
     """ "1 tablet as needed, max 4 a day" has no other frequency: the maximum is what a day may take."""
-    return (walk.as_needed and walk.cap_rate is not None and shared is None and len(phases) == 1
-            and len(phases[0]) == 1 and not phases[0][0].timed)
+    return (
+        walk.as_needed
+        and walk.cap_rate is not None
+        and shared is None
+        and len(phases) == 1
+        and len(phases[0]) == 1
+        and not phases[0][0].timed
+    )
 
 
 def _in(part: SigPart, unit: str) -> DoseAmount | None:
@@ -155,7 +173,11 @@ def _ends(phase: list[SigPart], unit: str, shared: Rate | None) -> tuple[Decimal
     low = high = Decimal(0)
     for part in phase:
         amount, rate = _in(part, unit), (part.rate() if part.timed or len(phase) > 1 else shared)
-        if amount is None or rate is None or (part.limit and not part.timed and not same(rate.of(ONE), ONE)):
+        if (
+            amount is None
+            or rate is None
+            or (part.limit and not part.timed and not same(rate.of(ONE), ONE))
+        ):
             return None
         low += amount.fewest * rate.fewest / rate.days
         high += rate.of(amount.value)
@@ -209,8 +231,10 @@ def _conclude(walk: SigWalk, strength: Strength | None) -> SigReading:
 def _falls(phases: list[list[SigPart]], days: list[Decimal | None]) -> bool:
     """An increase that ends below its start: its "every 2 weeks" was no frequency."""
     steps = zip(phases[1:], days[1:], days, strict=False)
-    return any(phase[0].risen and new is not None and old is not None and new < old
-               for phase, new, old in steps)
+    return any(
+        phase[0].risen and new is not None and old is not None and new < old
+        for phase, new, old in steps
+    )
 
 
 def _with_label(walk: SigWalk) -> list[SigPart]:
@@ -242,19 +266,26 @@ def _contradicts(named: set[DoseAmount], strength: Strength | None) -> bool:
 def _shared_rate(walk: SigWalk) -> Rate | None:
     """The one rate of the whole text, for phases that do not repeat it; None where it states several."""
     rates = [part.rate() for phase in walk.phases for part in phase if part.timed]
-    if not rates or any(r is None or not same(r.of(ONE), rates[0].of(ONE)) for r in rates if rates[0]):
+    if not rates or any(
+        r is None or not same(r.of(ONE), rates[0].of(ONE)) for r in rates if rates[0]
+    ):
         return None
     return rates[0]
 
 
-def _daily(phase: list[SigPart], shared: Rate | None, strength: Strength | None,
-           because: list[str]) -> Decimal | None:
+def _daily(
+    phase: list[SigPart], shared: Rate | None, strength: Strength | None, because: list[str]
+) -> Decimal | None:
     total = Decimal(0)
     for part in phase:
         each = _each(part, strength)
         rate = part.rate() if part.timed or len(phase) > 1 else shared
-        if each is None or rate is None or (part.limit and not part.timed and not same(rate.of(ONE), ONE)):
-            return None                        # "0.5 mg bid, increase to max 2 mg": a dose or a day?
+        if (
+            each is None
+            or rate is None
+            or (part.limit and not part.timed and not same(rate.of(ONE), ONE))
+        ):
+            return None  # "0.5 mg bid, increase to max 2 mg": a dose or a day?
         because.append(f"sig: {format_mg(each)} mg x {rate} = {format_mg(rate.of(each))} mg/d")
         total += rate.of(each)
     return total
@@ -278,8 +309,13 @@ def _each(part: SigPart, strength: Strength | None) -> Decimal | None:
     return mass
 
 
-def _bounded(walk: SigWalk, strength: Strength | None, first: Decimal | None, highest: Decimal | None,
-             because: list[str]) -> tuple[Decimal | None, Decimal | None]:
+def _bounded(
+    walk: SigWalk,
+    strength: Strength | None,
+    first: Decimal | None,
+    highest: Decimal | None,
+    because: list[str],
+) -> tuple[Decimal | None, Decimal | None]:
     """A stated maximum caps the dose; after "start with" it is where the dose goes."""
     limit = mg_of(walk.cap, strength) if walk.cap else None
     if limit is None:
@@ -288,4 +324,6 @@ def _bounded(walk: SigWalk, strength: Strength | None, first: Decimal | None, hi
     because.append(f"sig: at most {format_mg(limit)} mg/d")
     if walk.starting and first is not None and limit > first:
         return first, limit
-    return (None if first is None else min(first, limit)), (None if highest is None else min(highest, limit))
+    return (None if first is None else min(first, limit)), (
+        None if highest is None else min(highest, limit)
+    )

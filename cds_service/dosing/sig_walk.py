@@ -9,9 +9,33 @@ from decimal import Decimal
 from cds_service.dosing.amounts import ONE, DoseAmount, Rate, same
 from cds_service.dosing.sig_words import SigToken
 
-_FILLERS = frozenset({
-    "take", "takes", "give", "another", "also", "additional", "the", "a", "an", "in", "at", "every", "each",
-    "as", "needed", "mouth", "po", "orally", "oral", "sl", "food", "before", "after"})
+_FILLERS = frozenset(
+    {
+        "take",
+        "takes",
+        "give",
+        "another",
+        "also",
+        "additional",
+        "the",
+        "a",
+        "an",
+        "in",
+        "at",
+        "every",
+        "each",
+        "as",
+        "needed",
+        "mouth",
+        "po",
+        "orally",
+        "oral",
+        "sl",
+        "food",
+        "before",
+        "after",
+    }
+)
 
 
 @dataclass(slots=True)
@@ -22,8 +46,8 @@ class SigPart:
     rates: list[Rate] = field(default_factory=list)
     anchors: list[str] = field(default_factory=list)
     clocks: set[str] = field(default_factory=set)
-    risen: bool = False                        # the end of an increase
-    limit: bool = False                        # ... stated as a maximum
+    risen: bool = False  # the end of an increase
+    limit: bool = False  # ... stated as a maximum
 
     def often(self, token: SigToken, joined: bool) -> None:
         if token.rate:
@@ -39,8 +63,13 @@ class SigPart:
         first = self.rates[0]
         if any(not same(first.of(ONE), r.of(ONE)) for r in self.rates):
             return None
-        return None if any(n > 1 and not same(first.of(ONE), Decimal(n))
-                           for n in (moments, len(self.clocks))) else first
+        return (
+            None
+            if any(
+                n > 1 and not same(first.of(ONE), Decimal(n)) for n in (moments, len(self.clocks))
+            )
+            else first
+        )
 
     @property
     def timed(self) -> bool:
@@ -57,14 +86,14 @@ class SigWalk:
     cap_rate: Rate | None = None
     as_needed: bool = False
     doubt: bool = False
-    bare: list[Decimal] = field(default_factory=list)     # numbers of a 1-0-1 scheme without a unit
-    capping: str = ""                          # "max" | "upto" while words bound the dose
-    stepping: str = ""                         # "up" | "down" inside "increase by ... every ..."
-    reaching: bool = False                     # ... and past its "to"
-    limiting: bool = False                     # ... and past its "max"
-    negated: bool = False                      # after "do not"
-    foreign: bool = False                      # after "with": another drug or a drink
-    joined: str = ""                           # "and" | "or" waiting for its other side
+    bare: list[Decimal] = field(default_factory=list)  # numbers of a 1-0-1 scheme without a unit
+    capping: str = ""  # "max" | "upto" while words bound the dose
+    stepping: str = ""  # "up" | "down" inside "increase by ... every ..."
+    reaching: bool = False  # ... and past its "to"
+    limiting: bool = False  # ... and past its "max"
+    negated: bool = False  # after "do not"
+    foreign: bool = False  # after "with": another drug or a drink
+    joined: str = ""  # "and" | "or" waiting for its other side
     after_duration: bool = False
     starting: bool = False
     last: str = ""

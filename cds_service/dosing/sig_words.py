@@ -24,7 +24,7 @@ from cds_service.dosing.amounts import (
     rate_of,
 )
 
-LONGEST_SIG = 2_000                            # characters read; what stands behind them is no sig
+LONGEST_SIG = 2_000  # characters read; what stands behind them is no sig
 _NOTHING = DoseAmount(Decimal(0), "")
 
 
@@ -42,22 +42,45 @@ class SigToken:
     parts: tuple[Decimal, ...] = ()
 
 
-_SMALL = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_SMALL = (
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+)
 _NUMBERS = {word: str(n) for n, word in enumerate(_SMALL, start=1)}
 _ORDINALS = {"second": "2nd", "third": "3rd", "fourth": "4th", "fifth": "5th", "sixth": "6th"}
 _SPELLED = re.compile(rf"\b({'|'.join((*_NUMBERS, *_ORDINALS))})\b")
-_CHARACTERS = str.maketrans({
-    "½": " 1/2 ", "¼": " 1/4 ", "¾": " 3/4 ", "⁄": "/", "×": "x", "\n": " ; ", "\r": " ; ",
-    **dict.fromkeys("‐‑‒–—−", "-"), **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", "")})
+_CHARACTERS = str.maketrans(
+    {
+        "½": " 1/2 ",
+        "¼": " 1/4 ",
+        "¾": " 3/4 ",
+        "⁄": "/",
+        "×": "x",
+        "\n": " ; ",
+        "\r": " ; ",
+        **dict.fromkeys("‐‑‒–—−", "-"),
+        **dict.fromkeys("\u200b\u200c\u200d\u2060\ufeff", ""),
+    }
+)
 _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"[μµ](?=[a-z])"), "u"),       # the sign of micro, not a letter of a Greek word
+    (re.compile(r"[μµ](?=[a-z])"), "u"),  # the sign of micro, not a letter of a Greek word
     (re.compile(r"\b(?:[a-z]\.){1,4}[a-z]\b\.?"), "dots"),
     (re.compile(r"\bq\. ?(?=\d)"), "q"),
     (re.compile(r"(\d) (?:and|&) (?:an? |1[ -])half\b"), r"\1 1/2"),
     (re.compile(r"\b(?:an? |1[ -])?half(?: of)?(?: an?\b| 1\b)?"), "1/2"),
     (re.compile(r"\b(?:an? |1[ -])?quarter(?: of)?(?: an?\b)?"), "1/4"),
     (re.compile(r"(?<![\d/.,])(\d{1,2}) (?:and|&) (\d/\d)(?![\d/])"), r"\1 \2"),
-    (re.compile(r"(?<![\d/.,-])(\d{1,4}(?:\.\d{1,4})?) ?\(\1\)"), r"\1"),       # one (1) tablet
+    (re.compile(r"(?<![\d/.,-])(\d{1,4}(?:\.\d{1,4})?) ?\(\1\)"), r"\1"),  # one (1) tablet
 )
 
 
@@ -71,25 +94,33 @@ def plain(text: str) -> str:
     return text
 
 
-_N = (r"(?>(?:\d{1,3}[ -])?\d{1,2}/\d{1,2}(?![\d/])|\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,9})?(?![\d,])"
-      r"|\d{1,9}(?:[.,]\d{1,9})?|(?<![\w.])\.\d{1,9})(?![\d])")
+_N = (
+    r"(?>(?:\d{1,3}[ -])?\d{1,2}/\d{1,2}(?![\d/])|\d{1,3}(?:,\d{3}){1,3}(?:\.\d{1,9})?(?![\d,])"
+    r"|\d{1,9}(?:[.,]\d{1,9})?|(?<![\w.])\.\d{1,9})(?![\d])"
+)
 _R = rf"(?P<a>{_N})(?: ?(?P<join>-|to|or) ?(?P<b>{_N}))?"
 _MASS = "|".join(sorted(MG_PER_UNIT, key=len, reverse=True))
 _FORM = r"(?:" + "|".join(sorted(COUNTS, key=len, reverse=True)) + r")(?:\(s\)|\(es\))?"
 _ML = "|".join(sorted(VOLUMES, key=len, reverse=True))
-_T = (r"(?P<t>seconds?|secs?|minutes?|mins?|hours?|hourly|hrs?|h|days?|daily|d|nights?|nightly|weeks?|weekly"
-      r"|wks?|w|months?|monthly|mo|years?|yrs?)(?![a-z])")
+_T = (
+    r"(?P<t>seconds?|secs?|minutes?|mins?|hours?|hourly|hrs?|h|days?|daily|d|nights?|nightly|weeks?|weekly"
+    r"|wks?|w|months?|monthly|mo|years?|yrs?)(?![a-z])"
+)
 _T_EACH = r"(?P<t>day|daily|d|night|nightly|week|weekly|wk|month|monthly|mo|hours?|hrs?|h)(?![a-z])"
 _PER = rf"(?: ?(?:/|per|an?\b|each|every|in an?\b)(?: ?(?P<span>{_N}))?)?"
-_PER_OR_ADVERB = (r"(?: ?/ ?| per | a | each | every | )"
-                  r"(?P<t>daily|nightly|weekly|monthly|(?<!\d )(?:day|week|month))")
+_PER_OR_ADVERB = (
+    r"(?: ?/ ?| per | a | each | every | )"
+    r"(?P<t>daily|nightly|weekly|monthly|(?<!\d )(?:day|week|month))"
+)
 _THROUGH = rf"(?: ?(?:-|to|through|thru|and|&|,) ?{_N})?"
 _ML_OR_FORM = rf"(?:(?P<ml>{_ML})|(?P<form>{_FORM}))"
 _TO_MASS = rf"(?: ?(?P<u1>{_MASS}))?(?: ?(?P<join>-|to|or) ?(?P<b>{_N}))?[ -]?(?P<u>{_MASS})"
-_S = rf"(?>(?:\d )?\d/\d|{_N})"              # a number of a scheme
+_S = rf"(?>(?:\d )?\d/\d|{_N})"  # a number of a scheme
 _SCHEME_UNIT = rf"(?P<u>{_MASS})|(?P<ml>{_ML})|(?P<c>puff|spray|drop)s?|(?P<form>{_FORM})"
-_SCHEME = (rf"(?<![\d.,/-])(?P<all>{_S}(?: ?- ?{_S}){{2,3}})(?![\d/]| ?-)"
-           rf"(?: ?(?:{_SCHEME_UNIT})(?![a-z]))?(?: (?:daily|per day|a day|/ ?day)\b)?")
+_SCHEME = (
+    rf"(?<![\d.,/-])(?P<all>{_S}(?: ?- ?{_S}){{2,3}})(?![\d/]| ?-)"
+    rf"(?: ?(?:{_SCHEME_UNIT})(?![a-z]))?(?: (?:daily|per day|a day|/ ?day)\b)?"
+)
 _LIQUID = r"(?:of )?(?:water|juice|fluid|liquid|milk)"
 
 
@@ -153,6 +184,7 @@ def _quantity(unit: str) -> Callable[[re.Match[str]], SigToken]:
     def build(m: re.Match[str]) -> SigToken:
         ends = _range(m)
         return SigToken("amount", amount=_amount(*ends, unit)) if ends else SigToken("doubt")
+
     return build
 
 
@@ -173,20 +205,38 @@ def _scheme(m: re.Match[str]) -> SigToken:
     """ "1-0-1": morning, noon, evening and night. Without a unit only what people count in tablets."""
     numbers = [_number(part) for part in re.split(r" ?- ?", m["all"])]
     values = [n for n in numbers if n is not None]
-    unit = "unit" if m["form"] or not (m["u"] or m["ml"] or m["c"]) else "mg" if m["u"] else "mL" if m["ml"] else m["c"]
-    if len(values) < len(numbers) or not any(values) or (unit == "unit" and max(values) > 6) \
-            or (unit == "mg" and all(values) and len(set(values)) > 1):
+    unit = (
+        "unit"
+        if m["form"] or not (m["u"] or m["ml"] or m["c"])
+        else "mg"
+        if m["u"]
+        else "mL"
+        if m["ml"]
+        else m["c"]
+    )
+    if (
+        len(values) < len(numbers)
+        or not any(values)
+        or (unit == "unit" and max(values) > 6)
+        or (unit == "mg" and all(values) and len(set(values)) > 1)
+    ):
         return SigToken("doubt")
     factor = MG_PER_UNIT[m["u"]] if m["u"] else ONE
     most, total = max(values), sum(values, Decimal(0))
     bare = () if m["form"] or unit != "unit" else tuple(sorted({n for n in values if n and n != 1}))
-    return SigToken("scheme", amount=DoseAmount(most * factor, unit), rate=Rate(total, most), parts=bare)
+    return SigToken(
+        "scheme", amount=DoseAmount(most * factor, unit), rate=Rate(total, most), parts=bare
+    )
 
 
 def _interval(m: re.Match[str]) -> SigToken:
     """Every 4-6 hours: the shorter interval is the higher dose."""
     ends = _range(m) if m["a"] else (ONE, ONE)
-    rate = between(*(rate_of(ONE, end, _unit_of_time(m["t"])) for end in (ends[1], ends[0]))) if ends else None
+    rate = (
+        between(*(rate_of(ONE, end, _unit_of_time(m["t"])) for end in (ends[1], ends[0])))
+        if ends
+        else None
+    )
     return SigToken("rate", rate=rate) if rate else SigToken("doubt")
 
 
@@ -213,42 +263,70 @@ def _is(kind: str, word: str = "") -> Callable[[re.Match[str]], SigToken]:
 
 
 _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] = tuple(
-    (re.compile(pattern), build) for pattern, build in (
+    (re.compile(pattern), build)
+    for pattern, build in (
         # numbers that are no dose
-        (rf"(?:disp(?:ense)?|qty|quantity|supply)\b[:.]? ?#? ?{_N}(?: ?(?:{_FORM}|{_ML})(?![a-z]))?",
-         _is("words")),
+        (
+            rf"(?:disp(?:ense)?|qty|quantity|supply)\b[:.]? ?#? ?{_N}(?: ?(?:{_FORM}|{_ML})(?![a-z]))?",
+            _is("words"),
+        ),
         (rf"# ?{_N}|(?:refills?|rf)\b[ :.x#]{{0,3}}{_N}|{_N} refills?\b", _is("words")),
         (rf"(?:with )?{_N} ?-? ?(?:fl )?(?:oz|ounces?)\b(?: {_LIQUID}\b)?", _is("words")),
         (rf"\(?{_N} ?(?:{_ML})\)? {_LIQUID}\b", _is("words")),
-        (r"(?:at |@ ?)?\d{1,2}(?::\d{2})? ?(?:am|pm)\b|(?:at |@ ?)?\d{1,2}:\d{2}\b|at \d{4}\b", _is("clock")),
-        (r"pain(?: (?:score|scale|level))?(?: of)? ?\(?\d{1,2} ?(?:-|to) ?\d{1,2}\)?(?!\w)", _is("words")),
+        (
+            r"(?:at |@ ?)?\d{1,2}(?::\d{2})? ?(?:am|pm)\b|(?:at |@ ?)?\d{1,2}:\d{2}\b|at \d{4}\b",
+            _is("clock"),
+        ),
+        (
+            r"pain(?: (?:score|scale|level))?(?: of)? ?\(?\d{1,2} ?(?:-|to) ?\d{1,2}\)?(?!\w)",
+            _is("words"),
+        ),
         (_SCHEME, _scheme),
         # how often
         (r"every other (?:day|night|evening|morning)\b|every 2nd (?:day|night)\b", _every(2)),
         (r"(?:qod|eod)\b|(?:on )?alternate (?:days|nights)\b", _every(2)),
-        (r"every (?P<a>\d)(?:st|nd|rd|th) (?P<t>day|night|week|month)\b(?P<join>)(?P<b>)", _interval),
+        (
+            r"every (?P<a>\d)(?:st|nd|rd|th) (?P<t>day|night|week|month)\b(?P<join>)(?P<b>)",
+            _interval,
+        ),
         (rf"(?:every|each|q) ?(?:{_R}[ -]?)?{_T}", _interval),
         (rf"(?:{_R} ?(?:x|times?|time\(s\))|(?P<word>once|twice|thrice)){_PER} ?{_T_EACH}", _times),
-        (rf"x ?(?P<a>\d{{1,2}})(?P<join>)(?P<b>)(?P<word>)(?P<span>){_PER_OR_ADVERB}(?![a-z])", _times),
+        (
+            rf"x ?(?P<a>\d{{1,2}})(?P<join>)(?P<b>)(?P<word>)(?P<span>){_PER_OR_ADVERB}(?![a-z])",
+            _times,
+        ),
         (rf"(?:per\b|/) ?(?:{_R} ?)?{_T_EACH}", _interval),
         (r"an? (?P<a>)(?P<join>)(?P<b>)(?P<t>day|night|week|month)\b", _interval),
         (rf"(?:with)?in (?:an? |any )?(?:(?P<n>{_N})[ -]?)?(?P<t>day|hours?|hrs?|h)\b", _within),
         (r"daily\b|qd\b|qday\b|od\b", _every(1)),
-        (r"(?:bid|bd)\b", _every(1, 2)), (r"(?:tid|tds)\b", _every(1, 3)), (r"(?:qid|qds)\b", _every(1, 4)),
-        (r"weekly\b", _every(7)), (r"bi-?weekly\b|fortnightly\b", _every(14)), (r"monthly\b", _every(30)),
+        (r"(?:bid|bd)\b", _every(1, 2)),
+        (r"(?:tid|tds)\b", _every(1, 3)),
+        (r"(?:qid|qds)\b", _every(1, 4)),
+        (r"weekly\b", _every(7)),
+        (r"bi-?weekly\b|fortnightly\b", _every(14)),
+        (r"monthly\b", _every(30)),
         (r"hourly\b", _every(1, 24)),
         (r"(?:mornings?|am|breakfast|qam|mane)\b", _is("anchor", "morning")),
         (r"(?:noon|midday|lunch|lunchtime|afternoon)\b", _is("anchor", "noon")),
         (r"(?:evenings?|supper|dinner|pm|qpm)\b", _is("anchor", "evening")),
         (r"(?:nights?|nightly|bedtime|bed|hs|qhs|nocte)\b", _is("anchor", "night")),
         # how long, and which step of a schedule
-        (rf"{_R} days? ?(?:an?\b|per\b|/|each\b|every\b|out of\b)(?: an?| the)? ?week", _is("doubt")),
+        (
+            rf"{_R} days? ?(?:an?\b|per\b|/|each\b|every\b|out of\b)(?: an?| the)? ?week",
+            _is("doubt"),
+        ),
         (rf"(?:weeks?|wks?|days?|months?|steps?|phases?) ?#?{_N}{_THROUGH}(?![\w.])", _is("then")),
         (rf"(?:x ?)?{_R}[ -]?{_T}", _is("duration")),
         # how much
         (rf"{_R} ?(?:{_MASS}) ?(?:/|per) ?(?:kg|m2|h|hr|hrs|hour|min|minute)\b", _is("doubt")),
-        (rf"{_R}(?:/{_N})? ?(?P<u>{_MASS}) ?(?:/|per|in) ?(?P<per>{_N})? ?{_ML_OR_FORM}(?![a-z])", _label),
-        (rf"(?P<n>{_N}) ?(?:x ?)?(?P<each>{_N})[ -]?(?P<u>{_MASS})[ -](?:oral )?{_FORM}(?![a-z])", _several),
+        (
+            rf"{_R}(?:/{_N})? ?(?P<u>{_MASS}) ?(?:/|per|in) ?(?P<per>{_N})? ?{_ML_OR_FORM}(?![a-z])",
+            _label,
+        ),
+        (
+            rf"(?P<n>{_N}) ?(?:x ?)?(?P<each>{_N})[ -]?(?P<u>{_MASS})[ -](?:oral )?{_FORM}(?![a-z])",
+            _several,
+        ),
         (rf"(?P<n>{_N}) ?x ?(?P<each>{_N}) ?(?P<u>{_MASS})(?![a-z])", _several),
         (rf"{_R}[ -]?(?P<u>{_MASS})[ -](?:oral )?(?P<form>{_FORM})(?![a-z])", _label),
         (rf"(?P<a>{_N}){_TO_MASS}(?![a-z])", _mass),
@@ -262,27 +340,39 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
         (r"(?:do )?not (?:to )?exceed(?:ing)?\b|exceeding\b", _is("max")),
         (r"(?:do |should )?(?:not|no|never)(?: to)?(?: take)? more than\b", _is("max")),
         (r"up to\b|as much as\b", _is("upto")),
-        (r"(?:increas|escalat|rais|advanc)[a-z]*|titrat(?:e[sd]?|ing)\b|add(?:ing)?\b", _is("step", "up")),
+        (
+            r"(?:increas|escalat|rais|advanc)[a-z]*|titrat(?:e[sd]?|ing)\b|add(?:ing)?\b",
+            _is("step", "up"),
+        ),
         (r"(?:decreas|reduc|taper|wean)[a-z]*", _is("step", "down")),
-        (r"(?:target|goal)\b", _is("target")), (r"(?:to|until|till|reach(?:es|ing)?)\b", _is("to")),
+        (r"(?:target|goal)\b", _is("target")),
+        (r"(?:to|until|till|reach(?:es|ing)?)\b", _is("to")),
         (r"by\b", _is("by")),
         (r"then\b|thereafter\b|followed by\b|afterwards?\b|after that\b|next\b", _is("then")),
-        (r"(?:and|plus)\b|[&+]", _is("and")), (r"or\b", _is("or")),
+        (r"(?:and|plus)\b|[&+]", _is("and")),
+        (r"or\b", _is("or")),
         (r"start[a-z]*|begin[a-z]*|initial(?:ly)?\b", _is("start")),
-        (r"with (?:an? )?(?:food|meals?|snack|full glass|glass|water|milk|or without food|each meal)\b",
-         _is("words")),
-        (r"(?:do not|don't|not|avoid|stop|discontinued?|previous(?:ly)?|was|were|instead of|replac[a-z]*)\b",
-         _is("not")),
+        (
+            r"with (?:an? )?(?:food|meals?|snack|full glass|glass|water|milk|or without food|each meal)\b",
+            _is("words"),
+        ),
+        (
+            r"(?:do not|don't|not|avoid|stop|discontinued?|previous(?:ly)?|was|were|instead of|replac[a-z]*)\b",
+            _is("not"),
+        ),
         (r"with\b", _is("with")),
-        (r"(?:alternat[a-z]*|repeat[a-z]*|except|skip|divided|bolus|loading|weekdays?|weekends?)\b",
-         _is("doubt")),
+        (
+            r"(?:alternat[a-z]*|repeat[a-z]*|except|skip|divided|bolus|loading|weekdays?|weekends?)\b",
+            _is("doubt"),
+        ),
         (r"(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?s?\b", _is("doubt")),
         (r"(?:prn|(?:as|if|when) (?:needed|required|necessary))\b", _is("prn")),
         (r";|\.(?= |$)|,", _is("stop")),
-        (r"[a-z'-]*\d\w*", _is("number")),     # one that nothing explains
+        (r"[a-z'-]*\d\w*", _is("number")),  # one that nothing explains
         (r"[^\W\d]+", _is("word")),
         (r"[^\w]|_", _is("words")),
-    ))
+    )
+)
 
 
 _SPACE = SigToken("words", " ")
@@ -296,6 +386,8 @@ def cut(text: str) -> Iterator[SigToken]:
             yield _SPACE
             at += 1
             continue
-        found, build = next((m, build) for pattern, build in _WORDS if (m := pattern.match(text, at)))
+        found, build = next(
+            (m, build) for pattern, build in _WORDS if (m := pattern.match(text, at))
+        )
         yield build(found)
         at = found.end()

@@ -34,7 +34,9 @@ class BandEdges:
     @classmethod
     def of(cls, values: Mapping[str, object]) -> BandEdges:
         """Edges from a mapping of numbers by these names; a missing name keeps its default."""
-        return cls(**{f.name: Decimal(str(values[f.name])) for f in fields(cls) if f.name in values})
+        return cls(
+            **{f.name: Decimal(str(values[f.name])) for f in fields(cls) if f.name in values}
+        )
 
 
 _EDGES = BandEdges()
@@ -64,7 +66,9 @@ def compute(dosages: tuple[Dosage, ...], component: Component | None, drug_text:
     strength = strength_of(component, drug_text)
     because: list[str] = []
     each = [_each_mg(dosage, strength) for dosage in dosages]
-    days = [_daily_mg(dosage, mg, strength, because) for dosage, mg in zip(dosages, each, strict=True)]
+    days = [
+        _daily_mg(dosage, mg, strength, because) for dosage, mg in zip(dosages, each, strict=True)
+    ]
     first, highest, phases = _phases(dosages, days)
     sig = _read_texts(dosages, strength)
     by_sig = highest is None and sig.daily_mg is not None
@@ -75,9 +79,11 @@ def compute(dosages: tuple[Dosage, ...], component: Component | None, drug_text:
         daily_mg=sig.daily_mg if by_sig else highest,
         first_phase_mg=sig.first_phase_mg if by_sig or first is None else first,
         each_mg=sig.each_mg if largest is None or None in each else largest,
-        structured_mg=highest, sig_mg=sig.daily_mg,
+        structured_mg=highest,
+        sig_mg=sig.daily_mg,
         phases=max(phases, 2) if _is_stepped(sig) else phases,
-        because=(*because, *sig.because))
+        because=(*because, *sig.because),
+    )
 
 
 def _is_stepped(sig: SigReading) -> bool:
@@ -100,8 +106,9 @@ def high_of(dosage: Dosage) -> Quantity | None:
     return high
 
 
-def _daily_mg(dosage: Dosage, each: Decimal | None, strength: Strength | None,
-              because: list[str]) -> Decimal | None:
+def _daily_mg(
+    dosage: Dosage, each: Decimal | None, strength: Strength | None, because: list[str]
+) -> Decimal | None:
     if dosage.has_rate:
         return _day_amount(dosage, each, strength, because)
     rate = rate_of_dosage(dosage) if each is not None else None
@@ -114,8 +121,9 @@ def _daily_mg(dosage: Dosage, each: Decimal | None, strength: Strength | None,
     return _capped(daily, dosage, strength, because)
 
 
-def _day_amount(dosage: Dosage, each: Decimal | None, strength: Strength | None,
-                because: list[str]) -> Decimal | None:
+def _day_amount(
+    dosage: Dosage, each: Decimal | None, strength: Strength | None, because: list[str]
+) -> Decimal | None:
     """The amount of a day ("3 tablets per 1 day"), unless dose and frequency beside it say another."""
     if dosage.day_amount is None:
         return None
@@ -139,7 +147,9 @@ def _at_most(dosage: Dosage, strength: Strength | None, because: list[str]) -> D
     return limit
 
 
-def _capped(daily: Decimal, dosage: Dosage, strength: Strength | None, because: list[str]) -> Decimal:
+def _capped(
+    daily: Decimal, dosage: Dosage, strength: Strength | None, because: list[str]
+) -> Decimal:
     limit = _limit(dosage, strength)
     if limit is None or limit >= daily:
         return daily
@@ -171,15 +181,25 @@ def per_time(time: Quantity) -> Rate | None:
     return rate_of(ONE, period, time_unit(time)) if period else None
 
 
-def _phases(dosages: tuple[Dosage, ...],
-            days: list[Decimal | None]) -> tuple[Decimal | None, Decimal | None, int]:
+def _phases(
+    dosages: tuple[Dosage, ...], days: list[Decimal | None]
+) -> tuple[Decimal | None, Decimal | None, int]:
     """(first phase, highest phase, how many); one unreadable part makes its phase and the highest unknown."""
     concurrent = [mg for dosage, mg in zip(dosages, days, strict=True) if dosage.sequence is None]
     numbers = sorted({d.sequence for d in dosages if d.sequence is not None})
-    sums = [_sum([mg for dosage, mg in zip(dosages, days, strict=True) if dosage.sequence == n] + concurrent)
-            for n in numbers] or ([_sum(concurrent)] if dosages else [])
+    sums = [
+        _sum(
+            [mg for dosage, mg in zip(dosages, days, strict=True) if dosage.sequence == n]
+            + concurrent
+        )
+        for n in numbers
+    ] or ([_sum(concurrent)] if dosages else [])
     known = [mg for mg in sums if mg is not None]
-    return (sums[0] if sums else None), (max(known) if known and len(known) == len(sums) else None), len(sums)
+    return (
+        (sums[0] if sums else None),
+        (max(known) if known and len(known) == len(sums) else None),
+        len(sums),
+    )
 
 
 def _sum(parts: Iterable[Decimal | None]) -> Decimal | None:

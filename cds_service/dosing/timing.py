@@ -12,14 +12,47 @@ from cds_service.dosing.translation import readings, translations
 from cds_service.dosing.units import time_unit
 from cds_service.model import Dosage
 
-_TIMES_A_DAY = {"QD": 1, "BID": 2, "TID": 3, "QID": 4, "AM": 1, "PM": 1, "BED": 1, "HS": 1, "QHS": 1,
-                "QAM": 1, "QPM": 1, "DAILY": 1, "Q1H": 24, "Q2H": 12, "Q3H": 8, "Q4H": 6, "Q6H": 4,
-                "Q8H": 3, "Q12H": 2, "Q24H": 1, "OD": 1, "OM": 1, "ON": 1, "BD": 2, "TDS": 3, "QDS": 4,
-                "229797004": 1, "229799001": 2, "229798009": 3, "307439001": 4,   # SNOMED CT
-                "225752000": 12, "225756002": 6, "307468000": 4, "307469008": 3, "307470009": 2, "396125000": 1}
+_TIMES_A_DAY = {
+    "QD": 1,
+    "BID": 2,
+    "TID": 3,
+    "QID": 4,
+    "AM": 1,
+    "PM": 1,
+    "BED": 1,
+    "HS": 1,
+    "QHS": 1,
+    "QAM": 1,
+    "QPM": 1,
+    "DAILY": 1,
+    "Q1H": 24,
+    "Q2H": 12,
+    "Q3H": 8,
+    "Q4H": 6,
+    "Q6H": 4,
+    "Q8H": 3,
+    "Q12H": 2,
+    "Q24H": 1,
+    "OD": 1,
+    "OM": 1,
+    "ON": 1,
+    "BD": 2,
+    "TDS": 3,
+    "QDS": 4,
+    "229797004": 1,
+    "229799001": 2,
+    "229798009": 3,
+    "307439001": 4,  # SNOMED CT
+    "225752000": 12,
+    "225756002": 6,
+    "307468000": 4,
+    "307469008": 3,
+    "307470009": 2,
+    "396125000": 1,
+}
 _DAYS_BETWEEN = {"QOD": 2, "WK": 7, "MO": 30}
 _JAMI = re.compile(r"[1-4]\d1([1-9])(\d{5})\d{7}")
-_MEALS = frozenset({"AC", "PC", "C"})          # each meal: how many there are is not said
+_MEALS = frozenset({"AC", "PC", "C"})  # each meal: how many there are is not said
 _SAYS_DAILY = re.compile(r"\b(?:night|nightly|bedtime|bed|hs|qhs|qd|daily|day)\b", re.IGNORECASE)
 
 
@@ -45,9 +78,14 @@ def _says_how_often(text: str) -> bool:
 
 def _of_code_and_words(dosage: Dosage) -> Rate | None:
     """The code and the words beside it; what cannot be read says nothing, two that differ leave a doubt."""
-    found = [_coded(dosage.timing_code), *(_coded(word) or read_rate(word) for word in dosage.timing_words)]
+    found = [
+        _coded(dosage.timing_code),
+        *(_coded(word) or read_rate(word) for word in dosage.timing_words),
+    ]
     known = [rate for rate in found if rate is not None]
-    return known[0] if known and all(same(known[0].of(ONE), rate.of(ONE)) for rate in known) else None
+    return (
+        known[0] if known and all(same(known[0].of(ONE), rate.of(ONE)) for rate in known) else None
+    )
 
 
 def _coded(code: str) -> Rate | None:
@@ -93,5 +131,7 @@ def _on_days(rate: Rate | None, dosage: Dosage) -> Rate | None:
     days = len({d.lower() for d in dosage.day_of_week})
     if rate.times >= rate.days:
         part = min(days, 7)
-        return Rate(rate.times * part, rate.days * 7, None if rate.least is None else rate.least * part)
+        return Rate(
+            rate.times * part, rate.days * 7, None if rate.least is None else rate.least * part
+        )
     return Rate(max(rate.times, Decimal(days)), rate.days) if rate.days >= 7 else None

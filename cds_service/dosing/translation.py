@@ -11,15 +11,18 @@ from collections.abc import Iterator
 
 from cds_service.dosing.vocabulary import NUMBER, Book, Node, books, fold, marks, words_of
 
-TOTAL, EACH = "@total", "@each"                # the amount said is that of a day; of one dose
-LONGEST_FOREIGN = 600                          # characters; a longer text is a leaflet, not a sig
+TOTAL, EACH = "@total", "@each"  # the amount said is that of a day; of one dose
+LONGEST_FOREIGN = 600  # characters; a longer text is a leaflet, not a sig
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LATIN = "\u024f"
-_MARKS = marks()                               # the tables are read at import, not inside the first call
-_TIMES_OF_DAY = frozenset({"morning", "noon", "evening", "bedtime", "morning evening", "morning noon evening", "and"})
+_MARKS = marks()  # the tables are read at import, not inside the first call
+_TIMES_OF_DAY = frozenset(
+    {"morning", "noon", "evening", "bedtime", "morning evening", "morning noon evening", "and"}
+)
 _COUNT_BY_COUNT = re.compile(
     r"(?<![\w.,/-])([1-8]) ?x ?([1-8])(?![\w.,/-]| ?(?:mg|mcg|g|ng|ml|x|hours|days|weeks|months|times|per|drop)\b)"
-    r"(?: tablet\b| capsule\b)?(?: daily\b| per day\b)?")
+    r"(?: tablet\b| capsule\b)?(?: daily\b| per day\b)?"
+)
 _TIMES_BY_COUNT = re.compile(r"\b([1-8]) times daily ([1-4])(?= ?(?:[;.,]|$))")
 
 
@@ -34,14 +37,20 @@ def translations(text: str, *, marked: bool = False) -> tuple[str, ...]:
         return ()
     folded = fold(text)
     present = set(_words(folded))
-    found = (_translate(folded, book) for book in books() if not (marked and book.marks.isdisjoint(present)))
+    found = (
+        _translate(folded, book)
+        for book in books()
+        if not (marked and book.marks.isdisjoint(present))
+    )
     return tuple(dict.fromkeys(said for said in found if said is not None))
 
 
 def _is_foreign(text: str) -> bool:
     if text.isascii():
         return not _MARKS.isdisjoint(_LETTERS.findall(text))
-    return any(char > _LATIN and char.isalpha() for char in text) or not _MARKS.isdisjoint(_words(fold(text)))
+    return any(char > _LATIN and char.isalpha() for char in text) or not _MARKS.isdisjoint(
+        _words(fold(text))
+    )
 
 
 def _words(folded: str) -> Iterator[str]:
@@ -68,7 +77,7 @@ def _translate(folded: str, book: Book) -> str | None:
             divided, single = divided or TOTAL in meaning, single or EACH in meaning
             said.append(f" {_in_english(meaning)} ")
         at += length
-    if divided and single:                     # "1 tablet each time" beside "divided by three" says two doses
+    if divided and single:  # "1 tablet each time" beside "divided by three" says two doses
         return None
     return _schemes(" ".join("".join(said).split()))
 
@@ -81,8 +90,11 @@ def _longest(node: Node, words: list[str], at: int) -> tuple[int, str | None]:
     while paths and at + taken < len(words):
         word = words[at + taken]
         literal = [(n.after[word], numbers) for n, numbers in paths if word in n.after]
-        counted = [(n.after[NUMBER], (*numbers, word)) for n, numbers in paths if NUMBER in n.after] \
-            if word[0].isdigit() else []
+        counted = (
+            [(n.after[NUMBER], (*numbers, word)) for n, numbers in paths if NUMBER in n.after]
+            if word[0].isdigit()
+            else []
+        )
         paths = literal + counted
         taken += 1
         ended = next(((n.meaning, numbers) for n, numbers in paths if n.meaning is not None), None)
@@ -92,7 +104,14 @@ def _longest(node: Node, words: list[str], at: int) -> tuple[int, str | None]:
 
 
 def _compound(word: str, book: Book) -> str | None:
-    return next((book.endings[word[cut:]] for cut in range(1, min(len(word), 60)) if word[cut:] in book.endings), None)
+    return next(
+        (
+            book.endings[word[cut:]]
+            for cut in range(1, min(len(word), 60))
+            if word[cut:] in book.endings
+        ),
+        None,
+    )
 
 
 def _filled(meaning: str, numbers: tuple[str, ...]) -> str:
@@ -109,5 +128,7 @@ def _in_english(meaning: str) -> str:
 
 def _schemes(english: str) -> str:
     """ "1x3" is three units a day whichever of the two is the count; "2 dd 1" is one unit twice a day."""
-    english = _COUNT_BY_COUNT.sub(lambda m: f"1 tablet {int(m[1]) * int(m[2])} times daily", english)
+    english = _COUNT_BY_COUNT.sub(
+        lambda m: f"1 tablet {int(m[1]) * int(m[2])} times daily", english
+    )
     return _TIMES_BY_COUNT.sub(r"\2 tablet \1 times daily", english)

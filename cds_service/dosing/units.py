@@ -25,33 +25,94 @@ from cds_service.dosing.amounts import (
 from cds_service.dosing.vocabulary import codes, endings, fold, meanings
 from cds_service.model import Quantity, Strength
 
-_LONGEST = 300                                 # characters of a unit, its code and its system
+_LONGEST = 300  # characters of a unit, its code and its system
 _UCUM = ("unitsofmeasure", "2.16.840.1.113883.6.8")
 _NO_DOSE = re.compile(r".*[/*].*|.*\[[a-z]{0,3}u\].*|u|iu|units?|m?mol|meq|k?cal|kg|m2|cm2?|%")
 _BARE = frozenset({"1", "each", "ea", "{each}"})
 _DOSES = frozenset({"dose", "doses"})
-_VOLUME_FACTORS = {"l": Decimal(1000), "liter": Decimal(1000), "litre": Decimal(1000), "dl": Decimal(100),
-                   "cl": Decimal(10), "ul": Decimal("0.001")}
-_DRUG_FORM_CODES = frozenset({                 # HL7 orderableDrugForm
-    "ortab", "ertab", "ertab24", "ertab12", "ectab", "drtab", "sltab", "buctab", "chewtab", "disintab", "effertab",
-    "cptab", "orcap", "ercap", "ercap12", "ercap24", "entcap", "drcap", "caplet", "tpatch", "tpath16", "tpath24",
-    "tpath72", "supp", "recsupp", "ortroche", "orfilm", "buctroche"})
-_ADJECTIVES = re.compile(                      # what may stand beside the one word that is the unit
+_VOLUME_FACTORS = {
+    "l": Decimal(1000),
+    "liter": Decimal(1000),
+    "litre": Decimal(1000),
+    "dl": Decimal(100),
+    "cl": Decimal(10),
+    "ul": Decimal("0.001"),
+}
+_DRUG_FORM_CODES = frozenset(
+    {  # HL7 orderableDrugForm
+        "ortab",
+        "ertab",
+        "ertab24",
+        "ertab12",
+        "ectab",
+        "drtab",
+        "sltab",
+        "buctab",
+        "chewtab",
+        "disintab",
+        "effertab",
+        "cptab",
+        "orcap",
+        "ercap",
+        "ercap12",
+        "ercap24",
+        "entcap",
+        "drcap",
+        "caplet",
+        "tpatch",
+        "tpath16",
+        "tpath24",
+        "tpath72",
+        "supp",
+        "recsupp",
+        "ortroche",
+        "orfilm",
+        "buctroche",
+    }
+)
+_ADJECTIVES = re.compile(  # what may stand beside the one word that is the unit
     "oral film coated extended modified prolonged sustained delayed controlled immediate release hard soft gelatin "
     "gelatine sublingual buccal chewable dispersible effervescent enteric retard depot er xr sr ir cr la lp mr "
     "orodispersible orally disintegrating pelliculé pelliculés pellicule pellicules rivestita rivestite molli rigide "
-    "dura duras blanda blandas recubierto recubiertos transdermal transdermique unit of presentation".replace(" ", "|"))
+    "dura duras blanda blandas recubierto recubiertos transdermal transdermique unit of presentation".replace(
+        " ", "|"
+    )
+)
 _PLURAL = re.compile(r"\((?:s|es|n|en|e|r|er|i|a|x)\)")
 _COMMENT = re.compile(r" ?\([^)]*\)")
-_COUNTED_FORM = re.compile("錠|カプセル|胶囊|膠囊|片|캡슐|정(?![가-힣])")   # inside names without spaces
+_COUNTED_FORM = re.compile(
+    "錠|カプセル|胶囊|膠囊|片|캡슐|정(?![가-힣])"
+)  # inside names without spaces
 _KIND_OF = {
-    **dict.fromkeys(("tablet", "capsule", "piece", "sachet", "patch", "film", "suppository", "lozenge"), "unit"),
-    **dict.fromkeys(("dose", "puff", "spray", "drop"), "")}
+    **dict.fromkeys(
+        ("tablet", "capsule", "piece", "sachet", "patch", "film", "suppository", "lozenge"), "unit"
+    ),
+    **dict.fromkeys(("dose", "puff", "spray", "drop"), ""),
+}
 _TIME_OF = {"hours": "h", "days": "d", "weeks": "w", "months": "m", "years": "y", "minutes": "min"}
 _TIME_CODES: Mapping[str, str] = {
-    "s": "s", "sec": "s", "second": "s", "min": "min", "minute": "min", "h": "h", "hr": "h", "hrs": "h", "hour": "h",
-    "d": "d", "day": "d", "wk": "w", "w": "w", "week": "w", "mo": "m", "month": "m", "a": "y", "y": "y", "yr": "y",
-    "year": "y", "[d]": "d"}
+    "s": "s",
+    "sec": "s",
+    "second": "s",
+    "min": "min",
+    "minute": "min",
+    "h": "h",
+    "hr": "h",
+    "hrs": "h",
+    "hour": "h",
+    "d": "d",
+    "day": "d",
+    "wk": "w",
+    "w": "w",
+    "week": "w",
+    "mo": "m",
+    "month": "m",
+    "a": "y",
+    "y": "y",
+    "yr": "y",
+    "year": "y",
+    "[d]": "d",
+}
 _DAYS_IN = {"d": ONE, "w": Decimal(7), "m": Decimal(30), "y": Decimal(365)}
 _PER_DAY = {"h": Decimal(24), "min": Decimal(1440), "s": Decimal(86400)}
 
@@ -61,11 +122,16 @@ class Unit(NamedTuple):
 
     kind: str
     factor: Decimal = ONE
-    bare: bool = False                         # "1", "each": a count of whatever it is
+    bare: bool = False  # "1", "each": a count of whatever it is
 
 
-_UCUM_WORDS = {"[drp]": Unit("drop"), "[puff]": Unit("puff"), "{puff}": Unit("puff"), "{actuat}": Unit("puff"),
-               "{spray}": Unit("spray")}
+_UCUM_WORDS = {
+    "[drp]": Unit("drop"),
+    "[puff]": Unit("puff"),
+    "{puff}": Unit("puff"),
+    "{actuat}": Unit("puff"),
+    "{spray}": Unit("spray"),
+}
 
 
 def unit_of(quantity: Quantity) -> Unit | None:
@@ -147,8 +213,14 @@ def _unit(words: str, code: str, system: str) -> Unit | None:
 
 
 def _national(code: str, address: str) -> Unit | None:
-    return next((_of_meaning(meaning) for parts, known, meaning in codes()
-                 if known == code and any(part in address for part in parts)), None)
+    return next(
+        (
+            _of_meaning(meaning)
+            for parts, known, meaning in codes()
+            if known == code and any(part in address for part in parts)
+        ),
+        None,
+    )
 
 
 def _is_ucum(system: str) -> bool:
@@ -164,7 +236,11 @@ def _said(words: str) -> Unit | None:
     parts = re.split(r"[ ,\-]+", text)
     known = {found for part in parts if (found := _one_word(part))}
     strange = [part for part in parts if not _ADJECTIVES.fullmatch(part) and not _one_word(part)]
-    return known.pop() if len(known) == 1 and not strange and all(u.kind == "unit" for u in known) else None
+    return (
+        known.pop()
+        if len(known) == 1 and not strange and all(u.kind == "unit" for u in known)
+        else None
+    )
 
 
 def _one_word(word: str) -> Unit | None:
@@ -188,7 +264,9 @@ def _one_word(word: str) -> Unit | None:
 
 
 def _ending(word: str) -> str | None:
-    return next((endings()[word[cut:]] for cut in range(1, len(word)) if word[cut:] in endings()), None)
+    return next(
+        (endings()[word[cut:]] for cut in range(1, len(word)) if word[cut:] in endings()), None
+    )
 
 
 def _of_meaning(meaning: str) -> Unit | None:
@@ -196,12 +274,17 @@ def _of_meaning(meaning: str) -> Unit | None:
         return Unit("mg", MG_PER_UNIT[meaning])
     if meaning == "ml":
         return Unit("mL")
-    return Unit(_KIND_OF[meaning] or meaning, bare=meaning == "piece") if meaning in _KIND_OF else None
+    return (
+        Unit(_KIND_OF[meaning] or meaning, bare=meaning == "piece") if meaning in _KIND_OF else None
+    )
 
 
 def _mg_per_word(quantity: Quantity, strength: Strength | None) -> Decimal | None:
     """A unit that only the strength knows ("click", "actuation")."""
-    value, word = usable(quantity.value), quantity.unit.strip().strip("{}").strip().lower().removesuffix("(s)")
+    value, word = (
+        usable(quantity.value),
+        quantity.unit.strip().strip("{}").strip().lower().removesuffix("(s)"),
+    )
     if strength is None or value is None or strength.per_unit in {"unit", "mL"} or not word:
         return None
     if word.removesuffix("s") != strength.per_unit.lower().removesuffix("s"):
@@ -212,5 +295,9 @@ def _mg_per_word(quantity: Quantity, strength: Strength | None) -> Decimal | Non
 def is_counted(drug_text: str) -> bool:
     """Whether the words of a product name a form that is counted in units, and none that is measured."""
     folded = fold(drug_text[:500])
-    found = {unit.kind for word in re.split(r"[^\w]+", folded) if len(word) > 2 and (unit := _one_word(word))}
+    found = {
+        unit.kind
+        for word in re.split(r"[^\w]+", folded)
+        if len(word) > 2 and (unit := _one_word(word))
+    }
     return ("unit" in found or bool(_COUNTED_FORM.search(folded))) and "mL" not in found

@@ -12,15 +12,53 @@ from importlib.resources import files
 from io import StringIO
 
 NUMBER = "{n}"
-LANGUAGES = ("de", "fr", "es", "it", "pt", "nl", "sv", "da", "fi", "pl", "cs", "ru", "el", "ja", "zh", "ko", "ar",
-             "he")
+LANGUAGES = (
+    "de",
+    "fr",
+    "es",
+    "it",
+    "pt",
+    "nl",
+    "sv",
+    "da",
+    "fi",
+    "pl",
+    "cs",
+    "ru",
+    "el",
+    "ja",
+    "zh",
+    "ko",
+    "ar",
+    "he",
+)
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af"
 _TOKEN = re.compile(rf"\d+(?:[.,/]\d+)*|[{_CJK}]|(?:(?![{_CJK}])[^\W\d_])+|\S")
-_SAID = str.maketrans({"ß": "ss", "ø": "o", "æ": "ae", "œ": "oe", "ı": "i", "ł": "l", "’": "'", "´": "'",
-                       "»": " ", "«": " ",
-                       "一": "1", "二": "2", "两": "2", "三": "3", "四": "4", "五": "5", "六": "6", "八": "8"})
-_LAST_ALPHABET_WITH_ACCENTS = "\u052f"         # Latin, Greek and Cyrillic; kana and Hangul keep their marks
-
+_SAID = str.maketrans(
+    {
+        "ß": "ss",
+        "ø": "o",
+        "æ": "ae",
+        "œ": "oe",
+        "ı": "i",
+        "ł": "l",
+        "’": "'",
+        "´": "'",
+        "»": " ",
+        "«": " ",
+        "一": "1",
+        "二": "2",
+        "两": "2",
+        "三": "3",
+        "四": "4",
+        "五": "5",
+        "六": "6",
+        "八": "8",
+    }
+)
+_LAST_ALPHABET_WITH_ACCENTS = (
+    "\u052f"  # Latin, Greek and Cyrillic; kana and Hangul keep their marks
+)
 
 
 @dataclass(slots=True)
@@ -46,8 +84,13 @@ def fold(text: str) -> str:
     text = unicodedata.normalize("NFKC", text).lower().translate(_SAID)
     if text.isascii():
         return text
-    return "".join(base if (base := unicodedata.normalize("NFD", char)[0]) <= _LAST_ALPHABET_WITH_ACCENTS else char
-                   for char in text if unicodedata.category(char) != "Mn")
+    return "".join(
+        base
+        if (base := unicodedata.normalize("NFD", char)[0]) <= _LAST_ALPHABET_WITH_ACCENTS
+        else char
+        for char in text
+        if unicodedata.category(char) != "Mn"
+    )
 
 
 def words_of(folded: str) -> list[re.Match[str]]:
@@ -58,7 +101,11 @@ def words_of(folded: str) -> list[re.Match[str]]:
 @cache
 def rows(language: str) -> tuple[tuple[str, str], ...]:
     """(meaning, folded phrase) of one table, as written."""
-    return tuple((row["meaning"], fold(phrase)) for row in _table(language) for phrase in row["phrases"].split("|"))
+    return tuple(
+        (row["meaning"], fold(phrase))
+        for row in _table(language)
+        for phrase in row["phrases"].split("|")
+    )
 
 
 @cache
@@ -98,7 +145,9 @@ def endings() -> Mapping[str, str]:
 @cache
 def codes() -> tuple[tuple[tuple[str, ...], str, str], ...]:
     """(parts of the system's address, code, meaning) of unit codes that are not UCUM."""
-    return tuple((tuple(row["system"].split("|")), row["code"], row["meaning"]) for row in _table("codes"))
+    return tuple(
+        (tuple(row["system"].split("|")), row["code"], row["meaning"]) for row in _table("codes")
+    )
 
 
 def _table(name: str) -> Iterator[dict[str, str]]:
@@ -123,12 +172,21 @@ def _book(language: str) -> Book:
 
 def _ranges(language: str) -> Iterator[tuple[str, str]]:
     """ "Every 4 to 6 hours" from "every {n} hours" and this language's words between two numbers."""
-    between = ["-", *(phrase.replace(NUMBER, "").strip() for meaning, phrase in rows(language)
-                      if meaning in {"to", f"{NUMBER} to {NUMBER}"})]
+    between = [
+        "-",
+        *(
+            phrase.replace(NUMBER, "").strip()
+            for meaning, phrase in rows(language)
+            if meaning in {"to", f"{NUMBER} to {NUMBER}"}
+        ),
+    ]
     for meaning, phrase in rows(language):
         if meaning == f"every {NUMBER} hours":
             for word in between:
-                yield f"every {NUMBER}-{NUMBER} hours", phrase.replace(NUMBER, f"{NUMBER} {word} {NUMBER}", 1)
+                yield (
+                    f"every {NUMBER}-{NUMBER} hours",
+                    phrase.replace(NUMBER, f"{NUMBER} {word} {NUMBER}", 1),
+                )
 
 
 def _plant(root: Node, tokens: list[str], meaning: str) -> None:

@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from cds_service.outbound.breaker import Breaker
 from cds_service.outbound.http import CallFailedError
 
-FAIR_TRIAL = 0.15               # seconds; a request that had less is not blamed on the server
+FAIR_TRIAL = 0.15  # seconds; a request that had less is not blamed on the server
 NO_SIGN_OF_LIFE = frozenset({"timeout", "unreachable", "broken"})
 _MOST = 10_000
 

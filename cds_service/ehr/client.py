@@ -235,10 +235,10 @@ class FhirClient:
         finally:
             breaker.record(answered)
 
-
     def open_circuits(self) -> dict[str, bool]:
         """Which bases were asked so far, and whether any of what is asked of each is left alone now."""
         return self._circuits.open_by_base()
+
     def _slots_of(self, base: Place) -> threading.Semaphore:
         """One server that hangs may use up its own threads only."""
         with self._lock:

@@ -34,7 +34,11 @@ def judge_bundle(bundle: dict[str, Any]) -> Fetched:
     found = unpack(bundle)
     if found.has_error:
         return Fetched(bundle, False, "operation-outcome")
-    return Fetched(bundle, False, "more-pages") if found.has_more_pages else Fetched(bundle, True, "ok")
+    return (
+        Fetched(bundle, False, "more-pages")
+        if found.has_more_pages
+        else Fetched(bundle, True, "ok")
+    )
 
 
 def to_answer(key: str, fetched: Fetched) -> SearchAnswer:

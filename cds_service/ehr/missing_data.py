@@ -49,18 +49,29 @@ class MissingData:
         bases = self.client.fhir_bases if self.client else self.settings.fhir_bases
         if self.settings.is_demo:
             bases = (*bases, *DEMO_BASES)
-        return read_access(request.fhir_server, request.fhir_authorization, request.patient_id,
-                           allowed_bases=bases, require_https=not self.settings.is_demo)
+        return read_access(
+            request.fhir_server,
+            request.fhir_authorization,
+            request.patient_id,
+            allowed_bases=bases,
+            require_https=not self.settings.is_demo,
+        )
 
-    def _fetch(self, reading: Reading, wanted: Mapping[str, str], partial: list[str], access: FhirAccess) -> Record:
+    def _fetch(
+        self, reading: Reading, wanted: Mapping[str, str], partial: list[str], access: FhirAccess
+    ) -> Record:
         deadline = self.monotonic() + self.settings.limits.fhir_budget_ms / 1_000
         answers = dict(reading.record.answers)
-        for key, fetched in self.fhir.fetch(wanted, access, deadline_ms=self._left(deadline)).items():
+        for key, fetched in self.fhir.fetch(
+            wanted, access, deadline_ms=self._left(deadline)
+        ).items():
             answers[key] = to_answer(key, fetched)
         for key in partial:
             bundle = reading.request.prefetch.get(key)
             if isinstance(bundle, dict):
-                answers[key] = to_answer(key, self.fhir.follow(bundle, access, deadline_ms=self._left(deadline)))
+                answers[key] = to_answer(
+                    key, self.fhir.follow(bundle, access, deadline_ms=self._left(deadline))
+                )
         return self._with_medications(reading.with_record(Record(answers)), access, deadline)
 
     def _with_medications(self, reading: Reading, access: FhirAccess, deadline: float) -> Record:
@@ -68,9 +79,18 @@ class MissingData:
         if not references:
             return reading.record
         read = self.fhir.read_many(references, access, deadline_ms=self._left(deadline))
-        found = tuple(entry for fetched in read.values() if fetched.resource
-                      for entry in unpack(fetched.resource).entries)
-        return Record({**reading.record.answers, _MEDICATIONS: SearchAnswer(_MEDICATIONS, "answered", found, fetched=True)})
+        found = tuple(
+            entry
+            for fetched in read.values()
+            if fetched.resource
+            for entry in unpack(fetched.resource).entries
+        )
+        return Record(
+            {
+                **reading.record.answers,
+                _MEDICATIONS: SearchAnswer(_MEDICATIONS, "answered", found, fetched=True),
+            }
+        )
 
     def _left(self, deadline: float) -> int:
         return max(0, int((deadline - self.monotonic()) * 1_000))
@@ -79,10 +99,15 @@ class MissingData:
 def _wanted(request: HookRequest, record: Record, release: Release) -> dict[str, str]:
     """Filled queries for the keys of this service that were not sent, but for what this release does not have."""
     tokens = {"context.patientId": request.patient_id, "context.encounterId": request.encounter_id}
-    filled = {key: fill(template, tokens) for key, template in request.service.queries(release).items()
-              if key not in record.answers}
+    filled = {
+        key: fill(template, tokens)
+        for key, template in request.service.queries(release).items()
+        if key not in record.answers
+    }
     return {key: query for key, query in filled.items() if query}
 
 
 def _with_reason(record: Record, wanted: Mapping[str, str], why: str) -> Record:
-    return Record({**record.answers, **{key: SearchAnswer(key, "failed", why=why) for key in wanted}})
+    return Record(
+        {**record.answers, **{key: SearchAnswer(key, "failed", why=why) for key in wanted}}
+    )

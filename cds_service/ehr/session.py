@@ -20,7 +20,7 @@ from cds_service.outbound.http import CallFailedError, HttpResponse, OutboundSes
 _NO_POST_SEARCH = frozenset({404, 405, 415, 501})
 _HEADERS = {
     "Accept": "application/fhir+json, application/json+fhir;q=0.9, application/json;q=0.8",
-    "Cache-Control": "no-cache",     # HAPI reuses the result of an equal search for a minute
+    "Cache-Control": "no-cache",  # HAPI reuses the result of an equal search for a minute
 }
 
 
@@ -73,7 +73,9 @@ class FhirSession:
         """By POST, which keeps the patient's id out of URLs; by GET where the server knows no POST search."""
         form = urlencode(query.parameters)
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = self._send("POST", self._at(query.kind, "_search"), query.kind, headers, form.encode())
+        answer = self._send(
+            "POST", self._at(query.kind, "_search"), query.kind, headers, form.encode()
+        )
         if answer.status not in _NO_POST_SEARCH:
             return answer
         return self._get(replace(self._at(query.kind), query=form), query.kind)
@@ -81,11 +83,19 @@ class FhirSession:
     def _get(self, place: Place, what: str) -> HttpResponse:
         return self._send("GET", place, what, {})
 
-    def _send(self, method: str, place: Place, what: str, headers: Mapping[str, str],
-              data: bytes | None = None) -> HttpResponse:
+    def _send(
+        self,
+        method: str,
+        place: Place,
+        what: str,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+    ) -> HttpResponse:
         granted = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        with self.hearing.ask(what):    # reads and searches change nothing, by POST either
-            return self.visit.send(method, place, {**_HEADERS, **headers, **granted}, data, safe=True)
+        with self.hearing.ask(what):  # reads and searches change nothing, by POST either
+            return self.visit.send(
+                method, place, {**_HEADERS, **headers, **granted}, data, safe=True
+            )
 
     def _at(self, *segments: str) -> Place:
         return replace(self.base, segments=self.base.segments + segments)

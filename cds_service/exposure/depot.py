@@ -13,18 +13,22 @@ from cds_service.model import Concept, Drug, Medication, Role, Standing
 
 DEPOT_ROLES = frozenset({Role.NTX_XR, Role.NTX_IMPLANT, Role.BUP_DEPOT})
 _IMPLANT = re.compile(r"implant|pellet|probuphine|sixmo", re.IGNORECASE)
-_WEEKLY = re.compile(r"weekly|(?<!\d)50 ?mg/ ?ml", re.IGNORECASE)  # Brixadi weekly is 50 mg/mL, monthly 356 mg/mL
+_WEEKLY = re.compile(
+    r"weekly|(?<!\d)50 ?mg/ ?ml", re.IGNORECASE
+)  # Brixadi weekly is 50 mg/mL, monthly 356 mg/mL
 _MONTHLY = re.compile(r"monthly", re.IGNORECASE)
 
 # HCPCS codes of doses given in a clinic: the product as the terminology knows it.
-_BILLED = MappingProxyType({
-    "J2315": "naltrexone extended-release injection (Vivitrol)",
-    "Q9991": "buprenorphine extended-release injection (Sublocade), monthly",
-    "Q9992": "buprenorphine extended-release injection (Sublocade), monthly",
-    "J0577": "buprenorphine extended-release injection (Brixadi), weekly",
-    "J0578": "buprenorphine extended-release injection (Brixadi), monthly",
-    "J0570": "buprenorphine implant (Probuphine)",
-})
+_BILLED = MappingProxyType(
+    {
+        "J2315": "naltrexone extended-release injection (Vivitrol)",
+        "Q9991": "buprenorphine extended-release injection (Sublocade), monthly",
+        "Q9992": "buprenorphine extended-release injection (Sublocade), monthly",
+        "J0577": "buprenorphine extended-release injection (Brixadi), weekly",
+        "J0578": "buprenorphine extended-release injection (Brixadi), monthly",
+        "J0570": "buprenorphine implant (Probuphine)",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,14 @@ def depot_kind(medication: Medication) -> str:
     if not is_depot(medication):
         return ""
     drug = medication.order.drug
-    words = " ".join([medication.order.label, drug.concept.text, drug.form.label,
-                      *(c.display for c in drug.concept.codings)])
+    words = " ".join(
+        [
+            medication.order.label,
+            drug.concept.text,
+            drug.form.label,
+            *(c.display for c in drug.concept.codings),
+        ]
+    )
     if _IMPLANT.search(words) or any(role is Role.NTX_IMPLANT for _, role in _depots(medication)):
         return "implant"
     return "weekly" if _WEEKLY.search(words) and not _MONTHLY.search(words) else "monthly"
@@ -86,4 +96,6 @@ def name_billed(drug: Drug) -> Drug:
 
 
 def _depots(medication: Medication) -> list[tuple[str, Role]]:
-    return [(c.ingredient, c.role) for c in medication.recognition.components if c.role in DEPOT_ROLES]
+    return [
+        (c.ingredient, c.role) for c in medication.recognition.components if c.role in DEPOT_ROLES
+    ]

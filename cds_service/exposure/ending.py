@@ -16,7 +16,9 @@ from cds_service.exposure.depot import Doses, gather_doses
 from cds_service.exposure.supply import sound_end
 from cds_service.model import Day, Ending, Medication, Order, RunOut, Standing
 
-DOSES = frozenset({"administration", "last dose"})     # endings that are a dose, and no entry of a date
+DOSES = frozenset(
+    {"administration", "last dose"}
+)  # endings that are a dose, and no entry of a date
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,28 @@ class Listed:
         return None if day is None or day.last in self.bulk else day
 
 
-def gather(medications: Iterable[Medication], updates: Iterable[date], thresholds: Mapping[str, Any]) -> Listed:
+def gather(
+    medications: Iterable[Medication], updates: Iterable[date], thresholds: Mapping[str, Any]
+) -> Listed:
     """Doses, fills and bulk changes of a whole list. ``updates`` are the last changes of all its entries."""
     known = tuple(medications)
     given: dict[str, set[date]] = {}
     handed_over: dict[str, set[date]] = {}
     for order in (m.order for m in known if m.order.standing is Standing.GIVEN):
-        day, days = (order.given, given) if order.kind == "administration" else (order.handed_over, handed_over)
+        day, days = (
+            (order.given, given)
+            if order.kind == "administration"
+            else (order.handed_over, handed_over)
+        )
         if day is not None:
             for ref in order.based_on:
                 days.setdefault(ref, set()).add(day.last)
-    return Listed(gather_doses(known), {ref: tuple(d) for ref, d in given.items()},
-                  {ref: tuple(d) for ref, d in handed_over.items()}, _bulk(updates, thresholds["bulk_update"]))
+    return Listed(
+        gather_doses(known),
+        {ref: tuple(d) for ref, d in given.items()},
+        {ref: tuple(d) for ref, d in handed_over.items()},
+        _bulk(updates, thresholds["bulk_update"]),
+    )
 
 
 def _bulk(updates: Iterable[date], limits: Mapping[str, Any]) -> frozenset[date]:
@@ -68,26 +80,39 @@ def _bulk(updates: Iterable[date], limits: Mapping[str, Any]) -> frozenset[date]
 
 # --- evidence of the end itself ---------------------------------------------------------------------------------------
 
+
 def documented(order: Order, listed: Listed, today: date) -> Ending | None:
     """The end as somebody recorded it: last administration, ``dateEnded``, effective period, bounds that are over."""
     last = listed.last_given(order)
-    return Ending(min(last, today), "administration") if last is not None else stated_end(order, today)
+    return (
+        Ending(min(last, today), "administration") if last is not None else stated_end(order, today)
+    )
 
 
 def stated_end(order: Order, today: date) -> Ending | None:
     """The end that the item itself states; one still to come is no evidence."""
     stated = ((order.ended, "dateEnded"), (sound_end(order), order.course.end_of))
-    return next((Ending(min(day.last, today), what, day.is_exact) for day, what in stated if day and day.first <= today),
-                None)
+    return next(
+        (
+            Ending(min(day.last, today), what, day.is_exact)
+            for day, what in stated
+            if day and day.first <= today
+        ),
+        None,
+    )
 
 
 def is_housekeeping(ending: Ending, supplied: RunOut | None, thresholds: Mapping[str, Any]) -> bool:
     """True for an end entered long after everything that the order allows was used up: the list was tidied that day."""
-    return supplied is not None and ending.what not in DOSES \
+    return (
+        supplied is not None
+        and ending.what not in DOSES
         and ending.on > add_days(supplied.latest, thresholds["housekeeping_days"])
+    )
 
 
 # --- the latest possible day ------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:
@@ -97,8 +122,13 @@ class Bound:
     what: str
 
 
-def latest_possible(order: Order, supplied: RunOut | None, listed: Listed, today: date,
-                    thresholds: Mapping[str, Any]) -> Bound | None:
+def latest_possible(
+    order: Order,
+    supplied: RunOut | None,
+    listed: Listed,
+    today: date,
+    thresholds: Mapping[str, Any],
+) -> Bound | None:
     """None where nothing bounds the last dose. Never before the newest day on which it was written, filled or given."""
     bounds = list(_bounds(order, supplied, listed, thresholds))
     if not bounds:
@@ -108,7 +138,9 @@ def latest_possible(order: Order, supplied: RunOut | None, listed: Listed, today
     return Bound(min(max(first.on, newest), today), first.what)
 
 
-def _bounds(order: Order, supplied: RunOut | None, listed: Listed, thresholds: Mapping[str, Any]) -> Iterable[Bound]:
+def _bounds(
+    order: Order, supplied: RunOut | None, listed: Listed, thresholds: Mapping[str, Any]
+) -> Iterable[Bound]:
     changed = listed.changed(order)
     if supplied is not None:
         yield Bound(supplied.latest, supplied.by)
@@ -118,17 +150,26 @@ def _bounds(order: Order, supplied: RunOut | None, listed: Listed, thresholds: M
         if supplied is not None:
             return
         if changed is not None:
-            yield Bound(add_days(changed.last, thresholds["completed_after_update_days"]), "meta.lastUpdated")
+            yield Bound(
+                add_days(changed.last, thresholds["completed_after_update_days"]),
+                "meta.lastUpdated",
+            )
             return
     else:
-        known = ((order.status_changed, "statusChanged"), (changed, "meta.lastUpdated"), (order.asserted, "dateAsserted"))
+        known = (
+            (order.status_changed, "statusChanged"),
+            (changed, "meta.lastUpdated"),
+            (order.asserted, "dateAsserted"),
+        )
         already = next((Bound(day.last, what) for day, what in known if day), None)
         if already is not None:
             yield already
         if already is not None or supplied is not None:
             return
     if (written := _written(order)) is not None:
-        yield Bound(add_days(written.last, thresholds["order_life_days"]), "the longest life of an order")
+        yield Bound(
+            add_days(written.last, thresholds["order_life_days"]), "the longest life of an order"
+        )
 
 
 def is_completed(order: Order) -> bool:
@@ -138,7 +179,11 @@ def is_completed(order: Order) -> bool:
 
 def _written(order: Order) -> Day | None:
     """The day an item was written. A statement that only says since when it is taken was written on no known day."""
-    return order.authored or order.asserted or (order.course.start if order.kind == "request" else None)
+    return (
+        order.authored
+        or order.asserted
+        or (order.course.start if order.kind == "request" else None)
+    )
 
 
 def uses(order: Order, listed: Listed) -> Iterable[date]:

@@ -18,8 +18,11 @@ from cds_service.dosing.daily import Lasting, daily_amounts, days_supplied
 from cds_service.exposure.calendar import add_days
 from cds_service.model import Day, Dosage, Order, Quantity, RunOut, Standing, Strength, Supply
 
-_AS_NEEDED = re.compile(r"\bp\.?r\.?n\b|\bas (?:needed|required)\b|\bif (?:needed|required)\b|\bwhen needed\b|bei bedarf"
-                        r"|si besoin|si necesario|al bisogno|zo nodig|vid behov|ved behov|tarvittaessa", re.IGNORECASE)
+_AS_NEEDED = re.compile(
+    r"\bp\.?r\.?n\b|\bas (?:needed|required)\b|\bif (?:needed|required)\b|\bwhen needed\b|bei bedarf"
+    r"|si besoin|si necesario|al bisogno|zo nodig|vid behov|ved behov|tarvittaessa",
+    re.IGNORECASE,
+)
 _LONGEST_TEXT = 2000
 
 
@@ -35,7 +38,11 @@ class _Length:
 
 def start_of(order: Order) -> Day | None:
     """The day from which the supply is used: the first that is written. A dispense is not used before its hand-over."""
-    if order.handed_over and order.course.start and order.course.start.last < order.handed_over.last:
+    if (
+        order.handed_over
+        and order.course.start
+        and order.course.start.last < order.handed_over.last
+    ):
         return order.handed_over
     return order.course.start or order.handed_over or order.authored or order.asserted
 
@@ -74,15 +81,22 @@ class Fills:
     possible: int = 1
 
 
-def run_out(order: Order, fills: Fills, strength: Strength | None, today: date,
-            thresholds: Mapping[str, Any]) -> RunOut | None:
+def run_out(
+    order: Order,
+    fills: Fills,
+    strength: Strength | None,
+    today: date,
+    thresholds: Mapping[str, Any],
+) -> RunOut | None:
     """The run-outs by everything that is written; None where nothing bounds the supply."""
     length = _by_supply(order, fills, strength)
     found = _by_end(order, length) or _by_length(order, length)
     return _prolonged(_after_validity(found, order, today, thresholds), order, thresholds)
 
 
-def supply_run_out(order: Order, strength: Strength | None, thresholds: Mapping[str, Any]) -> RunOut | None:
+def supply_run_out(
+    order: Order, strength: Strength | None, thresholds: Mapping[str, Any]
+) -> RunOut | None:
     """The run-outs of all fills that the order allows, by days of supply or quantity and by no date that was entered.
 
     What an end is measured against: of a partial start date the first day counts, so that doubt makes no evidence.
@@ -96,13 +110,16 @@ def supply_run_out(order: Order, strength: Strength | None, thresholds: Mapping[
 
 # --- the dates --------------------------------------------------------------------------------------------------------
 
+
 def _by_end(order: Order, length: _Length | None) -> RunOut | None:
     end = sound_end(order)
     if end is None:
         return None
     start = start_of(order)
     course = (end.last - start.first).days if start else None
-    return RunOut(end.first, end.last, order.course.end_of, ceil(length.fill) if length else course, course)
+    return RunOut(
+        end.first, end.last, order.course.end_of, ceil(length.fill) if length else course, course
+    )
 
 
 def _by_length(order: Order, length: _Length | None) -> RunOut | None:
@@ -115,22 +132,41 @@ def _by_length(order: Order, length: _Length | None) -> RunOut | None:
 
 
 def _after(start: Day, length: _Length) -> RunOut:
-    return RunOut(add_days(start.first, length.shortest), add_days(start.last, length.longest), length.by,
-                  ceil(length.fill), ceil(length.longest))
+    return RunOut(
+        add_days(start.first, length.shortest),
+        add_days(start.last, length.longest),
+        length.by,
+        ceil(length.fill),
+        ceil(length.longest),
+    )
 
 
-def _after_validity(found: RunOut | None, order: Order, today: date, thresholds: Mapping[str, Any]) -> RunOut | None:
+def _after_validity(
+    found: RunOut | None, order: Order, today: date, thresholds: Mapping[str, Any]
+) -> RunOut | None:
     """An order whose validity has ended can be filled once more at most. A validity alone ends no finished item."""
     until = order.supply.valid_until
-    if until is None or until.last >= today or (order.authored and until.last < order.authored.first):
+    if (
+        until is None
+        or until.last >= today
+        or (order.authored and until.last < order.authored.first)
+    ):
         return found
-    fill = found.fill_days if found and found.fill_days is not None else thresholds["expired_fill_days"]
+    fill = (
+        found.fill_days
+        if found and found.fill_days is not None
+        else thresholds["expired_fill_days"]
+    )
     last = add_days(until.last, fill)
     if found is None:
-        return None if order.standing is Standing.ENDED else RunOut(last, last, "validityPeriod", fill)
+        return (
+            None if order.standing is Standing.ENDED else RunOut(last, last, "validityPeriod", fill)
+        )
     if found.latest <= last:
         return found
-    return replace(found, earliest=min(found.earliest, last), latest=last, by=f"{found.by}, validityPeriod")
+    return replace(
+        found, earliest=min(found.earliest, last), latest=last, by=f"{found.by}, validityPeriod"
+    )
 
 
 def _prolonged(found: RunOut | None, order: Order, thresholds: Mapping[str, Any]) -> RunOut | None:
@@ -141,12 +177,15 @@ def _prolonged(found: RunOut | None, order: Order, thresholds: Mapping[str, Any]
 
 # --- the lengths ------------------------------------------------------------------------------------------------------
 
+
 def _by_supply(order: Order, fills: Fills, strength: Strength | None) -> _Length | None:
     """By the order's own supply; a dispense that states none borrows one fill of its order."""
     own = _by_days(order.supply, fills) or _by_quantity(order.supply, fills, order, strength)
     if own is not None or order.linked_supply is None:
         return own
-    return _by_days(order.linked_supply, Fills()) or _by_quantity(order.linked_supply, Fills(), order, strength)
+    return _by_days(order.linked_supply, Fills()) or _by_quantity(
+        order.linked_supply, Fills(), order, strength
+    )
 
 
 def _by_days(supply: Supply, fills: Fills) -> _Length | None:
@@ -154,19 +193,29 @@ def _by_days(supply: Supply, fills: Fills) -> _Length | None:
     later = supply.days or (Decimal(0) if fills.possible == 1 else None)
     if first is None or later is None:
         return None
-    return _Length(first + later * (fills.known - 1), first + later * (fills.possible - 1), supply.days or first,
-                   "days of supply")
+    return _Length(
+        first + later * (fills.known - 1),
+        first + later * (fills.possible - 1),
+        supply.days or first,
+        "days of supply",
+    )
 
 
-def _by_quantity(supply: Supply, fills: Fills, order: Order, strength: Strength | None) -> _Length | None:
+def _by_quantity(
+    supply: Supply, fills: Fills, order: Order, strength: Strength | None
+) -> _Length | None:
     """Quantity through daily dose, both in one unit."""
     quantity = supply.quantity or (supply.first_quantity if fills.possible == 1 else None)
     later = _lasting(quantity, order, strength)
     first = _lasting(supply.first_quantity, order, strength) if supply.first_quantity else later
     if first is None or later is None:
         return None
-    return _Length(first.least + later.least * (fills.known - 1), first.most + later.most * (fills.possible - 1),
-                   later.least, "quantity and daily dose")
+    return _Length(
+        first.least + later.least * (fills.known - 1),
+        first.most + later.most * (fills.possible - 1),
+        later.least,
+        "quantity and daily dose",
+    )
 
 
 def _lasting(quantity: Quantity | None, order: Order, strength: Strength | None) -> Lasting | None:

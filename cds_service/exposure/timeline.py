@@ -38,7 +38,7 @@ class _Case:
     listed: Listed
     thresholds: Mapping[str, Any]
     supplied: RunOut | None
-    last_dose: date | None                     # of a depot
+    last_dose: date | None  # of a depot
 
     def exposure(self, state: State, because: str, **facts: Any) -> Exposure:
         return Exposure(self.medication, state, because=because, **facts)
@@ -47,7 +47,9 @@ class _Case:
         return days_between(day, self.clock.today)
 
 
-def expose(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]) -> Exposure:
+def expose(
+    medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]
+) -> Exposure:
     """The exposure that one listed, not excluded medicine stands for."""
     order = medication.order
     supplied = run_out(order, _fills(order, listed), _strength(medication), clock.today, thresholds)
@@ -55,24 +57,44 @@ def expose(medication: Medication, clock: Clock, listed: Listed, thresholds: Map
     return _with_evidence(_judge(case), case)
 
 
-def stopped_today(medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]) -> Exposure:
+def stopped_today(
+    medication: Medication, clock: Clock, listed: Listed, thresholds: Mapping[str, Any]
+) -> Exposure:
     """An order of this call that is being stopped or completed: day 0 of the interval (specification 2.1.3)."""
     last = listed.doses.last_for(medication)
     case = _Case(medication, clock, listed, thresholds, None, last)
-    return _with_evidence(case.exposure(
-        State.RECENT, "being stopped in this call", days=0, last_dose_days=case.since(last or clock.today),
-        ending=Ending(last or clock.today, "this call"), latest_day=clock.today, on=clock.today, dated="ended"), case)
+    return _with_evidence(
+        case.exposure(
+            State.RECENT,
+            "being stopped in this call",
+            days=0,
+            last_dose_days=case.since(last or clock.today),
+            ending=Ending(last or clock.today, "this call"),
+            latest_day=clock.today,
+            on=clock.today,
+            dated="ended",
+        ),
+        case,
+    )
 
 
 def settle_brief(exposures: Iterable[Exposure]) -> tuple[Exposure, ...]:
     """An administration counts as brief only while it stands alone: a longer course of the same drug makes it chronic."""
     listed = tuple(exposures)
-    longer = {c.ingredient for e in listed if e.medication.order.kind != "administration" and not e.brief
-              for c in e.medication.recognition.components}
+    longer = {
+        c.ingredient
+        for e in listed
+        if e.medication.order.kind != "administration" and not e.brief
+        for c in e.medication.recognition.components
+    }
     return tuple(
-        replace(e, brief=False) if e.brief and e.medication.order.kind == "administration"
-        and any(c.ingredient in longer for c in e.medication.recognition.components) else e
-        for e in listed)
+        replace(e, brief=False)
+        if e.brief
+        and e.medication.order.kind == "administration"
+        and any(c.ingredient in longer for c in e.medication.recognition.components)
+        else e
+        for e in listed
+    )
 
 
 def may_be_current(exposure: Exposure) -> bool:
@@ -100,11 +122,17 @@ def _strength(medication: Medication) -> Strength | None:
 
 # --- one way per kind of resource -------------------------------------------------------------------------------------
 
+
 def _judge(case: _Case) -> Exposure:
     order = case.medication.order
-    if order.standing in {Standing.ACTIVE, Standing.HELD} and (starts := order.course.start) \
-            and starts.first > case.clock.today:
-        return case.exposure(State.PLANNED, f"starts on {starts.first}", on=starts.first, dated="starts")
+    if (
+        order.standing in {Standing.ACTIVE, Standing.HELD}
+        and (starts := order.course.start)
+        and starts.first > case.clock.today
+    ):
+        return case.exposure(
+            State.PLANNED, f"starts on {starts.first}", on=starts.first, dated="starts"
+        )
     match order.kind, order.standing:
         case _, Standing.HELD:
             return _held(case, f"status {order.status or 'missing'}: last dose to be confirmed")
@@ -124,8 +152,12 @@ def _held(case: _Case, because: str) -> Exposure:
     last = case.last_dose or case.listed.last_given(order) or (given.last if given else None)
     written = order.authored or order.asserted
     return case.exposure(
-        State.HELD, because, last_dose_days=case.since(last) if last else None,
-        on=last or (written.last if written else None), dated="dose" if last else "written")
+        State.HELD,
+        because,
+        last_dose_days=case.since(last) if last else None,
+        on=last or (written.last if written else None),
+        dated="dose" if last else "written",
+    )
 
 
 def _administered(case: _Case) -> Exposure:
@@ -136,8 +168,14 @@ def _administered(case: _Case) -> Exposure:
     fresh = clock.now - order.given_at < timedelta(hours=hours) if order.given_at else days <= 1
     return case.exposure(
         State.CURRENT if fresh else State.RECENT,
-        f"given less than {hours} hours ago" if fresh else f"given {days} days ago", days=days, last_dose_days=days,
-        ending=Ending(order.given.last, "administration"), latest_day=order.given.last, on=order.given.last, dated="dose")
+        f"given less than {hours} hours ago" if fresh else f"given {days} days ago",
+        days=days,
+        last_dose_days=days,
+        ending=Ending(order.given.last, "administration"),
+        latest_day=order.given.last,
+        on=order.given.last,
+        dated="dose",
+    )
 
 
 def _dispensed(case: _Case) -> Exposure:
@@ -149,13 +187,19 @@ def _dispensed(case: _Case) -> Exposure:
     if case.supplied is not None:
         return _used_up(case)
     since = case.since(order.handed_over.last)
-    current, held = (case.thresholds["dispense_without_supply_days"][k] for k in ("current", "held"))
+    current, held = (
+        case.thresholds["dispense_without_supply_days"][k] for k in ("current", "held")
+    )
     if is_half_known(order):
         held = case.thresholds["order_life_days"]
     state = State.CURRENT if since <= current else State.HELD if since <= held else State.RECENT
     return case.exposure(
-        state, f"dispensed {since} days ago, days of supply unknown", days=max(0, since - current),
-        on=order.handed_over.last, dated="dispensed")
+        state,
+        f"dispensed {since} days ago, days of supply unknown",
+        days=max(0, since - current),
+        on=order.handed_over.last,
+        dated="dispensed",
+    )
 
 
 def _finished(case: _Case) -> Exposure:
@@ -168,9 +212,14 @@ def _finished(case: _Case) -> Exposure:
         return _used_up(case)
     supplied = supply_run_out(order, _strength(case.medication), case.thresholds)
     if supplied is not None and is_housekeeping(ending, supplied, case.thresholds):
-        return _held(case, f"{order.status}, but {ending.what} {ending.on} lies long after the supply "
-                           f"({supplied.latest}): last dose to be confirmed")
-    return _ended(case, ending) if ending.is_exact else _bounded(case, Bound(ending.on, ending.what))
+        return _held(
+            case,
+            f"{order.status}, but {ending.what} {ending.on} lies long after the supply "
+            f"({supplied.latest}): last dose to be confirmed",
+        )
+    return (
+        _ended(case, ending) if ending.is_exact else _bounded(case, Bound(ending.on, ending.what))
+    )
 
 
 def _dose_of(case: _Case, day: date) -> Ending:
@@ -180,9 +229,15 @@ def _dose_of(case: _Case, day: date) -> Ending:
 def _ended(case: _Case, ending: Ending) -> Exposure:
     days = case.since(ending.on)
     return case.exposure(
-        State.RECENT, f"{_word(case)}, ended {days} days ago by {ending.what}", days=days,
-        last_dose_days=days, ending=ending, latest_day=ending.on, on=ending.on,
-        dated="dose" if ending.what in DOSES else "ended")
+        State.RECENT,
+        f"{_word(case)}, ended {days} days ago by {ending.what}",
+        days=days,
+        last_dose_days=days,
+        ending=ending,
+        latest_day=ending.on,
+        on=ending.on,
+        dated="dose" if ending.what in DOSES else "ended",
+    )
 
 
 def _used_up(case: _Case) -> Exposure:
@@ -190,8 +245,13 @@ def _used_up(case: _Case) -> Exposure:
     order, today = case.medication.order, case.clock.today
     if is_completed(order) and case.supplied and today <= case.supplied.earliest:
         return case.exposure(
-            State.CURRENT, f"{_word(case)}, supply lasts until {case.supplied.earliest} ({case.supplied.by})", days=0,
-            latest_day=today, on=_written_on(case), dated="dispensed" if order.handed_over else "written")
+            State.CURRENT,
+            f"{_word(case)}, supply lasts until {case.supplied.earliest} ({case.supplied.by})",
+            days=0,
+            latest_day=today,
+            on=_written_on(case),
+            dated="dispensed" if order.handed_over else "written",
+        )
     bound = latest_possible(order, case.supplied, case.listed, today, case.thresholds)
     if bound is None:
         return _held(case, f"{_word(case)} without any date: last dose to be confirmed")
@@ -200,23 +260,38 @@ def _used_up(case: _Case) -> Exposure:
 
 def _bounded(case: _Case, bound: Bound) -> Exposure:
     """Behind us where the latest possible day leaves the window of the tables behind, else to be confirmed."""
-    days, limit = case.since(bound.on), silent_from(case.medication, _is_brief(case, None), case.thresholds)
+    days, limit = (
+        case.since(bound.on),
+        silent_from(case.medication, _is_brief(case, None), case.thresholds),
+    )
     if days < limit:
-        held = _held(case, f"{_word(case)} without an end, taken until {bound.on} at the latest ({bound.what}): "
-                           "last dose to be confirmed")
+        held = _held(
+            case,
+            f"{_word(case)} without an end, taken until {bound.on} at the latest ({bound.what}): "
+            "last dose to be confirmed",
+        )
         return replace(held, latest_day=bound.on)
     return case.exposure(
-        State.RECENT, f"{_word(case)}, taken until {bound.on} at the latest ({bound.what}), {days} days ago", days=days,
-        last_dose_days=days, latest_day=bound.on, on=bound.on, dated="ended")
+        State.RECENT,
+        f"{_word(case)}, taken until {bound.on} at the latest ({bound.what}), {days} days ago",
+        days=days,
+        last_dose_days=days,
+        latest_day=bound.on,
+        on=bound.on,
+        dated="ended",
+    )
 
 
 def _active(case: _Case) -> Exposure:
     order = case.medication.order
     stale = _why_stale(case)
     return case.exposure(
-        State.STALE if stale else State.CURRENT, stale or "on the active list",
-        last_dose_days=case.since(case.last_dose) if case.last_dose else None, on=case.last_dose or _written_on(case),
-        dated="dose" if case.last_dose else "written" if order.kind != "dispense" else "dispensed")
+        State.STALE if stale else State.CURRENT,
+        stale or "on the active list",
+        last_dose_days=case.since(case.last_dose) if case.last_dose else None,
+        on=case.last_dose or _written_on(case),
+        dated="dose" if case.last_dose else "written" if order.kind != "dispense" else "dispensed",
+    )
 
 
 def _why_stale(case: _Case) -> str:
@@ -229,8 +304,11 @@ def _why_stale(case: _Case) -> str:
         fill = case.supplied.fill_days if case.supplied.fill_days is not None else grace["at_most"]
         days = min(max(fill, grace["at_least"]), grace["at_most"])
         is_over = case.clock.today > add_days(case.supplied.earliest, days)
-        return f"supply ended on {case.supplied.earliest} ({case.supplied.by}), more than {days} days ago" \
-            if is_over else ""
+        return (
+            f"supply ended on {case.supplied.earliest} ({case.supplied.by}), more than {days} days ago"
+            if is_over
+            else ""
+        )
     written = _newest_written(case)
     limit = case.thresholds["stale_authored_days"]
     old = written is not None and (case.clock.today - written).days > limit
@@ -239,18 +317,28 @@ def _why_stale(case: _Case) -> str:
 
 # --- what every exposure carries --------------------------------------------------------------------------------------
 
+
 def _with_evidence(plain: Exposure, case: _Case) -> Exposure:
     """Brief courses, the evidence of use, the run-outs, the intervals of depots; and what has grown old."""
     used, order, kind = _newest_use(case), case.medication.order, depot_kind(case.medication)
-    past = case.supplied.earliest if case.supplied and case.supplied.earliest <= case.clock.today else None
+    past = (
+        case.supplied.earliest
+        if case.supplied and case.supplied.earliest <= case.clock.today
+        else None
+    )
     removed = _removal(case) if kind == "implant" else None
     known = replace(
-        plain, depot=kind, interval_days=depot_interval(case.medication, case.thresholds) if kind else None,
+        plain,
+        depot=kind,
+        interval_days=depot_interval(case.medication, case.thresholds) if kind else None,
         removed_days=case.since(removed.on) if removed else None,
         last_dose_days=_since_insertion(case) if removed else plain.last_dose_days,
         brief=not kind and (order.kind == "administration" or _is_brief(case, plain.ending)),
-        used_days=case.since(used) if used else None, run_out_days=case.since(past) if past else None,
-        run_out=case.supplied, state=State.OLD if _is_old(plain.state, case) else plain.state)
+        used_days=case.since(used) if used else None,
+        run_out_days=case.since(past) if past else None,
+        run_out=case.supplied,
+        state=State.OLD if _is_old(plain.state, case) else plain.state,
+    )
     return replace(known, clear_on=clear_on(known, case.clock.today, case.thresholds))
 
 
@@ -272,14 +360,21 @@ def _is_brief(case: _Case, ending: Ending | None) -> bool:
         return False
     if ending is not None:
         return start is not None and (ending.on - start.first).days <= limit
-    return case.supplied is not None and case.supplied.course_days is not None and case.supplied.course_days <= limit
+    return (
+        case.supplied is not None
+        and case.supplied.course_days is not None
+        and case.supplied.course_days <= limit
+    )
 
 
 def _newest_use(case: _Case) -> date | None:
     """The newest of authored, dispensed, administered, asserted; never last updated or status changed."""
     order, today = case.medication.order, case.clock.today
-    days = [*uses(order, case.listed), *((order.asserted.last,) if order.asserted else ()),
-            *((case.last_dose,) if case.last_dose else ())]
+    days = [
+        *uses(order, case.listed),
+        *((order.asserted.last,) if order.asserted else ()),
+        *((case.last_dose,) if case.last_dose else ()),
+    ]
     return max((min(day, today) for day in days), default=None)
 
 
@@ -292,8 +387,11 @@ def _is_old(state: State, case: _Case) -> bool:
         return False
     over = _latest_run_out(case)
     used = _newest_use(case)
-    return over is not None and (today - over).days > limits["stale"] \
+    return (
+        over is not None
+        and (today - over).days > limits["stale"]
         and (used is None or (today - used).days > limits["stale"])
+    )
 
 
 def _latest_run_out(case: _Case) -> date | None:
@@ -307,8 +405,17 @@ def _latest_run_out(case: _Case) -> date | None:
 
 def _every_date(case: _Case) -> Iterator[date]:
     order = case.medication.order
-    days = (order.authored, order.asserted, order.ended, order.status_changed, case.listed.changed(order), order.given,
-            order.handed_over, order.course.start, order.course.end)
+    days = (
+        order.authored,
+        order.asserted,
+        order.ended,
+        order.status_changed,
+        case.listed.changed(order),
+        order.given,
+        order.handed_over,
+        order.course.start,
+        order.course.end,
+    )
     yield from (day.last for day in days if day)
     yield from uses(order, case.listed)
     if case.last_dose:

@@ -101,9 +101,7 @@ def _is_match(entry: Json) -> bool:
     search, resource = entry.get("search"), entry.get("resource")
     return (
         not isinstance(search, dict) or as_text(search.get("mode")) not in {"include", "outcome"}
-    ) and (
-        not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome"
-    )
+    ) and (not isinstance(resource, dict) or resource.get("resourceType") != "OperationOutcome")
 
 
 def _looks_like_order(value: Mapping[str, Any]) -> bool:

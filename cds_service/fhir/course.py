@@ -18,14 +18,27 @@ from cds_service.fhir.values import as_decimal, as_dict, as_list, first_present,
 from cds_service.model import Course, Day, Json, Quantity, Supply
 
 _AUTHORED = ("authoredOn", "dateWritten")
-_GIVEN = ("effectiveDateTime", "effectiveTimeDateTime", "occurenceDateTime", "occurrenceDateTime", "performedDateTime")
-_PERIODS = ("effectivePeriod", "effectiveTimePeriod", "effectiveDosePeriod", "occurencePeriod", "occurrencePeriod",
-            "performedPeriod")
+_GIVEN = (
+    "effectiveDateTime",
+    "effectiveTimeDateTime",
+    "occurenceDateTime",
+    "occurrenceDateTime",
+    "performedDateTime",
+)
+_PERIODS = (
+    "effectivePeriod",
+    "effectiveTimePeriod",
+    "effectiveDosePeriod",
+    "occurencePeriod",
+    "occurrencePeriod",
+    "performedPeriod",
+)
 _HANDED_OVER = ("whenHandedOver", "whenPrepared", "recorded")
 _MOST_REPEATS = 1000
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
+
 
 @dataclass(frozen=True, slots=True)
 class _Written:
@@ -59,7 +72,9 @@ def read_updated(resource: Json, zone: tzinfo) -> Day | None:
 
 def unread_dates(resource: Json, zone: tzinfo) -> tuple[str, ...]:
     """The members whose date is written and cannot be read, by name."""
-    return tuple(dict.fromkeys(w.name for w in _written_dates(resource) if is_unreadable(w.value, zone)))
+    return tuple(
+        dict.fromkeys(w.name for w in _written_dates(resource) if is_unreadable(w.value, zone))
+    )
 
 
 def _written_dates(resource: Json) -> Iterable[_Written]:
@@ -69,11 +84,17 @@ def _written_dates(resource: Json) -> Iterable[_Written]:
         yield from _ends_of(name, resource.get(name))
     for repeat in _repeats(resource):
         yield from _ends_of("boundsPeriod", repeat.get("boundsPeriod"))
-    yield from _ends_of("validityPeriod", as_dict(resource.get("dispenseRequest")).get("validityPeriod"))
+    yield from _ends_of(
+        "validityPeriod", as_dict(resource.get("dispenseRequest")).get("validityPeriod")
+    )
 
 
 def _ends_of(name: str, period: object) -> Iterable[_Written]:
-    yield from (_Written(f"{name}.{side}", as_dict(period)[side]) for side in ("start", "end") if side in as_dict(period))
+    yield from (
+        _Written(f"{name}.{side}", as_dict(period)[side])
+        for side in ("start", "end")
+        if side in as_dict(period)
+    )
 
 
 def _period(resource: Json) -> Json:
@@ -82,14 +103,22 @@ def _period(resource: Json) -> Json:
 
 # --- the course -------------------------------------------------------------------------------------------------------
 
+
 def read_course(resource: Json, zone: tzinfo) -> Course:
     """First and last day and length, by the effective period and the bounds of the timing."""
-    period, bounds = _period(resource), [_Bounds.read(repeat, zone) for repeat in _repeats(resource)]
-    start = read_day(period.get("start") or resource.get("effectiveDateTime"), zone) \
-        or min((b.start for b in bounds if b.start), key=lambda day: day.first, default=None)
+    period, bounds = (
+        _period(resource),
+        [_Bounds.read(repeat, zone) for repeat in _repeats(resource)],
+    )
+    start = read_day(period.get("start") or resource.get("effectiveDateTime"), zone) or min(
+        (b.start for b in bounds if b.start), key=lambda day: day.first, default=None
+    )
     end, end_of = read_day(period.get("end"), zone), "effectivePeriod.end"
     if end is None and bounds and all(b.end for b in bounds):
-        end, end_of = max((b.end for b in bounds if b.end), key=lambda day: day.last), "boundsPeriod.end"
+        end, end_of = (
+            max((b.end for b in bounds if b.end), key=lambda day: day.last),
+            "boundsPeriod.end",
+        )
     return Course(start, end, end_of if end else "", _length(bounds, resource))
 
 
@@ -105,10 +134,15 @@ class _Bounds:
     def read(cls, repeat: Mapping[str, Any], zone: tzinfo) -> _Bounds:
         period, span = as_dict(repeat.get("boundsPeriod")), as_dict(repeat.get("boundsRange"))
         whole = read_days(first_present(repeat, "boundsDuration", "boundsQuantity"))
-        low, high = (whole, whole) if whole else (read_days(span.get("low")), read_days(span.get("high")))
+        low, high = (
+            (whole, whole) if whole else (read_days(span.get("low")), read_days(span.get("high")))
+        )
         shortest, longest = low or high, high or low
-        return cls(read_day(period.get("start"), zone), read_day(period.get("end"), zone),
-                   (shortest, longest) if shortest and longest else None)
+        return cls(
+            read_day(period.get("start"), zone),
+            read_day(period.get("end"), zone),
+            (shortest, longest) if shortest and longest else None,
+        )
 
 
 def _length(bounds: list[_Bounds], resource: Json) -> tuple[Decimal, Decimal] | None:
@@ -120,12 +154,16 @@ def _length(bounds: list[_Bounds], resource: Json) -> tuple[Decimal, Decimal] | 
         phases[str(dosage.get("sequence"))].append(bound.days)
     if not phases:
         return None
-    return (sum((max(low for low, _ in lines) for lines in phases.values()), Decimal(0)),
-            sum((max(high for _, high in lines) for lines in phases.values()), Decimal(0)))
+    return (
+        sum((max(low for low, _ in lines) for lines in phases.values()), Decimal(0)),
+        sum((max(high for _, high in lines) for lines in phases.values()), Decimal(0)),
+    )
 
 
 def _dosages(resource: Json) -> list[Mapping[str, Any]]:
-    return [as_dict(item) for item in as_list(first_present(resource, "dosageInstruction", "dosage"))]
+    return [
+        as_dict(item) for item in as_list(first_present(resource, "dosageInstruction", "dosage"))
+    ]
 
 
 def _repeats(resource: Json) -> list[Mapping[str, Any]]:
@@ -134,16 +172,21 @@ def _repeats(resource: Json) -> list[Mapping[str, Any]]:
 
 # --- the supply -------------------------------------------------------------------------------------------------------
 
+
 def read_supply(resource: Json, zone: tzinfo) -> Supply:
     """Days and quantity of one fill, and how many fills: of a request, or of one dispense."""
     request = as_dict(resource.get("dispenseRequest"))
     first = as_dict(request.get("initialFill"))
     return Supply(
-        days=_days_of_supply(first_present(request, "expectedSupplyDuration") or resource.get("daysSupply")),
+        days=_days_of_supply(
+            first_present(request, "expectedSupplyDuration") or resource.get("daysSupply")
+        ),
         quantity=_quantity(first_present(request, "quantity") or resource.get("quantity")),
         repeats=_repeats_allowed(request),
-        first_days=read_days(first.get("duration")), first_quantity=_quantity(first.get("quantity")),
-        valid_until=read_day(as_dict(request.get("validityPeriod")).get("end"), zone))
+        first_days=read_days(first.get("duration")),
+        first_quantity=_quantity(first.get("quantity")),
+        valid_until=read_day(as_dict(request.get("validityPeriod")).get("end"), zone),
+    )
 
 
 def _days_of_supply(value: object) -> Decimal | None:

@@ -20,15 +20,19 @@ _PARTIAL = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _COMPACT = re.compile(r"(\d{4})(\d{2})(\d{2})")
 _MOMENT = re.compile(
     r"(\d{4})(-?)(\d{2})\2(\d{2})(?:[Tt]|\s{1,2}|(?<=\d{8}))(\d{2}):?(\d{2})(?::?(\d{2})(?:[.,]\d{1,12})?)?"
-    r"\s?(?:[Zz]|([+-])(\d{2}):?(\d{2})?)?")
+    r"\s?(?:[Zz]|([+-])(\d{2}):?(\d{2})?)?"
+)
 _SLASHED = re.compile(r"(\d{1,4})([./-])(\d{1,2})\2(\d{1,4})")
-_NAMED = re.compile(r"(?:(\d{1,2})[. -]{1,2}([A-Za-z]{3,9})|([A-Za-z]{3,9})\.? (\d{1,2}))[., -]{1,2}(\d{4})")
+_NAMED = re.compile(
+    r"(?:(\d{1,2})[. -]{1,2}([A-Za-z]{3,9})|([A-Za-z]{3,9})\.? (\d{1,2}))[., -]{1,2}(\d{4})"
+)
 _MONTHS = {name[:3].lower(): number for number, name in enumerate(calendar.month_name) if name}
-_FIRST_YEAR = 1900                 # years before are placeholders (0001-01-01), never a day of treatment
+_FIRST_YEAR = 1900  # years before are placeholders (0001-01-01), never a day of treatment
 _LAST_YEAR = 2999
 
 
 # --- days -------------------------------------------------------------------------------------------------------------
+
 
 def read_day(value: object, zone: tzinfo) -> Day | None:
     """The calendar day in ``zone``, or the days that a partial date can mean; None where it cannot be read."""
@@ -59,9 +63,23 @@ def read_instant(value: object, zone: tzinfo) -> datetime | None:
         return None
     year, _, month, day, hour, minute, second, sign, hours, minutes = match.groups()
     try:
-        offset = _offset(sign, int(hours), int(minutes or 0)) if sign else UTC if text[-1] in "Zz" else zone
+        offset = (
+            _offset(sign, int(hours), int(minutes or 0))
+            if sign
+            else UTC
+            if text[-1] in "Zz"
+            else zone
+        )
         # A leap second is read as the second before it.
-        return datetime(int(year), int(month), int(day), int(hour), int(minute), min(int(second or 0), 59), tzinfo=offset)
+        return datetime(
+            int(year),
+            int(month),
+            int(day),
+            int(hour),
+            int(minute),
+            min(int(second or 0), 59),
+            tzinfo=offset,
+        )
     except ValueError:
         return None
 
@@ -73,7 +91,7 @@ def _offset(sign: str, hours: int, minutes: int) -> tzinfo:
 
 def _text(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)          # 20261120, written as a number
+        return str(value)  # 20261120, written as a number
     return as_text(value).strip()
 
 
@@ -131,6 +149,7 @@ def _require_year(year: int) -> None:
 
 
 # --- lengths of time --------------------------------------------------------------------------------------------------
+
 
 def read_days(value: object) -> Decimal | None:
     """A Duration in days, in any unit of time; without a unit the number is days. None where it is no length."""

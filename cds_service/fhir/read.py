@@ -49,7 +49,10 @@ _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation", "aborted"}
 _NOTHING = Drug()
 _NO_ROUTE = Concept()
 LONGEST_SIG = 2_000  # characters of a text that are looked at
-LONGEST_WORDS, _MOST_WORDS = 500, 30  # characters and strings of a concept that is worth remembering
+LONGEST_WORDS, _MOST_WORDS = (
+    500,
+    30,
+)  # characters and strings of a concept that is worth remembering
 
 
 # --- the drug ---------------------------------------------------------------------------------------------------------
@@ -133,8 +136,7 @@ def _concept_of(raw: tuple[str, ...]) -> Concept:
     if not raw:
         return _NO_ROUTE
     codings = [
-        {"system": raw[i], "code": raw[i + 1], "display": raw[i + 2]}
-        for i in range(1, len(raw), 3)
+        {"system": raw[i], "code": raw[i + 1], "display": raw[i + 2]} for i in range(1, len(raw), 3)
     ]
     return read_concept({"text": raw[0], "coding": codings})
 

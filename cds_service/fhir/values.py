@@ -11,9 +11,13 @@ from typing import Any
 from cds_service.model import Coding, Concept, Quantity
 
 _NUMBER = re.compile(r"[+-]?(?:\d{1,30}(?:[.,]\d{1,30})?|[.,]\d{1,30})")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")    # "1,500": a thousand and more, or one and a half
+_THOUSANDS = re.compile(
+    r"[+-]?[1-9]\d{0,2},\d{3}"
+)  # "1,500": a thousand and more, or one and a half
 _REFERENCE = re.compile(r"(?:.*/)?([A-Za-z]{1,64})/([^/#?\s]{1,256})(?:/_history/[^/]*)?")
-_LEGAL_ID = re.compile(r"(?!\.+$)[A-Za-z0-9\-._]{1,64}")   # FHIR's own, and the underscore that some EHRs use
+_LEGAL_ID = re.compile(
+    r"(?!\.+$)[A-Za-z0-9\-._]{1,64}"
+)  # FHIR's own, and the underscore that some EHRs use
 _NO_CONCEPT = Concept()
 
 
@@ -51,7 +55,9 @@ def as_code(value: object) -> str:
     """A code as written, lower case; a Coding or CodeableConcept in its place gives its first code."""
     if isinstance(value, str):
         return value.strip().lower()
-    return next((c.code.lower() for c in read_concept(value).codings if c.code), "") if value else ""
+    return (
+        next((c.code.lower() for c in read_concept(value).codings if c.code), "") if value else ""
+    )
 
 
 def read_coding(value: object) -> Coding | None:
@@ -60,7 +66,9 @@ def read_coding(value: object) -> Coding | None:
     code = member.get("code")
     if isinstance(code, int) and not isinstance(code, bool):
         code = str(code)
-    coding = Coding(as_text(member.get("system")).strip(), as_text(code).strip(), as_text(member.get("display")))
+    coding = Coding(
+        as_text(member.get("system")).strip(), as_text(code).strip(), as_text(member.get("display"))
+    )
     return coding if coding.code or coding.display else None
 
 
@@ -86,8 +94,12 @@ def read_quantity(value: object) -> Quantity | None:
     if not member:
         return None
     code = as_text(member.get("code"))
-    return Quantity(as_decimal(member.get("value")), as_text(member.get("unit")) or code, code,
-                    as_text(member.get("system")))
+    return Quantity(
+        as_decimal(member.get("value")),
+        as_text(member.get("unit")) or code,
+        code,
+        as_text(member.get("system")),
+    )
 
 
 def read_reference(value: object) -> tuple[str, str]:

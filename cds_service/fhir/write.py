@@ -25,7 +25,18 @@ NALTREXONE = {"system": RXNORM, "code": "7243", "display": "naltrexone"}
 UCUM = "http://unitsofmeasure.org"
 _DATE = re.compile(r"\d{4}(-\d{2}(-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?)?)?")
 _STAYS_OF_SUPPLY = ("performer", "dispenser")
-_DATES = frozenset({"authoredOn", "dateWritten", "dateEnded", "start", "end", "effectiveDateTime", "dateAsserted", "time"})
+_DATES = frozenset(
+    {
+        "authoredOn",
+        "dateWritten",
+        "dateEnded",
+        "start",
+        "end",
+        "effectiveDateTime",
+        "dateAsserted",
+        "time",
+    }
+)
 
 
 def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
@@ -39,13 +50,17 @@ def hold(request: Json, release: Release, reason: str) -> dict[str, Any]:
         case "annotation":
             held["note"] = [*as_list(held.get("note")), {"text": reason}]
         case "text":
-            held["note"] = f"{held['note']} {reason}" if isinstance(held.get("note"), str) else reason
+            held["note"] = (
+                f"{held['note']} {reason}" if isinstance(held.get("note"), str) else reason
+            )
         case _:
             assert_never(row.on_hold_why)
     return held
 
 
-def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: float, days: int) -> dict[str, Any]:
+def start_low(
+    draft: Json, release: Release, words: Mapping[str, str], dose_mg: float, days: int
+) -> dict[str, Any]:
     """The caller's draft as ``dose_mg`` of naltrexone at bedtime for ``days``, one a day (specification 2.7 START_1_5)."""
     row = profile_of(release)
     order = _repaired(draft, row)
@@ -61,11 +76,15 @@ def start_low(draft: Json, release: Release, words: Mapping[str, str], dose_mg: 
 
 
 def _replace_medication(order: dict[str, Any], row: ReleaseProfile, text: str) -> None:
-    former, _ = read_reference(order.pop("medicationReference", None) or as_dict(order.get("medication")).get("reference"))
+    former, _ = read_reference(
+        order.pop("medicationReference", None) or as_dict(order.get("medication")).get("reference")
+    )
     if row.medication != "medication":
         order.pop("medication", None)
     order[row.medication] = row.coded({"coding": [dict(NALTREXONE)], "text": text})
-    kept = [c for c in as_list(order.get("contained")) if former.lstrip("#") != resource_id(as_dict(c))]
+    kept = [
+        c for c in as_list(order.get("contained")) if former.lstrip("#") != resource_id(as_dict(c))
+    ]
     if "contained" in order:
         order["contained"] = kept
         if not kept:
@@ -74,8 +93,13 @@ def _replace_medication(order: dict[str, Any], row: ReleaseProfile, text: str) -
 
 def _bedtime_dose(row: ReleaseProfile, sig: str, dose_mg: float, days: int) -> dict[str, Any]:
     quantity = {"value": dose_mg, "unit": "mg", "system": UCUM, "code": "mg"}
-    repeat = {row.bounds: _days(days), "frequency": 1, "period": 1, row.period_unit: "d",
-              **({"when": ["HS"]} if row.has_when else {})}
+    repeat = {
+        row.bounds: _days(days),
+        "frequency": 1,
+        "period": 1,
+        row.period_unit: "d",
+        **({"when": ["HS"]} if row.has_when else {}),
+    }
     return {"text": sig, "timing": {"repeat": repeat}, **row.dose(quantity)}
 
 
@@ -84,6 +108,7 @@ def _days(number: int) -> dict[str, Any]:
 
 
 # --- the repairs ------------------------------------------------------------------------------------------------------
+
 
 def _repaired(resource: Json, row: ReleaseProfile) -> dict[str, Any]:
     order: dict[str, Any] = _pruned(resource)
@@ -108,7 +133,13 @@ def _pruned(value: Any) -> Any:
 
 def _drop_bad_dates(value: Any) -> None:
     """Remove date members that hold no date (the sandbox's "Invalid date") and objects that this leaves empty."""
-    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    children = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     emptied = []
     for name, child in list(children):
         if name in _DATES and isinstance(child, str) and not _DATE.fullmatch(child):
@@ -123,6 +154,7 @@ def _drop_bad_dates(value: Any) -> None:
 
 
 # --- the proof --------------------------------------------------------------------------------------------------------
+
 
 def is_valid(resource: Json, release: Release) -> bool:
     """True where the resource is legal in its release: by the models of fhir.resources, or by a schema of our own."""
@@ -143,7 +175,11 @@ def faults(resource: Json, release: Release) -> list[str]:
 
 def warm_up() -> None:
     """Load and build the models ahead of the first suggestion, which would otherwise wait a third of a second."""
-    draft = {"resourceType": "MedicationRequest", "status": "draft", "subject": {"reference": "Patient/x"}}
+    draft = {
+        "resourceType": "MedicationRequest",
+        "status": "draft",
+        "subject": {"reference": "Patient/x"},
+    }
     faults(start_low(draft, ASSUMED, {"medication": "x", "sig": "x"}, 1, 1), ASSUMED)
 
 

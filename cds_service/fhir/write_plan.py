@@ -102,19 +102,33 @@ class Built:
 def orders(plan: PlanDraft, release: Release) -> tuple[Built, ...]:
     """One draft MedicationRequest for each product. Raises DraftRefusedError."""
     row, shape = _shapes(release)
-    return _checked(release, (
-        (f"order-{n}", _order(plan, product, row, shape, n)) for n, product in enumerate(plan.products, 1)))
+    return _checked(
+        release,
+        (
+            (f"order-{n}", _order(plan, product, row, shape, n))
+            for n, product in enumerate(plan.products, 1)
+        ),
+    )
 
 
-def reviews(plan: PlanDraft, release: Release, order_refs: Iterable[str] = (), *, as_request: bool = False,
-            ) -> tuple[Built, ...]:
+def reviews(
+    plan: PlanDraft,
+    release: Release,
+    order_refs: Iterable[str] = (),
+    *,
+    as_request: bool = False,
+) -> tuple[Built, ...]:
     """One draft Task for each visit, or a ServiceRequest (R4, R5) where the server takes no tasks."""
     row, shape = _shapes(release)
     focus = next(iter(order_refs), None)
     if as_request and shape.has_service_request:
-        return _checked(release, (
-            (f"review-{visit.week}", _request(plan, visit, row, focus)) for visit in plan.visits))
-    return _checked(release, ((f"review-{visit.week}", _task(plan, visit, focus)) for visit in plan.visits))
+        return _checked(
+            release,
+            ((f"review-{visit.week}", _request(plan, visit, row, focus)) for visit in plan.visits),
+        )
+    return _checked(
+        release, ((f"review-{visit.week}", _task(plan, visit, focus)) for visit in plan.visits)
+    )
 
 
 def care_plan(plan: PlanDraft, release: Release, refs: Iterable[str] = ()) -> Built:
@@ -122,8 +136,13 @@ def care_plan(plan: PlanDraft, release: Release, refs: Iterable[str] = ()) -> Bu
     _, shape = _shapes(release)
     activity = [{shape.activity: {"reference": ref}} for ref in refs]
     resource: Resource = {
-        "resourceType": "CarePlan", "identifier": [_identifier(plan, "care-plan")], "status": "draft",
-        "intent": "plan", "title": plan.title, "description": plan.note, "subject": _patient(plan),
+        "resourceType": "CarePlan",
+        "identifier": [_identifier(plan, "care-plan")],
+        "status": "draft",
+        "intent": "plan",
+        "title": plan.title,
+        "description": plan.note,
+        "subject": _patient(plan),
         "period": {"start": plan.starts.isoformat(), "end": plan.ends.isoformat()},
         "note": [{"text": plan.note}],
     }
@@ -140,8 +159,11 @@ def collection(plan: PlanDraft, release: Release, urn: Callable[[str], str]) -> 
     order_urls = [urn(built.name) for built in written]
     written += reviews(plan, release, order_urls)
     written += (care_plan(plan, release, [urn(built.name) for built in written]),)
-    bundle = {"resourceType": "Bundle", "type": "collection",
-              "entry": [{"fullUrl": urn(built.name), "resource": built.resource} for built in written]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"fullUrl": urn(built.name), "resource": built.resource} for built in written],
+    }
     return _checked(release, (("bundle", bundle),))[0].resource
 
 
@@ -159,16 +181,24 @@ def _shapes(release: Release) -> tuple[ReleaseProfile, PlanProfile]:
     return row, row.plan
 
 
-def _order(plan: PlanDraft, product: CompoundedProduct, row: ReleaseProfile, shape: PlanProfile,
-           number: int) -> Resource:
+def _order(
+    plan: PlanDraft,
+    product: CompoundedProduct,
+    row: ReleaseProfile,
+    shape: PlanProfile,
+    number: int,
+) -> Resource:
     if not 0 < product.strength_mg <= plan.highest_strength_mg:
         raise DraftRefusedError("a titration order is never written above the highest strength")
     concept = {"coding": [NALTREXONE], "text": product.label}
     resource: Resource = {
-        "resourceType": "MedicationRequest", "identifier": [_identifier(plan, f"order-{number}")],
-        "status": "draft", "intent": "order",
+        "resourceType": "MedicationRequest",
+        "identifier": [_identifier(plan, f"order-{number}")],
+        "status": "draft",
+        "intent": "order",
         row.medication: row.coded(concept),
-        "subject": _patient(plan), "authoredOn": plan.authored.isoformat(timespec="seconds"),
+        "subject": _patient(plan),
+        "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "note": [{"text": plan.note}],
         "dosageInstruction": [_dosage(phase, n, row) for n, phase in enumerate(product.phases, 1)],
         "dispenseRequest": _dispense_request(plan, product, shape),
@@ -180,31 +210,51 @@ def _order(plan: PlanDraft, product: CompoundedProduct, row: ReleaseProfile, sha
 
 def _dispense_request(plan: PlanDraft, product: CompoundedProduct, shape: PlanProfile) -> Resource:
     """One fill, no repeats; STU3 says "none" by leaving the number out (there it starts at 1)."""
-    unit = {"unit": "mL", "system": UCUM, "code": "mL"} if product.unit == "mL" else {"unit": "capsule"}
+    unit = (
+        {"unit": "mL", "system": UCUM, "code": "mL"}
+        if product.unit == "mL"
+        else {"unit": "capsule"}
+    )
     return {
         **({"numberOfRepeatsAllowed": 0} if shape.states_no_repeats else {}),
         "quantity": {"value": _number(product.quantity), **unit},
-        "expectedSupplyDuration": {"value": plan.fill_days, "unit": "days", "system": UCUM, "code": "d"},
+        "expectedSupplyDuration": {
+            "value": plan.fill_days,
+            "unit": "days",
+            "system": UCUM,
+            "code": "d",
+        },
     }
 
 
 def _dosage(phase: Phase, sequence: int, row: ReleaseProfile) -> Resource:
     repeat: Resource = {
         "boundsPeriod": {"start": phase.starts.isoformat(), "end": phase.ends.isoformat()},
-        "frequency": phase.times_per_day, "period": 1, row.period_unit: "d",
+        "frequency": phase.times_per_day,
+        "period": 1,
+        row.period_unit: "d",
     }
     if phase.at_bedtime and row.has_when:
         repeat["when"] = ["HS"]
     dose = {"value": _number(phase.each_mg), "unit": "mg", "system": UCUM, "code": "mg"}
-    return {"sequence": sequence, "text": phase.text, "timing": {"repeat": repeat},
-            "route": {"coding": [ORAL]}, **row.dose(dose)}
+    return {
+        "sequence": sequence,
+        "text": phase.text,
+        "timing": {"repeat": repeat},
+        "route": {"coding": [ORAL]},
+        **row.dose(dose),
+    }
 
 
 def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
     resource: Resource = {
-        "resourceType": "Task", "identifier": [_identifier(plan, f"review-{visit.week}")], "status": "draft",
-        "intent": "plan", "code": {"text": visit.title},
-        "description": visit.text, "for": _patient(plan),
+        "resourceType": "Task",
+        "identifier": [_identifier(plan, f"review-{visit.week}")],
+        "status": "draft",
+        "intent": "plan",
+        "code": {"text": visit.title},
+        "description": visit.text,
+        "for": _patient(plan),
         "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "restriction": {"period": {"start": visit.on.isoformat(), "end": visit.until.isoformat()}},
     }
@@ -213,12 +263,18 @@ def _task(plan: PlanDraft, visit: ReviewVisit, focus: str | None) -> Resource:
     return resource
 
 
-def _request(plan: PlanDraft, visit: ReviewVisit, row: ReleaseProfile, focus: str | None) -> Resource:
+def _request(
+    plan: PlanDraft, visit: ReviewVisit, row: ReleaseProfile, focus: str | None
+) -> Resource:
     words = {"text": visit.title}
     return {
-        "resourceType": "ServiceRequest", "identifier": [_identifier(plan, f"review-{visit.week}")],
-        "status": "draft", "intent": "plan", "code": row.coded(words),
-        "subject": _patient(plan), "authoredOn": plan.authored.isoformat(timespec="seconds"),
+        "resourceType": "ServiceRequest",
+        "identifier": [_identifier(plan, f"review-{visit.week}")],
+        "status": "draft",
+        "intent": "plan",
+        "code": row.coded(words),
+        "subject": _patient(plan),
+        "authoredOn": plan.authored.isoformat(timespec="seconds"),
         "occurrencePeriod": {"start": visit.on.isoformat(), "end": visit.until.isoformat()},
         "note": [{"text": visit.text}],
         **({"basedOn": [{"reference": focus}]} if focus else {}),

@@ -36,20 +36,30 @@ class FeedbackItem:
     user_comment: str | None = field(default=None, repr=False)
 
 
-def read_feedback(body: object, service: str, max_items: int = MAX_ITEMS) -> tuple[FeedbackItem, ...]:
+def read_feedback(
+    body: object, service: str, max_items: int = MAX_ITEMS
+) -> tuple[FeedbackItem, ...]:
     """Every item of ``{"feedback": [...]}`` in order; BadRequest, naming a member, if one is wrong."""
     listed = body.get("feedback") if isinstance(body, Mapping) else None
     if isinstance(listed, list) and len(listed) > max_items:
-        raise BadRequest("feedback holds more items than one call may send.", expression=("feedback",))
+        raise BadRequest(
+            "feedback holds more items than one call may send.", expression=("feedback",)
+        )
     for error in _schema().iter_errors(body):
-        raise BadRequest("The feedback breaks the CDS Hooks contract here.", expression=(_where(error),))
+        raise BadRequest(
+            "The feedback breaks the CDS Hooks contract here.", expression=(_where(error),)
+        )
     assert isinstance(listed, list)  # noqa: S101 - the schema has just said so; this tells the type checker
     return tuple(_read_item(item, f"feedback[{i}]", service) for i, item in enumerate(listed))
 
 
 @cache
 def _schema() -> Draft202012Validator:
-    written = files("cds_service.hooks").joinpath("schema/feedback.schema.json").read_text(encoding="utf-8")
+    written = (
+        files("cds_service.hooks")
+        .joinpath("schema/feedback.schema.json")
+        .read_text(encoding="utf-8")
+    )
     return Draft202012Validator(json.loads(written))
 
 
@@ -65,7 +75,9 @@ def _where(error: ValidationError) -> str:
 def _read_item(item: Json, where: str, service: str) -> FeedbackItem:
     for name, text in _texts(item):
         if "\0" in text or any("\ud800" <= c <= "\udfff" for c in text):
-            raise BadRequest("A text holds a character that no store keeps.", expression=(f"{where}.{name}",))
+            raise BadRequest(
+                "A text holds a character that no store keeps.", expression=(f"{where}.{name}",)
+            )
     override = item.get("overrideReason", {})
     return FeedbackItem(
         service=service,
@@ -89,7 +101,9 @@ def _texts(item: Json) -> Iterator[tuple[str, str]]:
 def _read_coding(coding: Json | None) -> Coding | None:
     if coding is None:
         return None
-    return Coding(system=coding.get("system", ""), code=coding["code"], display=coding.get("display", ""))
+    return Coding(
+        system=coding.get("system", ""), code=coding["code"], display=coding.get("display", "")
+    )
 
 
 def _read_time(text: str, where: str) -> datetime:
@@ -97,7 +111,9 @@ def _read_time(text: str, where: str) -> datetime:
     leap = text[17:19] == "60"
     try:
         written = f"{text[:17]}59{text[19:]}" if leap else text
-        return datetime.fromisoformat(written.upper()).astimezone(UTC) + timedelta(seconds=int(leap))
+        return datetime.fromisoformat(written.upper()).astimezone(UTC) + timedelta(
+            seconds=int(leap)
+        )
     except (ValueError, OverflowError):
         message = "outcomeTimestamp is no time that exists."
         raise BadRequest(message, expression=(where,)) from None

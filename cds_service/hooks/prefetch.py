@@ -71,7 +71,9 @@ def _are_equal(one: Entry, other: Entry) -> bool:
 
 def read_prefetch(prefetch: Mapping[str, Any], null_is_unknown: bool = False) -> Record:
     """Each key of ``prefetch`` as an SearchAnswer; pre-1.0 ``{response, resource}`` wrappers are opened (R61)."""
-    return Record({key: read_answer(key, value, null_is_unknown) for key, value in prefetch.items()})
+    return Record(
+        {key: read_answer(key, value, null_is_unknown) for key, value in prefetch.items()}
+    )
 
 
 def leave_unread(prefetch: Mapping[str, Any]) -> Record:
@@ -81,13 +83,21 @@ def leave_unread(prefetch: Mapping[str, Any]) -> Record:
 
 def read_answer(key: str, value: object, null_is_unknown: bool = False) -> SearchAnswer:
     """One key's value: data, null ("none", unless the client says that null means unknown), or why it failed."""
-    if isinstance(value, dict) and "resourceType" not in value and ("response" in value or "resource" in value):
+    if (
+        isinstance(value, dict)
+        and "resourceType" not in value
+        and ("response" in value or "resource" in value)
+    ):
         status = as_text(as_dict(value.get("response")).get("status"))
         if not isinstance(value.get("resource"), dict) or status[:1] in {"4", "5"}:
             return SearchAnswer(key, "failed", why="error-status")
         value = value["resource"]
     if value is None:
-        return SearchAnswer(key, "failed", why="null-means-unknown") if null_is_unknown else SearchAnswer(key, "null")
+        return (
+            SearchAnswer(key, "failed", why="null-means-unknown")
+            if null_is_unknown
+            else SearchAnswer(key, "null")
+        )
     if not isinstance(value, dict | list):
         return SearchAnswer(key, "failed", why="unreadable")
     return _read_resource(key, value)
@@ -96,7 +106,9 @@ def read_answer(key: str, value: object, null_is_unknown: bool = False) -> Searc
 def _read_resource(key: str, value: dict[str, Any] | list[Any]) -> SearchAnswer:
     unpacked = unpack(value)
     if unpacked.has_error:
-        return SearchAnswer(key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable)
+        return SearchAnswer(
+            key, "failed", tuple(unpacked.entries), "operation-outcome", unpacked.unreadable
+        )
     entries = tuple(unpacked.entries)
     if unpacked.has_more_pages:
         return SearchAnswer(key, "partial", entries, "more-pages", unpacked.unreadable)
@@ -112,14 +124,23 @@ def _fits(key: str, value: object) -> bool:
     return as_dict(value).get("resourceType") == "Bundle"
 
 
-def missing(record: Record, release: Release, has_encounter: bool, profile: str = UNDATED) -> Iterable[Gap]:
+def missing(
+    record: Record, release: Release, has_encounter: bool, profile: str = UNDATED
+) -> Iterable[Gap]:
     """A gap per key of ours that was not answered completely, in a fixed order.
 
     A search that the client's profile narrows shows less than there is, unless we asked for it ourselves; a further
     search is a gap only where it was tried and failed.
     """
-    wanted = ["patient", profile_of(release).order_key, "medicationStatements", "medicationDispenses",
-              "medicationAdministrations", "conditions", *(["encounter"] if has_encounter else [])]
+    wanted = [
+        "patient",
+        profile_of(release).order_key,
+        "medicationStatements",
+        "medicationDispenses",
+        "medicationAdministrations",
+        "conditions",
+        *(["encounter"] if has_encounter else []),
+    ]
     for key in wanted:
         answer = record.answers.get(key)
         if answer is None:
@@ -130,5 +151,8 @@ def missing(record: Record, release: Release, has_encounter: bool, profile: str 
             yield Gap(key, "unreadable-entries", answer.unreadable)
         elif key in PROFILES[profile].narrowed and not answer.fetched:
             yield Gap(key, PROFILES[profile].unseen)
-    yield from (Gap(key, record.answers[key].why) for key in MORE_SEARCHES
-                if key in record.answers and not record.answers[key].complete)
+    yield from (
+        Gap(key, record.answers[key].why)
+        for key in MORE_SEARCHES
+        if key in record.answers and not record.answers[key].complete
+    )

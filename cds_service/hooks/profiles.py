@@ -16,7 +16,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 # How far back a dated search looks. Longer ago a held order is information and no warning (old_days), and neither a
 # supply nor a depot lasts so long.
 _LOOK_BACK_DAYS = 545
-_SINCE = f"ge{{{{today() - {_LOOK_BACK_DAYS} days}}}}"     # a token of CDS Hooks 3.0
+_SINCE = f"ge{{{{today() - {_LOOK_BACK_DAYS} days}}}}"  # a token of CDS Hooks 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,22 +28,46 @@ class PrefetchProfile:
 
     name: str
     narrowed: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
-    more: tuple[str, ...] = ()                 # searches by patient: the resource type, after the key
+    more: tuple[str, ...] = ()  # searches by patient: the resource type, after the key
     unseen: str = ""
 
 
 _CURRENT = "&status=active,on-hold,unknown"
-PROFILES: Mapping[str, PrefetchProfile] = MappingProxyType({profile.name: profile for profile in (
-    PrefetchProfile(UNDATED),
-    PrefetchProfile(STATUS, MappingProxyType({
-        "medicationRequests": _CURRENT, "medicationOrders": "&status=active,on-hold",
-        "medicationStatements": _CURRENT}), unseen="finished-not-asked"),
-    PrefetchProfile(DATED, MappingProxyType({
-        "medicationRequests": f"&authoredon={_SINCE}", "medicationOrders": f"&datewritten={_SINCE}",
-        "medicationDispenses": f"&whenhandedover={_SINCE}",
-        "medicationAdministrations": f"&effective-time={_SINCE}"}), unseen="older-not-asked"),
-    PrefetchProfile(FULL, more=("observations", "procedures")),
-)})
-MORE_SEARCHES: Mapping[str, str] = MappingProxyType({
-    "observations": "Observation?patient={{context.patientId}}&category=laboratory",
-    "procedures": "Procedure?patient={{context.patientId}}"})
+PROFILES: Mapping[str, PrefetchProfile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            PrefetchProfile(UNDATED),
+            PrefetchProfile(
+                STATUS,
+                MappingProxyType(
+                    {
+                        "medicationRequests": _CURRENT,
+                        "medicationOrders": "&status=active,on-hold",
+                        "medicationStatements": _CURRENT,
+                    }
+                ),
+                unseen="finished-not-asked",
+            ),
+            PrefetchProfile(
+                DATED,
+                MappingProxyType(
+                    {
+                        "medicationRequests": f"&authoredon={_SINCE}",
+                        "medicationOrders": f"&datewritten={_SINCE}",
+                        "medicationDispenses": f"&whenhandedover={_SINCE}",
+                        "medicationAdministrations": f"&effective-time={_SINCE}",
+                    }
+                ),
+                unseen="older-not-asked",
+            ),
+            PrefetchProfile(FULL, more=("observations", "procedures")),
+        )
+    }
+)
+MORE_SEARCHES: Mapping[str, str] = MappingProxyType(
+    {
+        "observations": "Observation?patient={{context.patientId}}&category=laboratory",
+        "procedures": "Procedure?patient={{context.patientId}}",
+    }
+)

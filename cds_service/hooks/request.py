@@ -33,7 +33,9 @@ class HookRequest:
     prefetch: Mapping[str, Any] = field(repr=False)
     fhir_server: str = ""
     fhir_authorization: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    user_id: str = field(default="", repr=False)   # as sent; recorded as a keyed hash, and only where a site allows it
+    user_id: str = field(
+        default="", repr=False
+    )  # as sent; recorded as a keyed hash, and only where a site allows it
 
 
 def decode(body: object, service: Service) -> HookRequest:
@@ -50,12 +52,16 @@ def decode(body: object, service: Service) -> HookRequest:
     if hook not in SERVED_HOOKS:
         raise BadRequest("This service does not serve that hook.", expression=("hook",))
     return HookRequest(
-        service=service, hook=hook, hook_instance=instance,
+        service=service,
+        hook=hook,
+        hook_instance=instance,
         patient_id=_patient_id(context, body),
         encounter_id=_bare_id(context.get("encounterId"), "Encounter", "context.encounterId"),
-        orders=_orders(context), selections=_selections(context, hook, service),
+        orders=_orders(context),
+        selections=_selections(context, hook, service),
         prefetch=as_dict(body.get("prefetch")),
-        fhir_server=as_text(body.get("fhirServer")), fhir_authorization=as_dict(body.get("fhirAuthorization")),
+        fhir_server=as_text(body.get("fhirServer")),
+        fhir_authorization=as_dict(body.get("fhirAuthorization")),
         user_id=as_text(context.get("userId")).strip(),
     )
 
@@ -70,7 +76,11 @@ def _required_text(body: Mapping[str, Any], name: str) -> str:
 def _patient_id(context: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     """``context.patientId``; the 2018 shape with ``patient`` at the root is read where the context has none."""
     where = "context.patientId" if context.get("patientId") is not None else "patient"
-    return _bare_id(context.get("patientId") if where == "context.patientId" else body.get("patient"), "Patient", where)
+    return _bare_id(
+        context.get("patientId") if where == "context.patientId" else body.get("patient"),
+        "Patient",
+        where,
+    )
 
 
 def _bare_id(value: object, kind: str, where: str) -> str:

@@ -34,8 +34,10 @@ _TEMPLATES = {
 PREFETCH_KEYS = frozenset({*_TEMPLATES, *_ORDERS})
 SEARCH_KEYS = (PREFETCH_KEYS | MORE_SEARCHES.keys()) - {"patient", "encounter"}
 
-_USAGE = ("Needs the prefetch of this service, or FHIR access, to see the patient's medicines: without them a drafted "
-          "naltrexone is answered with a could-not-check card. An answer at order-sign supersedes one at order-select.")
+_USAGE = (
+    "Needs the prefetch of this service, or FHIR access, to see the patient's medicines: without them a drafted "
+    "naltrexone is answered with a could-not-check card. An answer at order-sign supersedes one at order-select."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,32 +58,76 @@ class Service:
     def prefetch_for(self, profile: str) -> dict[str, str]:
         """The templates in the profile of one client."""
         asked = PROFILES[profile]
-        return {**{key: template + asked.narrowed.get(key, "") for key, template in self.prefetch.items()},
-                **{key: MORE_SEARCHES[key] for key in asked.more}}
+        return {
+            **{
+                key: template + asked.narrowed.get(key, "")
+                for key, template in self.prefetch.items()
+            },
+            **{key: MORE_SEARCHES[key] for key in asked.more},
+        }
 
     def queries(self, release: Release) -> dict[str, str]:
         """The templates that a server of this release can answer: of the searches for orders only its own."""
         own = profile_of(release).order_key
-        return {key: template for key, template in {**self.prefetch, own: _ORDERS[own]}.items()
-                if key == own or key not in _ORDERS}
+        return {
+            key: template
+            for key, template in {**self.prefetch, own: _ORDERS[own]}.items()
+            if key == own or key not in _ORDERS
+        }
 
 
-_DOES = ("Warns when naltrexone and an opioid meet (precipitated withdrawal, blocked analgesia, overdose as the blockade "
-         "fades) and notes the off-label status of low-dose naltrexone, with its evidence.")
+_DOES = (
+    "Warns when naltrexone and an opioid meet (precipitated withdrawal, blocked analgesia, overdose as the blockade "
+    "fades) and notes the off-label status of low-dose naltrexone, with its evidence."
+)
 
-SERVICES = {service.id: service for service in (
-    Service("naltrexone-medication-prescribe", "medication-prescribe",
-            "Naltrexone safety while prescribing", _DOES, delete_by_resource=True),
-    Service("naltrexone-order-select", "order-select", "Naltrexone safety when an order is selected", _DOES),
-    Service("naltrexone-order-sign", "order-sign", "Naltrexone safety before orders are signed", _DOES),
-    Service("naltrexone-medication-refill", "medication-refill", "Naltrexone safety at refills", _DOES),
-)}
+SERVICES = {
+    service.id: service
+    for service in (
+        Service(
+            "naltrexone-medication-prescribe",
+            "medication-prescribe",
+            "Naltrexone safety while prescribing",
+            _DOES,
+            delete_by_resource=True,
+        ),
+        Service(
+            "naltrexone-order-select",
+            "order-select",
+            "Naltrexone safety when an order is selected",
+            _DOES,
+        ),
+        Service(
+            "naltrexone-order-sign",
+            "order-sign",
+            "Naltrexone safety before orders are signed",
+            _DOES,
+        ),
+        Service(
+            "naltrexone-medication-refill",
+            "medication-refill",
+            "Naltrexone safety at refills",
+            _DOES,
+        ),
+    )
+}
 SERVED_HOOKS = frozenset(service.hook for service in SERVICES.values())
 
 
 def discovery(switched_off: Collection[str] = (), profile: str = UNDATED) -> Json:
     """The answer to ``GET /cds-services``, with the prefetch that this client's profile asks for."""
-    return {"services": [{
-        "id": service.id, "hook": service.hook, "title": service.title, "description": service.description,
-        "prefetch": service.prefetch_for(profile), "usageRequirements": _USAGE, "version": CDS_HOOKS_VERSION,
-    } for service in SERVICES.values() if service.id not in switched_off]}
+    return {
+        "services": [
+            {
+                "id": service.id,
+                "hook": service.hook,
+                "title": service.title,
+                "description": service.description,
+                "prefetch": service.prefetch_for(profile),
+                "usageRequirements": _USAGE,
+                "version": CDS_HOOKS_VERSION,
+            }
+            for service in SERVICES.values()
+            if service.id not in switched_off
+        ]
+    }

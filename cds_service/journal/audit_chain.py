@@ -54,8 +54,9 @@ def lock_end(connection: Connection) -> ChainEnd:
     return ChainEnd(head.seq, head.hash)
 
 
-def append(connection: Connection, events: Sequence[tuple[datetime, Body]],
-           end: ChainEnd | None = None) -> tuple[tuple[int, ...], ChainEnd]:
+def append(
+    connection: Connection, events: Sequence[tuple[datetime, Body]], end: ChainEnd | None = None
+) -> tuple[tuple[int, ...], ChainEnd]:
     """Add events to the end of the chain in the open write transaction: their numbers, in order, and the new end.
 
     ``end`` is what ``lock_end`` said in this transaction, where the caller has asked already.
@@ -106,8 +107,14 @@ def _prune_some(store: Store, before: datetime, now: datetime) -> int:
         young = select(func.min(audit_event.c.seq)).where(audit_event.c.time >= before)
         last = (connection.execute(young).scalar() or head.seq + 1) - 1
         last = min(last, head.base_seq + PRUNE_EVENTS)
-        base = connection.execute(select(audit_event.c.hash).where(audit_event.c.seq == last)).scalar()
-        if last <= head.base_seq or base is None or _only_checkpoint(connection, head.base_seq + 1, last):
+        base = connection.execute(
+            select(audit_event.c.hash).where(audit_event.c.seq == last)
+        ).scalar()
+        if (
+            last <= head.base_seq
+            or base is None
+            or _only_checkpoint(connection, head.base_seq + 1, last)
+        ):
             return 0
         connection.execute(delete(audit_event).where(audit_event.c.seq <= last))
         _forget_cards(connection, int(last))
@@ -128,7 +135,9 @@ def _only_checkpoint(connection: Connection, first: int, last: int) -> bool:
     """A checkpoint alone is not pruned: its own successor would take its place for ever."""
     if first != last:
         return False
-    body = connection.execute(select(audit_event.c.body).where(audit_event.c.seq == first)).scalar_one()
+    body = connection.execute(
+        select(audit_event.c.body).where(audit_event.c.seq == first)
+    ).scalar_one()
     return bool(json.loads(body).get("kind") == "checkpoint")
 
 
@@ -136,7 +145,8 @@ def newest(store: Store) -> datetime | None:
     """When the newest event was written; None for an empty chain."""
     with store.read() as connection:
         found: datetime | None = connection.execute(
-            select(audit_event.c.time).order_by(audit_event.c.seq.desc()).limit(1)).scalar()
+            select(audit_event.c.time).order_by(audit_event.c.seq.desc()).limit(1)
+        ).scalar()
         return found
 
 
@@ -153,7 +163,9 @@ def verify(store: Store, anchor: tuple[int, str] | None = None) -> ChainReport:
         walk = _ChainWalk(head.base_seq, head.base_hash, anchor)
         for row in stream(connection):
             walk.step(row)
-        return ChainReport(walk.events, head.base_seq + 1, (head.seq, head.hash), tuple(walk.end(head)))
+        return ChainReport(
+            walk.events, head.base_seq + 1, (head.seq, head.hash), tuple(walk.end(head))
+        )
 
 
 def stream(connection: Connection) -> Iterator[Row[Any]]:
@@ -181,14 +193,18 @@ class _ChainWalk:
         else:
             self._note_checkpoint(json.loads(row.body))
         if self._anchor and self._anchor[0] == row.seq:
-            self._faults += [f"event {row.seq} is not the one of the anchor"] * (row.hash != self._anchor[1])
+            self._faults += [f"event {row.seq} is not the one of the anchor"] * (
+                row.hash != self._anchor[1]
+            )
             self._anchor = None
         self.events += 1
         self._seq, self._hash = row.seq, row.hash
 
     def end(self, head: Row[Any]) -> list[str]:
         if (self._seq, self._hash) != (head.seq, head.hash):
-            self._faults.append(f"the chain ends at event {self._seq}, the head record says {head.seq}")
+            self._faults.append(
+                f"the chain ends at event {self._seq}, the head record says {head.seq}"
+            )
         if self._stated != self._base:
             self._faults.append("no checkpoint accounts for where the chain begins")
         if self._anchor:

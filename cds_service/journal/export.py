@@ -16,21 +16,67 @@ from cds_service.store.store import Store
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 FEEDBACK_COLUMNS = (
-    "service", "card", "outcome", "outcomeTimestamp", "acceptedSuggestions", "reasonCode", "reasonSystem",
-    "reasonDisplay", "userComment", "issuer", "receivedAt", "matched",
-    "rule", "situation", "indicator", "hook", "client", "release", "contentVersion", "rulesVersion", "prescriber",
+    "service",
+    "card",
+    "outcome",
+    "outcomeTimestamp",
+    "acceptedSuggestions",
+    "reasonCode",
+    "reasonSystem",
+    "reasonDisplay",
+    "userComment",
+    "issuer",
+    "receivedAt",
+    "matched",
+    "rule",
+    "situation",
+    "indicator",
+    "hook",
+    "client",
+    "release",
+    "contentVersion",
+    "rulesVersion",
+    "prescriber",
     "shownAt",
 )
 AUDIT_COLUMNS = (
-    "seq", "time", "kind", "request_id", "issuer", "tenant", "jti", "hook", "service", "hook_instance",
-    "patient_hash", "status", "ms", "content_version", "rules", "sources", "cards", "gaps", "events",
-    "base", "base_hash", "hash",
+    "seq",
+    "time",
+    "kind",
+    "request_id",
+    "issuer",
+    "tenant",
+    "jti",
+    "hook",
+    "service",
+    "hook_instance",
+    "patient_hash",
+    "status",
+    "ms",
+    "content_version",
+    "rules",
+    "sources",
+    "cards",
+    "gaps",
+    "events",
+    "base",
+    "base_hash",
+    "hash",
 )
 
 Member = Mapping[str, Any]
-_SHOWN = {"rule": "rule", "situation": "situation", "indicator": "indicator", "hook": "hook", "client": "client",
-          "release": "release", "content_version": "contentVersion", "rules_version": "rulesVersion",
-          "prescriber": "prescriber", "shown_at": "shownAt"}
+_SHOWN = {
+    "rule": "rule",
+    "situation": "situation",
+    "indicator": "indicator",
+    "hook": "hook",
+    "client": "client",
+    "release": "release",
+    "content_version": "contentVersion",
+    "rules_version": "rulesVersion",
+    "prescriber": "prescriber",
+    "shown_at": "shownAt",
+}
 
 
 def export_feedback(store: Store, fmt: str) -> Iterator[str]:
@@ -41,7 +87,9 @@ def export_feedback(store: Store, fmt: str) -> Iterator[str]:
     it belongs to: absent where that is not known.
     """
     same = (shown_card.c.card == feedback.c.card) & (shown_card.c.service == feedback.c.service)
-    query = select(feedback, *(shown_card.c[name] for name in _SHOWN)).join(shown_card, same, isouter=True)
+    query = select(feedback, *(shown_card.c[name] for name in _SHOWN)).join(
+        shown_card, same, isouter=True
+    )
     query = query.order_by(feedback.c.id)
     with store.read() as connection:
         rows = connection.execution_options(yield_per=READ_ROWS).execute(query)
@@ -58,9 +106,15 @@ def export_audit(store: Store, fmt: str, patient_hash: str = "") -> Iterator[str
     """
     with store.read() as connection:
         every = ({**json.loads(row.body), "hash": row.hash} for row in stream(connection))
-        events = (event for event in every if not patient_hash or event.get("patient_hash") == patient_hash)
+        events = (
+            event
+            for event in every
+            if not patient_hash or event.get("patient_hash") == patient_hash
+        )
         if fmt == "csv":
-            yield from _csv(AUDIT_COLUMNS, ([e.get(name) for name in AUDIT_COLUMNS] for e in events))
+            yield from _csv(
+                AUDIT_COLUMNS, ([e.get(name) for name in AUDIT_COLUMNS] for e in events)
+            )
         else:
             yield from _json(events)
 
@@ -76,15 +130,26 @@ def safe_cell(value: Any) -> str:
 
 def _feedback_members(row: Row[Any]) -> Member:
     sent: dict[str, Any] = {
-        "card": row.card, "outcome": row.outcome, "outcomeTimestamp": written(row.outcome_timestamp),
+        "card": row.card,
+        "outcome": row.outcome,
+        "outcomeTimestamp": written(row.outcome_timestamp),
     }
     if row.accepted_suggestions:
-        sent["acceptedSuggestions"] = [{"id": suggestion} for suggestion in row.accepted_suggestions.split()]
+        sent["acceptedSuggestions"] = [
+            {"id": suggestion} for suggestion in row.accepted_suggestions.split()
+        ]
     if override := _override(row):
         sent["overrideReason"] = override
     ours = {"service": row.service, "issuer": row.issuer, "matched": row.matched}
-    call = {name: value for name, value in zip(_SHOWN.values(), _call_cells(row), strict=True) if value}
-    return {**sent, **ours, "receivedAt": written(row.received_at), **({"shown": call} if call else {})}
+    call = {
+        name: value for name, value in zip(_SHOWN.values(), _call_cells(row), strict=True) if value
+    }
+    return {
+        **sent,
+        **ours,
+        "receivedAt": written(row.received_at),
+        **({"shown": call} if call else {}),
+    }
 
 
 def _call_cells(row: Row[Any]) -> list[Any]:
@@ -104,9 +169,19 @@ def _override(row: Row[Any]) -> Member:
 
 def _feedback_cells(row: Row[Any]) -> list[Any]:
     return [
-        row.service, row.card, row.outcome, written(row.outcome_timestamp), row.accepted_suggestions,
-        row.reason_code, row.reason_system, row.reason_display, row.user_comment, row.issuer,
-        written(row.received_at), row.matched, *_call_cells(row),
+        row.service,
+        row.card,
+        row.outcome,
+        written(row.outcome_timestamp),
+        row.accepted_suggestions,
+        row.reason_code,
+        row.reason_system,
+        row.reason_display,
+        row.user_comment,
+        row.issuer,
+        written(row.received_at),
+        row.matched,
+        *_call_cells(row),
     ]
 
 

@@ -88,7 +88,9 @@ class FeedbackJournal:
         )
         added = connection.execute(insert, known).all()
         quotas = {call.issuer: call.quota for call in calls}
-        if any(_kept(connection, issuer) > quotas[issuer] for issuer in {row.issuer for row in added}):
+        if any(
+            _kept(connection, issuer) > quotas[issuer] for issuer in {row.issuer for row in added}
+        ):
             headers = {"Retry-After": str(QUOTA_RETRY_SECONDS)}
             raise Unavailable("No more feedback of this client can be kept.", headers=headers)
         told = _Added(before, broken, [row.id for row in added])

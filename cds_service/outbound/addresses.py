@@ -18,18 +18,28 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _PORTS = {"http": 80, "https": 443}
 _ANY_PORT = re.compile(r"(https?://(?:localhost|127\.0\.0\.1)):\*(?=/|\Z)")
-_VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,8192}")          # no backslash, space, control, non-ASCII
+_VISIBLE = re.compile(r"[\x21-\x5b\x5d-\x7e]{1,8192}")  # no backslash, space, control, non-ASCII
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
-_NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")           # what inet_aton would read as an address
+_NUMERIC = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)")  # what inet_aton would read as an address
 _ESCAPED = re.compile(r"(?:%[0-9a-f]{2})+", re.IGNORECASE)
-_SEPARATORS = frozenset("/\\;.%?#")       # what a server behind might cut a path at, or decode again
+_SEPARATORS = frozenset("/\\;.%?#")  # what a server behind might cut a path at, or decode again
 
-_SITE_NETWORKS = tuple(ipaddress.ip_network(text) for text in (
-    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"))
-_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")              # NAT64: the last 32 bits are an IPv4 address
-_METADATA = frozenset(ipaddress.ip_address(text) for text in (   # where clouds keep credentials
-    "169.254.169.254", "fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"))
+_SITE_NETWORKS = tuple(
+    ipaddress.ip_network(text)
+    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")
+)
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # NAT64: the last 32 bits are an IPv4 address
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in (  # where clouds keep credentials
+        "169.254.169.254",
+        "fd00:ec2::254",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +80,12 @@ class Place:
         """
         if self.query:
             return self == other
-        return (self.scheme == other.scheme and self.host == other.host and self.port in (0, other.port)
-                and other.segments[:len(self.segments)] == self.segments)
+        return (
+            self.scheme == other.scheme
+            and self.host == other.host
+            and self.port in (0, other.port)
+            and other.segments[: len(self.segments)] == self.segments
+        )
 
 
 def read_place(url: str) -> Place | None:
@@ -90,15 +104,21 @@ def read_place(url: str) -> Place | None:
     except ValueError:
         return None
     segments = _read_path(parts.path)
-    if not (host and port and segments is not None) or "@" in parts.netloc or parts.netloc.endswith(":"):
+    if (
+        not (host and port and segments is not None)
+        or "@" in parts.netloc
+        or parts.netloc.endswith(":")
+    ):
         return None
-    return Place(parts.scheme, host, port, segments, parts.query) if parts.scheme in _PORTS else None
+    return (
+        Place(parts.scheme, host, port, segments, parts.query) if parts.scheme in _PORTS else None
+    )
 
 
 def read_listed(url: str) -> Place | None:
     """One entry of an allow-list (``http://localhost:*`` is every port there); None where it cannot be read."""
     any_port = _ANY_PORT.match(url)
-    place = read_place(any_port[1] + url[any_port.end():] if any_port else url)
+    place = read_place(any_port[1] + url[any_port.end() :] if any_port else url)
     return replace(place, port=0) if place is not None and any_port else place
 
 
@@ -178,7 +198,9 @@ def _innermost(address: Address) -> Address:
         return address
     if address in _TRANSLATED:
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
+    return (
+        address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
+    )
 
 
 def _literal(host: str) -> Address | None:
@@ -215,4 +237,6 @@ def _is_plain(segment: str) -> bool:
         hidden = [unquote_to_bytes(run).decode() for run in _ESCAPED.findall(segment)]
     except UnicodeDecodeError:
         return False
-    return all(text.isprintable() and not _SEPARATORS & set(normalize("NFKC", text)) for text in hidden)
+    return all(
+        text.isprintable() and not _SEPARATORS & set(normalize("NFKC", text)) for text in hidden
+    )

@@ -13,7 +13,9 @@ from collections.abc import Callable
 class Breaker:
     """Closed until ``failures`` in a row, then open for ``seconds``, then half open: one probe at a time."""
 
-    def __init__(self, monotonic: Callable[[], float], *, failures: int = 5, seconds: float = 10.0) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float], *, failures: int = 5, seconds: float = 10.0
+    ) -> None:
         self._monotonic = monotonic
         self._limit = failures
         self._seconds = seconds

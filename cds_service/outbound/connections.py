@@ -20,9 +20,9 @@ from cds_service.outbound.addresses import Place, Resolver, is_address, pin
 from cds_service.outbound.crew import Crew
 from cds_service.outbound.pinning import IDLE_SECONDS, make_pool
 
-THREADS = 512                   # of the whole crew; one server may use far fewer (``slots`` of a visit)
-_ADDRESSES = 256                # that connections are kept to; those of the one used longest ago are closed
-_NAME_SECONDS = 5.0             # a name that changes is followed within this time
+THREADS = 512  # of the whole crew; one server may use far fewer (``slots`` of a visit)
+_ADDRESSES = 256  # that connections are kept to; those of the one used longest ago are closed
+_NAME_SECONDS = 5.0  # a name that changes is followed within this time
 
 _Pools = LRUCache[tuple[object, ...], HTTPConnectionPool]
 
@@ -34,7 +34,8 @@ class Connections:
         self._lock = threading.Lock()
         self._pools: _Pools = LRUCache(_ADDRESSES)
         self._names: TTLCache[tuple[object, ...], Sequence[tuple[Any, ...]]] = TTLCache(
-            1_000, _NAME_SECONDS, timer=clock)
+            1_000, _NAME_SECONDS, timer=clock
+        )
         # The crew must not keep us alive: with us, our connections are closed.
         sweep = weakref.WeakMethod(self.sweep)
         self.crew = Crew(THREADS, tend=lambda: bool((mine := sweep()) and mine()))
@@ -49,6 +50,7 @@ class Connections:
 
     def look_up(self, place: Place, resolver: Resolver) -> tuple[str, ...]:
         """The addresses to call, from the name server; remembered a short time. Raises OSError."""
+
         def ask(host: str, port: int, **options: Any) -> Sequence[tuple[Any, ...]]:
             answers = resolver(host, port, **options)
             with self._lock:
@@ -62,8 +64,9 @@ class Connections:
         with self._lock:
             self._names.pop((resolver, place.host, place.port), None)
 
-    def pool(self, place: Place, address: str, trust: ssl.SSLContext | None,
-             proxy: Place | None) -> HTTPConnectionPool:
+    def pool(
+        self, place: Place, address: str, trust: ssl.SSLContext | None, proxy: Place | None
+    ) -> HTTPConnectionPool:
         """The kept connections to this address of this place, under this trust, through this proxy."""
         key = (place.scheme, place.host, place.port, address, trust, proxy)
         with self._lock:

@@ -24,14 +24,16 @@ class Crew:
     ``tend`` is called by who is about to leave; the last one stays for as long as it says True.
     """
 
-    def __init__(self, most: int, *, linger: float = 1.0, tend: Callable[[], bool] = _nothing_to_tend) -> None:
+    def __init__(
+        self, most: int, *, linger: float = 1.0, tend: Callable[[], bool] = _nothing_to_tend
+    ) -> None:
         self._most = most
         self._linger = linger
         self._tend = tend
         self._lock = threading.Lock()
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._hired = 0
-        self._waiting = 0               # threads that wait and have no job promised to them
+        self._waiting = 0  # threads that wait and have no job promised to them
 
     def take(self, job: Job) -> bool:
         """Have a thread do this at once; False where none is to be had."""
@@ -45,7 +47,7 @@ class Crew:
             self._hired += 1
         try:
             threading.Thread(target=self._work, args=([job],), name="outbound", daemon=True).start()
-        except RuntimeError:            # the machine has no thread left
+        except RuntimeError:  # the machine has no thread left
             with self._lock:
                 self._hired -= 1
             return False

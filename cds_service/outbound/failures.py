@@ -17,7 +17,7 @@ def name_failure(error: Exception, *, over: bool) -> str:
     """The stable word for a library's error."""
     if over:
         return "timeout"
-    if isinstance(error, NewConnectionError):      # in urllib3 a kind of timeout
+    if isinstance(error, NewConnectionError):  # in urllib3 a kind of timeout
         return "unreachable"
     if isinstance(error, TimedOut | TimeoutError):
         return "timeout"
@@ -27,8 +27,14 @@ def name_failure(error: Exception, *, over: bool) -> str:
 def heard_nothing(error: Exception) -> bool:
     """Does this error say that the server had hung up before it answered?"""
     cause = error.args[-1] if isinstance(error, ProtocolError | SSLError) and error.args else error
-    return isinstance(cause, http.client.RemoteDisconnected | ConnectionResetError | BrokenPipeError
-                      | ssl.SSLEOFError | ssl.SSLZeroReturnError)
+    return isinstance(
+        cause,
+        http.client.RemoteDisconnected
+        | ConnectionResetError
+        | BrokenPipeError
+        | ssl.SSLEOFError
+        | ssl.SSLZeroReturnError,
+    )
 
 
 def let_go(error: BaseException) -> None:

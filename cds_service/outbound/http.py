@@ -30,7 +30,7 @@ from cds_service.outbound.connections import Connections
 from cds_service.outbound.failures import DeadConnectionError, heard_nothing, let_go, name_failure
 from cds_service.outbound.pinning import PinnedConnection, using
 
-CREW = 8                        # requests at the same time within one visit
+CREW = 8  # requests at the same time within one visit
 _CHUNK = 65_536
 _ONCE = Retry(total=False, redirect=False)
 _T = TypeVar("_T")
@@ -103,8 +103,15 @@ class Outbound:
             raise CallFailedError("refused-host")
         return place
 
-    def call(self, method: str, url: str, *, seconds: float, headers: Mapping[str, str] | None = None,
-             data: bytes | None = None) -> HttpResponse:
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        seconds: float,
+        headers: Mapping[str, str] | None = None,
+        data: bytes | None = None,
+    ) -> HttpResponse:
         """One request, over within ``seconds`` whatever DNS or the server does; raises CallFailedError.
 
         A redirect is a failure; every other status is an answer.
@@ -132,8 +139,14 @@ class OutboundSession:
     that share it.
     """
 
-    def __init__(self, outbound: Outbound, place: Place, seconds: float, *,
-                 slots: threading.Semaphore | None = None) -> None:
+    def __init__(
+        self,
+        outbound: Outbound,
+        place: Place,
+        seconds: float,
+        *,
+        slots: threading.Semaphore | None = None,
+    ) -> None:
         self.place = place
         self.answered = False
         self._outbound = outbound
@@ -171,8 +184,10 @@ class OutboundSession:
         if not addresses or isinstance(addresses, str):
             raise CallFailedError(addresses if isinstance(addresses, str) else "refused-host")
         trust = (self._outbound.trust or usual_trust()) if self.place.scheme == "https" else None
-        self._pools = tuple(self._outbound.kept.pool(self.place, each, trust, self._outbound.proxy)
-                            for each in addresses)
+        self._pools = tuple(
+            self._outbound.kept.pool(self.place, each, trust, self._outbound.proxy)
+            for each in addresses
+        )
 
     def _look_up(self) -> Iterator[tuple[str, ...] | str]:
         """The addresses, () where one is forbidden, or why there are none."""
@@ -205,10 +220,19 @@ class OutboundSession:
                 latest[news[0]] = news[1]
         return latest
 
-    def _hire(self, waiting: deque[tuple[str, Callable[[], Iterator[_T]]]],
-              told: SimpleQueue[tuple[str, _T] | None], *, patient: bool) -> bool:
+    def _hire(
+        self,
+        waiting: deque[tuple[str, Callable[[], Iterator[_T]]]],
+        told: SimpleQueue[tuple[str, _T] | None],
+        *,
+        patient: bool,
+    ) -> bool:
         """Have one thread of the crew work the tasks off; False where none is to be had."""
-        if not (self._slots.acquire(timeout=self.left) if patient else self._slots.acquire(blocking=False)):
+        if not (
+            self._slots.acquire(timeout=self.left)
+            if patient
+            else self._slots.acquire(blocking=False)
+        ):
             return False
 
         def work() -> None:
@@ -226,8 +250,15 @@ class OutboundSession:
         self._slots.release()
         return False
 
-    def send(self, method: str, place: Place, headers: Mapping[str, str],
-             data: bytes | None = None, *, safe: bool = False) -> HttpResponse:
+    def send(
+        self,
+        method: str,
+        place: Place,
+        headers: Mapping[str, str],
+        data: bytes | None = None,
+        *,
+        safe: bool = False,
+    ) -> HttpResponse:
         """One request; ``place`` must be on this visit's server. Raises CallFailedError.
 
         ``safe`` says that it changes nothing and may be sent again, as every GET may. To be called inside a
@@ -252,7 +283,7 @@ class OutboundSession:
             if why != "unreachable":
                 break
         self.answered = self.answered or why in {"tls", "redirect", "too-large"}
-        raise CallFailedError(why)       # outside the handlers, so that no library error hangs on it
+        raise CallFailedError(why)  # outside the handlers, so that no library error hangs on it
 
     def _ask(self, pool: HTTPConnectionPool, request: _Request) -> HttpResponse:
         """The answer; over a new connection where a kept one had died and nothing was heard."""
@@ -262,14 +293,23 @@ class OutboundSession:
             pass
         return self._exchange(pool, request, fresh=True)
 
-    def _exchange(self, pool: HTTPConnectionPool, request: _Request, *, fresh: bool) -> HttpResponse:
+    def _exchange(
+        self, pool: HTTPConnectionPool, request: _Request, *, fresh: bool
+    ) -> HttpResponse:
         if not self.left:
             raise CallFailedError("timeout")
         with using(self, fresh=fresh) as use:
             try:
                 response = pool.urlopen(
-                    request.method, request.target, body=request.data, headers=request.headers,
-                    retries=_ONCE, redirect=False, preload_content=False, timeout=self.left)
+                    request.method,
+                    request.target,
+                    body=request.data,
+                    headers=request.headers,
+                    retries=_ONCE,
+                    redirect=False,
+                    preload_content=False,
+                    timeout=self.left,
+                )
             except (HTTPError, OSError) as error:
                 if not (request.safe and use.reused and self.left and heard_nothing(error)):
                     raise

@@ -24,8 +24,8 @@ from urllib3.exceptions import NewConnectionError
 
 from cds_service.outbound.addresses import Place
 
-IDLE_SECONDS = 30.0             # below what firewalls and load balancers forget in silence
-KEPT = 64                       # idle connections to one address
+IDLE_SECONDS = 30.0  # below what firewalls and load balancers forget in silence
+KEPT = 64  # idle connections to one address
 
 # urllib3 writes whole URLs (patient ids) at level DEBUG and some at WARNING.
 logging.getLogger("urllib3.connectionpool").addFilter(lambda _: False)
@@ -66,7 +66,7 @@ def using(owner: Owner, *, fresh: bool) -> Iterator[Use]:
 class PinnedConnection(HTTPConnection):
     """``behind`` is the address and port to reach through the proxy that this connection is made to."""
 
-    debuglevel = 0        # where somebody sets it on http.client's class, that prints headers: tokens
+    debuglevel = 0  # where somebody sets it on http.client's class, that prints headers: tokens
 
     def __init__(self, *args: Any, behind: tuple[str, int] | None = None, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -91,7 +91,7 @@ class PinnedConnection(HTTPConnection):
         try:
             super().connect()
         except OSError as error:
-            if type(error) is OSError and self._behind:      # http.client: the proxy said no
+            if type(error) is OSError and self._behind:  # http.client: the proxy said no
                 raise NewConnectionError(self, "the proxy refuses") from None
             raise
         self._join()
@@ -164,7 +164,9 @@ class HttpsPool(HTTPSConnectionPool):
     QueueCls = _Idle  # type: ignore[assignment]
 
 
-def make_pool(place: Place, address: str, trust: ssl.SSLContext | None, proxy: Place | None) -> HTTPConnectionPool:
+def make_pool(
+    place: Place, address: str, trust: ssl.SSLContext | None, proxy: Place | None
+) -> HTTPConnectionPool:
     """The connections to one address of a place; with ``trust`` the place's host is what TLS must prove."""
     wanted: dict[str, Any] = {"host": address, "port": place.port, "maxsize": KEPT}
     if proxy is not None:

@@ -71,8 +71,12 @@ class Known:
     today: date
     none_days: int  # "none in the last ... days"
     born: date | None = None
-    needs_proof: bool = False  # use disorder or maintenance treatment: history alone confirms nothing
-    maintenance_days: int = 0  # opioid-free days after the last maintenance dose; 0 = none on record
+    needs_proof: bool = (
+        False  # use disorder or maintenance treatment: history alone confirms nothing
+    )
+    maintenance_days: int = (
+        0  # opioid-free days after the last maintenance dose; 0 = none on record
+    )
     maintenance_seen: date | None = None  # newest day on which the record shows it in use
 
     def maintenance_clear_on(self, answers: Answers) -> date | None:
@@ -122,7 +126,11 @@ def _last_opioid(answers: Answers, known: Known) -> Iterator[AnswerFault]:
 
 
 def _maintenance(answers: Answers, known: Known) -> Iterator[AnswerFault]:
-    dose, tested, seen = answers.maintenance_on, answers.maintenance_tested_on, known.maintenance_seen
+    dose, tested, seen = (
+        answers.maintenance_on,
+        answers.maintenance_tested_on,
+        known.maintenance_seen,
+    )
     if dose and seen and dose < seen:
         yield AnswerFault("maintenance_on", "record_later", seen)
     if not (dose and tested and known.maintenance_days):

@@ -22,8 +22,13 @@ FORM_BYTES = 64_000
 
 def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
     """The app's routes, to be registered at ``/smart``."""
-    blueprint = Blueprint("smart", __name__, template_folder="templates", static_folder="static",
-                          static_url_path="/static")
+    blueprint = Blueprint(
+        "smart",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/static",
+    )
     desk = PlannerDesk(settings, services)
     add_launch(blueprint, desk)
     add_planner(blueprint, desk)
@@ -49,15 +54,20 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
 def content_policy(frame_ancestors: tuple[str, ...]) -> str:
     """Nothing from elsewhere, no inline code, and frames only of the EHRs that are listed."""
     ancestors = " ".join(["'self'", *frame_ancestors]) if frame_ancestors else "'none'"
-    return ("default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-            f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}")
+    return (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"form-action 'self'; base-uri 'none'; frame-ancestors {ancestors}"
+    )
 
 
 def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.context_processor
     def words() -> dict[str, object]:
         smart = desk.settings.smart
-        return {**page_context(desk.edition()), "CLINIC": {"name": smart.clinic_name, "phone": smart.clinic_phone}}
+        return {
+            **page_context(desk.edition()),
+            "CLINIC": {"name": smart.clinic_name, "phone": smart.clinic_phone},
+        }
 
 
 def _add_troubles(blueprint: Blueprint) -> None:
@@ -88,5 +98,11 @@ def _add_troubles(blueprint: Blueprint) -> None:
 def _trouble(why: str, said: str = "") -> tuple[str, int]:
     trouble = TROUBLES[why]
     again = request.full_path.rstrip("?") if trouble.again and request.method == "GET" else ""
-    return render_template("smart/trouble.html", why=why, again=again, said=said, launch_minutes=PENDING_SECONDS // 60,
-                           session_minutes=OPEN_SECONDS // 60), trouble.status
+    return render_template(
+        "smart/trouble.html",
+        why=why,
+        again=again,
+        said=said,
+        launch_minutes=PENDING_SECONDS // 60,
+        session_minutes=OPEN_SECONDS // 60,
+    ), trouble.status

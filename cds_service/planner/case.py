@@ -41,7 +41,7 @@ class Person:
     name: str
     born: str
     sex: str
-    number: str = ""                               # medical record number, where the record tells one
+    number: str = ""  # medical record number, where the record tells one
 
     @property
     def born_on(self) -> date | None:
@@ -59,13 +59,13 @@ class PlanCase:
     visit: PlannerVisit
     person: Person
     judgement: Judgement
-    record: Gate                                   # the gate of the record alone, before any answer
+    record: Gate  # the gate of the record alone, before any answer
     gate: Gate
     wish: Wish
     answers: Answers
     release: Release | None
-    earlier: tuple[Earlier, ...] = ()              # naltrexone that was drafted before, by anybody
-    running: Running | None = None                 # a plan of ours that covers today
+    earlier: tuple[Earlier, ...] = ()  # naltrexone that was drafted before, by anybody
+    running: Running | None = None  # a plan of ours that covers today
 
     @property
     def reasons(self) -> tuple[Concept, ...]:
@@ -77,33 +77,69 @@ class PlanCase:
         return self.release in WRITABLE and may_create(self.visit.token.scope, "MedicationRequest")
 
 
-def judge_case(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *, again: bool = False) -> PlanCase:
+def judge_case(
+    desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, *, again: bool = False
+) -> PlanCase:
     """Read the live record and judge it as a hook call would; HaltError where the patient cannot be read.
 
     ``again`` may judge what was read for this visit a moment ago: for what is only shown, never for a write.
     """
     release = desk.services.ehr.release(visit.iss)
-    chart, medications = desk.recent.read(visit.handle, lambda: _read(desk, visit, release), again=again)
+    chart, medications = desk.recent.read(
+        visit.handle, lambda: _read(desk, visit, release), again=again
+    )
     edition = desk.edition()
     person = _person(chart.get("patient"), edition.say)
     today = desk.today()
     answers = answers_of(fields)
     drafted = _drafted(desk, visit, fields, release)
-    judgement = desk.services.judge(chart, medications, drafted, visit.token.patient, desk.services.now())
+    judgement = desk.services.judge(
+        chart, medications, drafted, visit.token.patient, desk.services.now()
+    )
     launched_by = str(visit.body["context"].get("draft", "")).rpartition("/")[2]
     drafts = tuple(d for d in desk.services.judge.drafts(chart, medications, visit.token.patient))
     labels = [d.label for d in drafts if d.ref.rpartition("/")[2] != launched_by or not launched_by]
-    record = check(judgement.snapshot, judgement.verdicts, Answers(), edition.say, person.born_on, person.sex, labels)
-    gate = check(judgement.snapshot, judgement.verdicts, answers, edition.say, person.born_on, person.sex, labels)
+    record = check(
+        judgement.snapshot,
+        judgement.verdicts,
+        Answers(),
+        edition.say,
+        person.born_on,
+        person.sex,
+        labels,
+    )
+    gate = check(
+        judgement.snapshot,
+        judgement.verdicts,
+        answers,
+        edition.say,
+        person.born_on,
+        person.sex,
+        labels,
+    )
     wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
-    return PlanCase(visit, person, judgement, record, gate, wish, answers, release, drafts,
-                    running_of(_listed(chart), edition.schedules, today))
+    return PlanCase(
+        visit,
+        person,
+        judgement,
+        record,
+        gate,
+        wish,
+        answers,
+        release,
+        drafts,
+        running_of(_listed(chart), edition.schedules, today),
+    )
 
 
-def _read(desk: PlannerDesk, visit: PlannerVisit, release: Release | None) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
+def _read(
+    desk: PlannerDesk, visit: PlannerVisit, release: Release | None
+) -> tuple[dict[str, Fetched], dict[str, Fetched]]:
     ehr, judge, patient = desk.services.ehr, desk.services.judge, visit.token.patient
-    queries = {key: template.replace("{{context.patientId}}", patient)
-               for key, template in judge.queries(release).items()}
+    queries = {
+        key: template.replace("{{context.patientId}}", patient)
+        for key, template in judge.queries(release).items()
+    }
     chart = ehr.read(visit.iss, visit.token.access, queries)
     references = judge.references(chart, patient)
     return chart, ehr.read_many(visit.iss, visit.token.access, references) if references else {}
@@ -117,27 +153,47 @@ def _listed(chart: dict[str, Fetched]) -> list[Json]:
 
 
 def reasons_of(snapshot: Snapshot) -> tuple[Concept, ...]:
-    return tuple(c.concept for c in snapshot.conditions if ConditionKind.LDN_TYPE in c.kinds and c.concept.label)
+    return tuple(
+        c.concept
+        for c in snapshot.conditions
+        if ConditionKind.LDN_TYPE in c.kinds and c.concept.label
+    )
 
 
-def _wish(edition: Edition, fields: Fields | None, today: date, earliest: date | None,
-          reasons: tuple[Concept, ...] = ()) -> Wish:
-    return first_wish(today, earliest, edition.schedules, [r.label for r in reasons]) if fields is None else \
-        read_wish(fields, today, earliest, edition.schedules)
+def _wish(
+    edition: Edition,
+    fields: Fields | None,
+    today: date,
+    earliest: date | None,
+    reasons: tuple[Concept, ...] = (),
+) -> Wish:
+    return (
+        first_wish(today, earliest, edition.schedules, [r.label for r in reasons])
+        if fields is None
+        else read_wish(fields, today, earliest, edition.schedules)
+    )
 
 
 def _person(fetched: Fetched | None, say: Words) -> Person:
     if fetched is None or fetched.resource is None:
-        raise HaltError("fhir-refused" if fetched and fetched.why == "unauthorized" else "fhir-away")
+        raise HaltError(
+            "fhir-refused" if fetched and fetched.why == "unauthorized" else "fhir-away"
+        )
     patient = fetched.resource
-    name = next((as_dict(n) for n in as_list(patient.get("name")) if as_dict(n).get("use") == "official"),
-                as_dict(next(iter(as_list(patient.get("name"))), None)))
+    name = next(
+        (as_dict(n) for n in as_list(patient.get("name")) if as_dict(n).get("use") == "official"),
+        as_dict(next(iter(as_list(patient.get("name"))), None)),
+    )
     given = " ".join(as_text(g) for g in as_list(name.get("given")))
     family = name.get("family")
     family = " ".join(map(as_text, family)) if isinstance(family, list) else as_text(family)
     shown = as_text(name.get("text")) or f"{given} {family}".strip() or say("person.no_name")
-    return Person(shown[:100], as_text(patient.get("birthDate"))[:10] or say("person.unknown"),
-                  as_text(patient.get("gender"))[:10] or say("person.unknown"), _number(patient))
+    return Person(
+        shown[:100],
+        as_text(patient.get("birthDate"))[:10] or say("person.unknown"),
+        as_text(patient.get("gender"))[:10] or say("person.unknown"),
+        _number(patient),
+    )
 
 
 def _number(patient: Json) -> str:
@@ -149,28 +205,51 @@ def _number(patient: Json) -> str:
     return ""
 
 
-def _drafted(desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None) -> Json:
+def _drafted(
+    desk: PlannerDesk, visit: PlannerVisit, fields: Fields | None, release: Release | None
+) -> Json:
     """The order that the rules judge: the first one of the wished plan, or of the default while there is none."""
     today, edition = desk.today(), desk.edition()
     wish = _wish(edition, fields, today, None)
     if not wish.is_plan:
         wish = _wish(edition, None, today, None)
-    built = orders(to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else ASSUMED)
+    built = orders(
+        to_plan_drafts(desk, visit, wish, Answers()), release if release in WRITABLE else ASSUMED
+    )
     draft = {**built[0].resource, "id": "titration-draft"}
-    return draft if release in WRITABLE or release is None else _beside_record(draft, profile_of(release))
+    return (
+        draft
+        if release in WRITABLE or release is None
+        else _beside_record(draft, profile_of(release))
+    )
 
 
 def _beside_record(draft: Json, row: ReleaseProfile) -> Json:
     """Enough of an order in the release of the record to be judged beside it; none is ever written."""
     drug = draft[profile_of(ASSUMED).medication]
-    return {"resourceType": row.order, "id": draft["id"], "status": "draft", row.patient: draft["subject"],
-            row.authored: draft["authoredOn"], row.medication: row.coded(drug)}
+    return {
+        "resourceType": row.order,
+        "id": draft["id"],
+        "status": "draft",
+        row.patient: draft["subject"],
+        row.authored: draft["authoredOn"],
+        row.medication: row.coded(drug),
+    }
 
 
-def to_plan_drafts(desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers) -> PlanDraft:
+def to_plan_drafts(
+    desk: PlannerDesk, visit: PlannerVisit, wish: Wish, answers: Answers
+) -> PlanDraft:
     edition = desk.edition()
-    return to_drafts(draw(edition.schedules, wish.choice), wish, answers, edition.say, key=str(visit.body["key"]),
-                     patient_id=visit.token.patient, now=desk.services.now())
+    return to_drafts(
+        draw(edition.schedules, wish.choice),
+        wish,
+        answers,
+        edition.say,
+        key=str(visit.body["key"]),
+        patient_id=visit.token.patient,
+        now=desk.services.now(),
+    )
 
 
 def answers_of(fields: Fields | None) -> Answers:

@@ -74,9 +74,7 @@ def _visit(plan: Plan, review: Review, say: Words) -> ReviewVisit:
     )
 
 
-def note(
-    plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str] = ()
-) -> str:
+def note(plan: Plan, wish: Wish, answers: Answers, say: Words, attested: Sequence[str] = ()) -> str:
     """What the order and the care plan say in one paragraph."""
     return " ".join(_note(plan, wish, answers, say, attested))
 

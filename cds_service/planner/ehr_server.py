@@ -203,7 +203,9 @@ class EhrServer:
         return self._clients[iss]
 
     def _client_of(self, bases: tuple[str, ...]) -> FhirClient:
-        return FhirClient(self._budget, bases, outbound=self._outbound(bases, self._budget.fhir_bytes))
+        return FhirClient(
+            self._budget, bases, outbound=self._outbound(bases, self._budget.fhir_bytes)
+        )
 
 
 def _headers(token: str) -> dict[str, str]:

@@ -21,7 +21,7 @@ from cds_service.planner.view import read_wish
 from cds_service.planner.write import Item, may_update
 from cds_service.titration.plan import Plan, draw
 
-WRITING_SECONDS = 60                           # after this a write that never reported back may be taken up again
+WRITING_SECONDS = 60  # after this a write that never reported back may be taken up again
 
 
 class FinishedPlan:
@@ -37,7 +37,7 @@ class FinishedPlan:
         self.edition = desk.edition(today)
         self.wish = read_wish(fields, today, None, self.edition.schedules)
         self.plan: Plan = draw(self.edition.schedules, self.wish.choice)
-        if "rest_from" in outcome:                 # a plan under way: what is written is what is left of it
+        if "rest_from" in outcome:  # a plan under way: what is written is what is left of it
             self.plan = rest(self.plan, date.fromisoformat(outcome["rest_from"]))
         self.state = str(outcome["state"])
         self.since = float(outcome["since"])
@@ -48,19 +48,30 @@ class FinishedPlan:
         self.attested = tuple(outcome.get("attested", ()))
         self.is_pregnant = bool(outcome.get("pregnant", False))
         self.replaced = tuple(Item(**item) for item in outcome.get("replaced", ()))
-        self.may_cancel = self.state != "writing" and may_update(visit.token.scope, "MedicationRequest")
+        self.may_cancel = self.state != "writing" and may_update(
+            visit.token.scope, "MedicationRequest"
+        )
         self.drafts = self._drafts(visit, outcome)
 
     def _drafts(self, visit: PlannerVisit, outcome: Mapping[str, Any]) -> PlanDraft:
-        drafts = to_drafts(self.plan, self.wish, self.answers, self.edition.say, key=str(visit.body["key"]),
-                           patient_id=visit.token.patient, now=datetime.fromisoformat(outcome["at"]),
-                           attested=self.attested)
+        drafts = to_drafts(
+            self.plan,
+            self.wish,
+            self.answers,
+            self.edition.say,
+            key=str(visit.body["key"]),
+            patient_id=visit.token.patient,
+            now=datetime.fromisoformat(outcome["at"]),
+            attested=self.attested,
+        )
         return replace(drafts, reasons=(outcome["reason"],))
 
     @property
     def names(self) -> list[tuple[str, str]]:
         """Every draft of the plan that a write would have sent, by name and kind."""
-        found = [(f"order-{n}", "MedicationRequest") for n in range(1, len(self.drafts.products) + 1)]
+        found = [
+            (f"order-{n}", "MedicationRequest") for n in range(1, len(self.drafts.products) + 1)
+        ]
         found += [(f"review-{v.week}", "Task") for v in self.drafts.visits]
         return [*found, ("care-plan", "CarePlan")]
 
@@ -86,7 +97,9 @@ class FinishedPlan:
     def bundle(self) -> dict[str, Any]:
         """All drafts in one FHIR Bundle to hand over by file."""
         key = uuid.UUID(self.drafts.key)
-        return collection(self.drafts, self.release, lambda name: f"urn:uuid:{uuid.uuid5(key, name)}")
+        return collection(
+            self.drafts, self.release, lambda name: f"urn:uuid:{uuid.uuid5(key, name)}"
+        )
 
     @property
     def text(self) -> str:

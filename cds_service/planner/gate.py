@@ -39,7 +39,9 @@ POINTS = (
     "consent",
     "pharmacy",
 )
-_FORMS = frozenset({"opioid-free", "maintenance", "unknown", "surgery"})  # asked by more than one tick box
+_FORMS = frozenset(
+    {"opioid-free", "maintenance", "unknown", "surgery"}
+)  # asked by more than one tick box
 ASKED = tuple(point for point in POINTS if point not in _FORMS)
 LISTS = {  # what could not be read -> how it is called
     "medicationRequests": "orders",
@@ -114,9 +116,7 @@ class Gate:
 
     @property
     def is_passed(self) -> bool:
-        return not self.faults and all(
-            p.mark in {Mark.PASSED, Mark.CONFIRMED} for p in self.points
-        )
+        return not self.faults and all(p.mark in {Mark.PASSED, Mark.CONFIRMED} for p in self.points)
 
     @property
     def attested(self) -> tuple[Point, ...]:
@@ -323,9 +323,7 @@ def _opioid_free(
     return Point("opioid-free", title, Mark.CONFIRMED if done else Mark.ASK, because)
 
 
-def _stated_earliest(
-    answers: Answers, known: Known, thresholds: Mapping[str, Any]
-) -> date | None:
+def _stated_earliest(answers: Answers, known: Known, thresholds: Mapping[str, Any]) -> date | None:
     """The first day after the washouts of all that was stated; a day in the future states nothing."""
     waits: list[date] = []
     on, dose = answers.last_opioid_on, answers.maintenance_on
@@ -367,9 +365,7 @@ def _maintenance(
     yield Point("maintenance", title, mark, because, is_exception=True)
 
 
-def _conditions(
-    snapshot: Snapshot, answers: Answers, sex: str, say: Words
-) -> Iterator[Point]:
+def _conditions(snapshot: Snapshot, answers: Answers, sex: str, say: Words) -> Iterator[Point]:
     """Withdrawal, dependence, liver, pregnancy and kidney from the problem list."""
     unread = () if snapshot.conditions_read else (say("unread.problems"),)
     yield _dependence(snapshot, answers, unread, say)
@@ -434,7 +430,10 @@ def _duplicate(snapshot: Snapshot, answers: Answers, say: Words) -> Point:
 def _earlier(drafts: Sequence[str], answers: Answers, say: Words) -> Iterator[Point]:
     """Drafts that wait for a signature: a second set is written only to replace them."""
     if drafts:
-        because = (*(say("earlier.listed", label=label) for label in drafts), say("earlier.because"))
+        because = (
+            *(say("earlier.listed", label=label) for label in drafts),
+            say("earlier.because"),
+        )
         yield _asked_if(because, "earlier", answers, say)
 
 

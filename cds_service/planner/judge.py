@@ -56,29 +56,51 @@ class HookJudge:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
         return self._read((), _record(chart, {}), patient_id).unread_medications
 
-    def drafts(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched],
-               patient_id: str) -> tuple[Earlier, ...]:
+    def drafts(
+        self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], patient_id: str
+    ) -> tuple[Earlier, ...]:
         """Naltrexone that is drafted already: orders of this planner and of others that nobody signed yet."""
         reading = self._read((), _record(chart, medications), patient_id)
         found = []
         for _, entry in reading.record.entries:
             resource = entry.resource
-            if not order_kind(resource) or resource.get("status") != "draft" or belongs_to_other(resource, patient_id):
+            if (
+                not order_kind(resource)
+                or resource.get("status") != "draft"
+                or belongs_to_other(resource, patient_id)
+            ):
                 continue
             named = reading.name(resource)
             if any(c.role.is_naltrexone for c in named.recognition.components):
-                found.append(Earlier(resource_ref(resource), named.drug.concept.label, is_ours(resource)))
+                found.append(
+                    Earlier(resource_ref(resource), named.drug.concept.label, is_ours(resource))
+                )
         return tuple(found)
 
-    def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
-                 patient_id: str, now: datetime) -> Judgement:
+    def __call__(
+        self,
+        chart: Mapping[str, Fetched],
+        medications: Mapping[str, Fetched],
+        draft_order: Json,
+        patient_id: str,
+        now: datetime,
+    ) -> Judgement:
         """The snapshot with ``draft_order`` as the only draft, and every rule's verdict on it."""
-        return judge(self._read((draft_order,), _record(chart, medications), patient_id), self._engine, now)
+        return judge(
+            self._read((draft_order,), _record(chart, medications), patient_id), self._engine, now
+        )
 
     def _read(self, drafts: tuple[Json, ...], record: Record, patient_id: str) -> Reading:
         request = HookRequest(
-            service=_SERVICE, hook=_SERVICE.hook, hook_instance=_INSTANCE, patient_id=patient_id.removeprefix("Patient/"),
-            encounter_id="", orders=Unpacked([Entry(draft) for draft in drafts]), selections=None, prefetch={})
+            service=_SERVICE,
+            hook=_SERVICE.hook,
+            hook_instance=_INSTANCE,
+            patient_id=patient_id.removeprefix("Patient/"),
+            encounter_id="",
+            orders=Unpacked([Entry(draft) for draft in drafts]),
+            selections=None,
+            prefetch={},
+        )
         return Reading(request, record, self._engine.terminology)
 
 
@@ -86,5 +108,7 @@ def _record(chart: Mapping[str, Fetched], medications: Mapping[str, Fetched]) ->
     answers = {key: to_answer(key, fetched) for key, fetched in chart.items()}
     read = [{"resource": f.resource} for f in medications.values() if f.resource is not None]
     if read:
-        answers["medications"] = read_answer("medications", {"resourceType": "Bundle", "entry": read})
+        answers["medications"] = read_answer(
+            "medications", {"resourceType": "Bundle", "entry": read}
+        )
     return Record(answers)

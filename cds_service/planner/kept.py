@@ -38,7 +38,9 @@ class KeptForm:
 
 def kept_name(visit: PlannerVisit) -> str:
     """One place for each EHR, patient and user of this browser."""
-    return "\n".join(("kept", visit.browser, visit.iss, visit.token.patient, str(visit.body.get("user", ""))))
+    return "\n".join(
+        ("kept", visit.browser, visit.iss, visit.token.patient, str(visit.body.get("user", "")))
+    )
 
 
 def find_kept(desk: PlannerDesk, visit: PlannerVisit) -> KeptForm:

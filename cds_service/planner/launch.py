@@ -72,12 +72,25 @@ def _start(desk: PlannerDesk) -> Response:
         raise HaltError(failure.why) from None
     browser = desk.browser() or new_secret()
     verifier = secrets.token_urlsafe(48)
-    state = desk.services.sessions.begin(PENDING, browser, {
-        "iss": registration.iss, "token_url": endpoints.token, "issuer": endpoints.issuer, "verifier": verifier,
-        "scope": scopes(registration, endpoints, launch),
-    }, PENDING_SECONDS, place=request.remote_addr or "")
-    response = redirect(oauth.authorization_url(registration, endpoints, state=state, verifier=verifier,
-                                                launch=launch), 302)
+    state = desk.services.sessions.begin(
+        PENDING,
+        browser,
+        {
+            "iss": registration.iss,
+            "token_url": endpoints.token,
+            "issuer": endpoints.issuer,
+            "verifier": verifier,
+            "scope": scopes(registration, endpoints, launch),
+        },
+        PENDING_SECONDS,
+        place=request.remote_addr or "",
+    )
+    response = redirect(
+        oauth.authorization_url(
+            registration, endpoints, state=state, verifier=verifier, launch=launch
+        ),
+        302,
+    )
     desk.set_cookie(response, browser)
     return response
 
@@ -85,7 +98,11 @@ def _start(desk: PlannerDesk) -> Response:
 def _single(name: str, needed: bool = True) -> str:
     """A query parameter that was given once; HaltError for a repeated, overlong or missing one."""
     values = request.args.getlist(name)
-    if len(values) > 1 or (needed and not values) or any(len(v) > LONGEST_PARAMETER for v in values):
+    if (
+        len(values) > 1
+        or (needed and not values)
+        or any(len(v) > LONGEST_PARAMETER for v in values)
+    ):
         raise HaltError("bad-launch")
     return values[0] if values else ""
 
@@ -133,23 +150,39 @@ def _finish(desk: PlannerDesk) -> Response:
 def _exchange(desk: PlannerDesk, pending: Mapping[str, Any]) -> AccessToken:
     registration = _registration(desk, pending["iss"])
     try:
-        return desk.services.oauth.exchange(registration, pending["token_url"], _single("code"), pending["verifier"])
+        return desk.services.oauth.exchange(
+            registration, pending["token_url"], _single("code"), pending["verifier"]
+        )
     except OauthFailedError as failure:
         said = readable(failure.said)
         desk.services.log("smart-token-refused", iss=registration.iss, why=failure.why, said=said)
         raise HaltError(failure.why if failure.why in TROUBLES else "token-error", said) from None
 
 
-def _open(desk: PlannerDesk, pending: Mapping[str, Any], token: AccessToken, context: Mapping[str, str]) -> Response:
+def _open(
+    desk: PlannerDesk, pending: Mapping[str, Any], token: AccessToken, context: Mapping[str, str]
+) -> Response:
     """A session for one patient, under a fresh secret of the browser's where it has no other session yet."""
     browser = desk.browser()
     banner = token.context.get("need_patient_banner", True) is not False
-    granted = token.scope or pending["scope"]      # left out where it is what was asked for (RFC 6749, 5.1)
+    granted = (
+        token.scope or pending["scope"]
+    )  # left out where it is what was asked for (RFC 6749, 5.1)
     kept = AccessToken(token.access, token.expires_at, granted, token.patient, token.refresh)
-    handle = desk.services.sessions.begin(OPEN, browser, {
-        "iss": pending["iss"], "token_url": pending["token_url"], "token": asdict(kept), "context": dict(context),
-        "banner": banner, "key": str(uuid.uuid4()), "user": _user(token.context),
-    }, OPEN_SECONDS)
+    handle = desk.services.sessions.begin(
+        OPEN,
+        browser,
+        {
+            "iss": pending["iss"],
+            "token_url": pending["token_url"],
+            "token": asdict(kept),
+            "context": dict(context),
+            "banner": banner,
+            "key": str(uuid.uuid4()),
+            "user": _user(token.context),
+        },
+        OPEN_SECONDS,
+    )
     response = redirect(url_for("smart.plan", handle=handle), 303)
     desk.set_cookie(response, browser)
     return response
@@ -172,18 +205,24 @@ def read_context(value: object) -> dict[str, str]:
             return {}
     if not isinstance(value, dict):
         return {}
-    found = {name: text for name in ("draft", "band", "gate", "patient") if isinstance(text := value.get(name), str)}
+    found = {
+        name: text
+        for name in ("draft", "band", "gate", "patient")
+        if isinstance(text := value.get(name), str)
+    }
     if "patient" in found:
         found["patient"] = found["patient"].removeprefix("Patient/")
     readable = {
-        "draft": _is_id(found.get("draft", "")), "patient": _is_id(found.get("patient", "")),
-        "band": found.get("band") in set(Band), "gate": found.get("gate") in _GATES,
+        "draft": _is_id(found.get("draft", "")),
+        "patient": _is_id(found.get("patient", "")),
+        "band": found.get("band") in set(Band),
+        "gate": found.get("gate") in _GATES,
     }
     kept = {name: text for name, text in found.items() if readable[name]}
     if (dose := _read_dose(value.get("mgPerDay"))) is not None:
         kept["mgPerDay"] = f"{dose.normalize():f}"
     if "patient" in value and "patient" not in kept:
-        kept["patient"] = ""                       # a patient that cannot be read is not this one
+        kept["patient"] = ""  # a patient that cannot be read is not this one
     return kept
 
 

@@ -33,19 +33,32 @@ from cds_service.planner.registration import (
     registrations,
 )
 
-__all__ = ["AccessToken", "Endpoints", "OauthFailedError", "Registration", "SmartOauth", "registrations", "scopes"]
+__all__ = [
+    "AccessToken",
+    "Endpoints",
+    "OauthFailedError",
+    "Registration",
+    "SmartOauth",
+    "registrations",
+    "scopes",
+]
 
 SECONDS = 5.0
-SILENT_SECONDS = 15.0                          # an EHR that did not answer is not asked again at once
-DISCOVERIES = 4                                # at one time: a slow EHR must not take the threads of the hooks
+SILENT_SECONDS = 15.0  # an EHR that did not answer is not asked again at once
+DISCOVERIES = 4  # at one time: a slow EHR must not take the threads of the hooks
 WAITERS = 2
 WAIT_SECONDS = 1.0
-USER_NAMES = ("fhirUser", "user", "username")    # token response: who signed in, where an EHR says it
+USER_NAMES = ("fhirUser", "user", "username")  # token response: who signed in, where an EHR says it
 DISCOVERY_SECONDS = 2.0
-ASSERTION_SECONDS = 240                        # SMART App Launch: at most five minutes
+ASSERTION_SECONDS = 240  # SMART App Launch: at most five minutes
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
-_READ = ("MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration",
-         "Condition")
+_READ = (
+    "MedicationRequest",
+    "MedicationStatement",
+    "MedicationDispense",
+    "MedicationAdministration",
+    "Condition",
+)
 _WRITE = ("MedicationRequest", "Task", "CarePlan")
 
 
@@ -84,9 +97,15 @@ class AccessToken:
 class SmartOauth:
     """One redirect URI, the listed EHRs, and the calls to them."""
 
-    def __init__(self, listed: Mapping[str, Registration], redirect_uri: str, *, allow_http: bool,
-                 outbound: Callable[[tuple[str, ...]], Outbound] | None = None,
-                 clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        listed: Mapping[str, Registration],
+        redirect_uri: str,
+        *,
+        allow_http: bool,
+        outbound: Callable[[tuple[str, ...]], Outbound] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.listed = listed
         self.redirect_uri = redirect_uri
         self._allow_http = allow_http
@@ -137,38 +156,74 @@ class SmartOauth:
         raise OauthFailedError("no-authorization-server")
 
     def _discover(self, registration: Registration) -> Endpoints:
-        found = self._read_configuration(registration.iss) or self._read_capability(registration.iss)
+        found = self._read_configuration(registration.iss) or self._read_capability(
+            registration.iss
+        )
         if found is None or not (self._is_usable(found.authorize) and self._is_usable(found.token)):
             raise OauthFailedError("no-authorization-server")
         self._known[registration.iss] = found
         return found
 
-    def authorization_url(self, registration: Registration, endpoints: Endpoints, *, state: str,
-                          verifier: str, launch: str) -> str:
+    def authorization_url(
+        self,
+        registration: Registration,
+        endpoints: Endpoints,
+        *,
+        state: str,
+        verifier: str,
+        launch: str,
+    ) -> str:
         """The address to send the browser to; ``launch`` "" is a standalone launch."""
-        session = OAuth2Session(registration.client_id, redirect_uri=self.redirect_uri,
-                                code_challenge_method="S256", scope=scopes(registration, endpoints, launch))
+        session = OAuth2Session(
+            registration.client_id,
+            redirect_uri=self.redirect_uri,
+            code_challenge_method="S256",
+            scope=scopes(registration, endpoints, launch),
+        )
         extra = {"launch": launch} if launch else {}
         url, _ = session.create_authorization_url(
-            endpoints.authorize, state=state, code_verifier=verifier, aud=registration.iss, **extra)
+            endpoints.authorize, state=state, code_verifier=verifier, aud=registration.iss, **extra
+        )
         return str(url)
 
-    def exchange(self, registration: Registration, token_url: str, code: str, verifier: str) -> AccessToken:
+    def exchange(
+        self, registration: Registration, token_url: str, code: str, verifier: str
+    ) -> AccessToken:
         """The token for a code; raises OauthFailedError."""
-        return self._ask(registration, token_url, lambda session: session.fetch_token(
-            token_url, code=code, code_verifier=verifier, grant_type="authorization_code"))
+        return self._ask(
+            registration,
+            token_url,
+            lambda session: session.fetch_token(
+                token_url, code=code, code_verifier=verifier, grant_type="authorization_code"
+            ),
+        )
 
-    def refresh(self, registration: Registration, token_url: str, token: AccessToken) -> AccessToken:
+    def refresh(
+        self, registration: Registration, token_url: str, token: AccessToken
+    ) -> AccessToken:
         """A fresh token for the same patient and context; raises OauthFailedError."""
-        fresh = self._ask(registration, token_url, lambda session: session.refresh_token(
-            token_url, refresh_token=token.refresh))
+        fresh = self._ask(
+            registration,
+            token_url,
+            lambda session: session.refresh_token(token_url, refresh_token=token.refresh),
+        )
         if fresh.patient and fresh.patient != token.patient:
             raise OauthFailedError("other-patient")
-        return AccessToken(fresh.access, fresh.expires_at, fresh.scope or token.scope, token.patient,
-                     fresh.refresh or token.refresh, token.context)
+        return AccessToken(
+            fresh.access,
+            fresh.expires_at,
+            fresh.scope or token.scope,
+            token.patient,
+            fresh.refresh or token.refresh,
+            token.context,
+        )
 
-    def _ask(self, registration: Registration, token_url: str,
-             ask: Callable[[OAuth2Session], Mapping[str, Any]]) -> AccessToken:
+    def _ask(
+        self,
+        registration: Registration,
+        token_url: str,
+        ask: Callable[[OAuth2Session], Mapping[str, Any]],
+    ) -> AccessToken:
         try:
             return _read_token(ask(self._session(registration, token_url)), self._clock())
         except OAuthError as error:
@@ -183,8 +238,12 @@ class SmartOauth:
         methods = {"client_secret": "client_secret_basic", "private_key_jwt": "private_key_jwt"}
         method = methods.get(registration.auth, "none")
         secret = read_secret(registration)
-        session = OAuth2Session(registration.client_id, secret, token_endpoint_auth_method=method,
-                                redirect_uri=self.redirect_uri)
+        session = OAuth2Session(
+            registration.client_id,
+            secret,
+            token_endpoint_auth_method=method,
+            redirect_uri=self.redirect_uri,
+        )
         if method == "private_key_jwt":
             session.register_client_auth_method(self._assertion(secret, token_url))
         session.trust_env = False
@@ -196,15 +255,24 @@ class SmartOauth:
 
     def _assertion(self, key: ECKey | RSAKey, token_url: str) -> PrivateKeyJWT:
         now = int(self._clock())
-        return PrivateKeyJWT(token_url, claims={"iat": now, "exp": now + ASSERTION_SECONDS},
-                             headers={"typ": "JWT", "kid": kid(key)}, alg=algorithm(key))
+        return PrivateKeyJWT(
+            token_url,
+            claims={"iat": now, "exp": now + ASSERTION_SECONDS},
+            headers={"typ": "JWT", "kid": kid(key)},
+            alg=algorithm(key),
+        )
 
     def _read_configuration(self, iss: str) -> Endpoints | None:
         found = self._get(iss, "/.well-known/smart-configuration")
         if found is None:
             return None
-        return Endpoints(_text(found, "authorization_endpoint"), _text(found, "token_endpoint"),
-                         _text(found, "issuer"), _texts(found, "capabilities"), _texts(found, "scopes_supported"))
+        return Endpoints(
+            _text(found, "authorization_endpoint"),
+            _text(found, "token_endpoint"),
+            _text(found, "issuer"),
+            _texts(found, "capabilities"),
+            _texts(found, "scopes_supported"),
+        )
 
     def _read_capability(self, iss: str) -> Endpoints | None:
         """SMART 1: the oauth-uris extension of the capability statement."""
@@ -213,13 +281,20 @@ class SmartOauth:
         for rest in _dicts(found, "rest"):
             for extension in _dicts(rest.get("security"), "extension"):
                 if extension.get("url") == _OAUTH_URIS:
-                    uris = {_text(e, "url"): _text(e, "valueUri") for e in _dicts(extension, "extension")}
+                    uris = {
+                        _text(e, "url"): _text(e, "valueUri")
+                        for e in _dicts(extension, "extension")
+                    }
         return Endpoints(uris.get("authorize", ""), uris.get("token", "")) if uris else None
 
     def _get(self, iss: str, path: str) -> Mapping[str, Any] | None:
         try:
             answer = self._outbound((iss,)).call(
-                "GET", iss + path, seconds=DISCOVERY_SECONDS, headers={"Accept": "application/json, application/fhir+json"})
+                "GET",
+                iss + path,
+                seconds=DISCOVERY_SECONDS,
+                headers={"Accept": "application/json, application/fhir+json"},
+            )
             found = json.loads(answer.body) if answer.status == 200 else None
         except (CallFailedError, ValueError, RecursionError):
             return None
@@ -232,8 +307,15 @@ class SmartOauth:
         except ValueError:
             return False
         schemes = {"https", "http"} if self._allow_http else {"https"}
-        return parts.scheme in schemes and bool(parts.hostname) and "@" not in parts.netloc \
-            and not parts.fragment and url.isascii() and url.isprintable() and " " not in url
+        return (
+            parts.scheme in schemes
+            and bool(parts.hostname)
+            and "@" not in parts.netloc
+            and not parts.fragment
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        )
 
 
 class _GuardedAdapter(BaseAdapter):
@@ -245,8 +327,13 @@ class _GuardedAdapter(BaseAdapter):
 
     def send(self, request: PreparedRequest, *_: Any, **__: Any) -> Response:
         body = request.body.encode() if isinstance(request.body, str) else request.body
-        answer = self._outbound.call(str(request.method), str(request.url), seconds=SECONDS,
-                                     headers=dict(request.headers), data=body)
+        answer = self._outbound.call(
+            str(request.method),
+            str(request.url),
+            seconds=SECONDS,
+            headers=dict(request.headers),
+            data=body,
+        )
         response = Response()
         response.status_code = answer.status
         response.headers = CaseInsensitiveDict(answer.headers)
@@ -269,8 +356,11 @@ def scopes(registration: Registration, endpoints: Endpoints, launch: str) -> str
         asked = [s for s in registration.scopes.split() if s not in {"launch", "launch/patient"}]
         return " ".join([context, *asked])
     read, write = ("rs", "c") if "permission-v2" in endpoints.capabilities else ("read", "write")
-    asked = [f"patient/Patient.{'r' if read == 'rs' else read}", *(f"patient/{kind}.{read}" for kind in _READ),
-             *(f"patient/{kind}.{write}" for kind in _WRITE)]
+    asked = [
+        f"patient/Patient.{'r' if read == 'rs' else read}",
+        *(f"patient/{kind}.{read}" for kind in _READ),
+        *(f"patient/{kind}.{write}" for kind in _WRITE),
+    ]
     if "online_access" in endpoints.scopes:
         asked.append("online_access")
     return " ".join([context, *asked])
@@ -279,21 +369,42 @@ def scopes(registration: Registration, endpoints: Endpoints, launch: str) -> str
 def _read_token(answer: Mapping[str, Any], now: float) -> AccessToken:
     access = answer.get("access_token")
     kind = str(answer.get("token_type", "")).lower()
-    if not isinstance(access, str) or not access.isascii() or not access.isprintable() or kind != "bearer":
+    if (
+        not isinstance(access, str)
+        or not access.isascii()
+        or not access.isprintable()
+        or kind != "bearer"
+    ):
         raise OauthFailedError("token-error")
     lifetime = answer.get("expires_in", 3600)
     seconds = float(lifetime) if isinstance(lifetime, int | float | str) else 3600.0
     patient = answer.get("patient", "")
     refresh = answer.get("refresh_token", "")
-    context = {name: answer[name] for name in ("appContext", "need_patient_banner", *USER_NAMES) if name in answer}
-    return AccessToken(access, now + max(0.0, min(seconds, 86_400.0)), str(answer.get("scope", "")),
-                 patient if isinstance(patient, str) else "", refresh if isinstance(refresh, str) else "", context)
+    context = {
+        name: answer[name]
+        for name in ("appContext", "need_patient_banner", *USER_NAMES)
+        if name in answer
+    }
+    return AccessToken(
+        access,
+        now + max(0.0, min(seconds, 86_400.0)),
+        str(answer.get("scope", "")),
+        patient if isinstance(patient, str) else "",
+        refresh if isinstance(refresh, str) else "",
+        context,
+    )
 
 
 def _known_error(word: object) -> str:
     """The error codes of RFC 6749; every other word of a server is not repeated."""
-    known = {"invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "invalid_scope",
-             "unsupported_grant_type"}
+    known = {
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "invalid_scope",
+        "unsupported_grant_type",
+    }
     return str(word) if word in known else "token-error"
 
 

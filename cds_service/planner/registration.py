@@ -22,16 +22,19 @@ class Registration:
 
     iss: str
     client_id: str
-    auth: str = "public"                       # public | client_secret | private_key_jwt
+    auth: str = "public"  # public | client_secret | private_key_jwt
     key_file: str = ""
     secret_file: str = ""
     scopes: str = ""
 
 
 DEMO_CLIENT = "naltrexone-titration-demo"
-_DEMO_LAUNCHER = re.compile(r"https://launch\.smarthealthit\.org/v/r[234]/(sim/[A-Za-z0-9_=-]{1,1500}/)?fhir")
+_DEMO_LAUNCHER = re.compile(
+    r"https://launch\.smarthealthit\.org/v/r[234]/(sim/[A-Za-z0-9_=-]{1,1500}/)?fhir"
+)
 _LOOPBACK_LAUNCHER = re.compile(
-    r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9_=.-]{1,1500}){0,6}/fhir")
+    r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[A-Za-z0-9_=.-]{1,1500}){0,6}/fhir"
+)
 
 
 class DemoRegistrations(dict[str, Registration]):
@@ -50,8 +53,10 @@ def registrations(settings: Settings) -> dict[str, Registration]:
     """Every EHR that may launch the app, by its ``iss`` without a trailing slash."""
     if settings.is_demo and not settings.smart.issuers:
         return DemoRegistrations()
-    return {iss.rstrip("/"): Registration(iss.rstrip("/"), **asdict(issuer))
-            for iss, issuer in settings.smart.issuers.items()}
+    return {
+        iss.rstrip("/"): Registration(iss.rstrip("/"), **asdict(issuer))
+        for iss, issuer in settings.smart.issuers.items()
+    }
 
 
 def registration_toml(iss: str) -> str:
@@ -73,7 +78,11 @@ def read_key(registration: Registration) -> ECKey | RSAKey:
     text = Path(registration.key_file).read_text(encoding="utf-8")
     if text.lstrip().startswith("{"):
         found = json.loads(text)
-        key = KeySet.import_key_set(found).keys[0] if "keys" in found else JWKRegistry.import_key(found)
+        key = (
+            KeySet.import_key_set(found).keys[0]
+            if "keys" in found
+            else JWKRegistry.import_key(found)
+        )
     else:
         key = _import_pem(text)
     if not isinstance(key, ECKey | RSAKey) or not key.is_private:
@@ -96,8 +105,11 @@ def kid(key: ECKey | RSAKey) -> str:
 def algorithm(key: ECKey | RSAKey) -> str:
     """RS384, or the one of the key's curve: ES384 for P-384."""
     curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-    return "RS384" if isinstance(key, RSAKey) else curves.get(str(key.as_dict(private=False)["crv"]), "ES384")
-
+    return (
+        "RS384"
+        if isinstance(key, RSAKey)
+        else curves.get(str(key.as_dict(private=False)["crv"]), "ES384")
+    )
 
 
 def public_keys(listed: Iterable[Registration]) -> dict[str, Any]:
@@ -107,5 +119,9 @@ def public_keys(listed: Iterable[Registration]) -> dict[str, Any]:
         if registration.auth == "private_key_jwt":
             with suppress(OSError, ValueError, JoseError):
                 keys.append(read_key(registration))
-    return {"keys": [{**key.as_dict(private=False), "kid": kid(key), "use": "sig", "alg": algorithm(key)}
-                     for key in keys]}
+    return {
+        "keys": [
+            {**key.as_dict(private=False), "kid": kid(key), "use": "sig", "alg": algorithm(key)}
+            for key in keys
+        ]
+    }

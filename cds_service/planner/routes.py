@@ -62,7 +62,9 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         visit, is_kept = _entered(desk, handle)
         if not is_kept:
             return "", 409
-        return render_template("smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True)))
+        return render_template(
+            "smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True))
+        )
 
     @blueprint.post("/s/<handle>/write")
     def write(handle: str) -> Response | tuple[str, int]:
@@ -86,7 +88,9 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
-        return render_template("smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition))
+        return render_template(
+            "smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition)
+        )
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
@@ -122,9 +126,23 @@ def _entered(desk: PlannerDesk, handle: str) -> tuple[PlannerVisit, bool]:
 
 # --- gate and plan ----------------------------------------------------------------------------------------------------
 
-def _page(desk: PlannerDesk, case: PlanCase, tried: bool = False, is_stale: bool = False, revision: int = 0) -> str:
-    return render_template("smart/plan.html", tried=tried, is_stale=is_stale, revision=revision, tab=new_tab(),
-                           csrf=desk.csrf(case.visit), **_shown(desk, case))
+
+def _page(
+    desk: PlannerDesk,
+    case: PlanCase,
+    tried: bool = False,
+    is_stale: bool = False,
+    revision: int = 0,
+) -> str:
+    return render_template(
+        "smart/plan.html",
+        tried=tried,
+        is_stale=is_stale,
+        revision=revision,
+        tab=new_tab(),
+        csrf=desk.csrf(case.visit),
+        **_shown(desk, case),
+    )
 
 
 def _stale(desk: PlannerDesk, visit: PlannerVisit) -> tuple[str, int]:
@@ -137,17 +155,27 @@ def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the plan's page and what is redrawn of it show: the verdict, the open questions, the plan."""
     edition = desk.edition()
     return {
-        "case": case, "gate": case.gate, "answers": case.answers, "handle": case.visit.handle,
+        "case": case,
+        "gate": case.gate,
+        "answers": case.answers,
+        "handle": case.visit.handle,
         "verdict": headline(case.record, case.gate, desk.today(), edition.say),
         "questions": questions(case.record, case.gate),
         "complaints": _complaints(case, edition.phrases),
-        "context": case.visit.body["context"], "banner": case.visit.body["banner"], **_drawn(case.wish, edition)}
+        "context": case.visit.body["context"],
+        "banner": case.visit.body["banner"],
+        **_drawn(case.wish, edition),
+    }
 
 
 def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
     """What is wrong with each field, "" where nothing is: a fault that was mended must go from the page as well."""
     wrong = {f.about: phrases.answer_fault(f) for f in reversed(case.gate.faults)}
-    return {**dict.fromkeys(FIELDS, ""), **wrong, **{f.about: phrases.complaint(f) for f in reversed(case.wish.faults)}}
+    return {
+        **dict.fromkeys(FIELDS, ""),
+        **wrong,
+        **{f.about: phrases.complaint(f) for f in reversed(case.wish.faults)},
+    }
 
 
 def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
@@ -158,6 +186,7 @@ def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
 
 # --- a plan under way -------------------------------------------------------------------------------------------------
 
+
 def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response | str:
     """Where the patient is in a plan of ours, and what may be changed of the rest."""
     if case.running is None:
@@ -165,15 +194,24 @@ def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response |
     today, choice = desk.today(), case.running.choice
     course = draw(desk.edition().schedules, choice) if choice else None
     return render_template(
-        "smart/diary.html", course=course, running=case.running,
-        now=case.running.step_on(today), next=case.running.next_after(today),
-        today=today, must_stop=must_stop(case.gate), complaint=complaint, csrf=desk.csrf(case.visit),
-        **_shown(desk, case))
+        "smart/diary.html",
+        course=course,
+        running=case.running,
+        now=case.running.step_on(today),
+        next=case.running.next_after(today),
+        today=today,
+        must_stop=must_stop(case.gate),
+        complaint=complaint,
+        csrf=desk.csrf(case.visit),
+        **_shown(desk, case),
+    )
 
 
 def must_stop(gate: Gate) -> bool:
     """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
-    return any(p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"})
+    return any(
+        p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"}
+    )
 
 
 def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
@@ -184,19 +222,32 @@ def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[s
     running = case.running
     if running is None or running.choice is None or must_stop(case.gate):
         return str(_diary(desk, case)), 422
-    course = MultiDict({**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()})
+    course = MultiDict(
+        {**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()}
+    )
     wish = read_wish(course, today, None, edition.schedules)
     wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
     if wrong or not wish.choice.changes:
-        return str(_diary(desk, case, edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"))), 422
-    outcome = {**_outcome(desk, case), "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
-               "rest_from": today.isoformat(), "reason": {"text": edition.say("diary.reason")}}
+        return str(
+            _diary(
+                desk,
+                case,
+                edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"),
+            )
+        ), 422
+    outcome = {
+        **_outcome(desk, case),
+        "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
+        "rest_from": today.isoformat(),
+        "reason": {"text": edition.say("diary.reason")},
+    }
     replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
     others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
     return _claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
+
 
 def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
     """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often."""
@@ -212,12 +263,19 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]
 def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the session keeps of a plan that is finished, before anything was sent."""
     return {
-        "today": desk.today().isoformat(), "release": case.release, "person": asdict(case.person),
-        "attested": _attested(case), "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY),
-        "at": desk.services.now().isoformat(), "items": [],
-        "replaced": [asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref))
-                     for d in case.earlier],
-        "state": "writing" if case.can_write else "offered", "since": desk.services.now().timestamp(),
+        "today": desk.today().isoformat(),
+        "release": case.release,
+        "person": asdict(case.person),
+        "attested": _attested(case),
+        "pregnant": case.judgement.snapshot.has(ConditionKind.PREGNANCY),
+        "at": desk.services.now().isoformat(),
+        "items": [],
+        "replaced": [
+            asdict(Item(d.label[:LONGEST_FIELD], d.ref.partition("/")[0], "not-tried", d.ref))
+            for d in case.earlier
+        ],
+        "state": "writing" if case.can_write else "offered",
+        "since": desk.services.now().timestamp(),
     }
 
 
@@ -233,7 +291,11 @@ def _claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Respon
 def _reason(case: PlanCase) -> dict[str, Any]:
     """The reason for use as a concept: the problem's own codes where it was picked from the list."""
     picked = next((c for c in case.reasons if c.label == case.wish.reason), None)
-    coding = [{"system": c.system, "code": c.code} for c in picked.codings if _is_clean(c)] if picked else []
+    coding = (
+        [{"system": c.system, "code": c.code} for c in picked.codings if _is_clean(c)]
+        if picked
+        else []
+    )
     return {"text": case.wish.reason[:LONGEST_FIELD], **({"coding": coding} if coding else {})}
 
 
@@ -244,7 +306,9 @@ def _attested(case: PlanCase) -> list[str]:
 
 def _is_clean(coding: Coding) -> bool:
     """True for a coding that a strict server takes; the record may hold others."""
-    return bool(coding.system and coding.code) and not any(c.isspace() for c in coding.system + coding.code)
+    return bool(coding.system and coding.code) and not any(
+        c.isspace() for c in coding.system + coding.code
+    )
 
 
 def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
@@ -253,7 +317,9 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
     token = visit.token
 
     def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
-        return desk.services.ehr.create(visit.iss, token.access, resource, identifier, maybe_there=maybe_there)
+        return desk.services.ehr.create(
+            visit.iss, token.access, resource, identifier, maybe_there=maybe_there
+        )
 
     items = write_drafts(done.drafts, done.release, token.scope, create, done.items)
     outcome = {**visit.body["outcome"], "state": "done", "items": [asdict(item) for item in items]}
@@ -265,8 +331,12 @@ def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
     done = FinishedPlan(desk, visit)
     if done.can_retry or done.is_lost(desk.services.now()):
         items = done.items or tuple(Item(name, kind, "unknown") for name, kind in done.names)
-        outcome = {**visit.body["outcome"], "state": "writing", "since": desk.services.now().timestamp(),
-                   "items": [asdict(item) for item in items]}
+        outcome = {
+            **visit.body["outcome"],
+            "state": "writing",
+            "since": desk.services.now().timestamp(),
+            "items": [asdict(item) for item in items],
+        }
         claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
         if claimed:
             _write_all(desk, replace(visit, session=claimed))
@@ -280,7 +350,9 @@ def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
         items = []
         for item in done.replaced:
             if item in done.to_cancel:
-                end = desk.services.ehr.cancel(visit.iss, visit.token.access, item.ref, visit.token.patient)
+                end = desk.services.ehr.cancel(
+                    visit.iss, visit.token.access, item.ref, visit.token.patient
+                )
                 item = replace(item, outcome=end.outcome, reason=end.reason)  # noqa: PLW2901
             items.append(asdict(item))
         outcome = {**visit.body["outcome"], "replaced": items}
@@ -290,13 +362,21 @@ def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
 
 # --- afterwards ------------------------------------------------------------------------------------------------------
 
+
 def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
     if "outcome" not in visit.body:
         return redirect(url_for("smart.plan", handle=visit.handle), 303)
     done = FinishedPlan(desk, visit)
-    return render_template("smart/result.html", done=done, is_lost=done.is_lost(desk.services.now()),
-                           handle=visit.handle, csrf=desk.csrf(visit), banner=visit.body["banner"],
-                           context=visit.body["context"], **_drawn(done.wish, done.edition))
+    return render_template(
+        "smart/result.html",
+        done=done,
+        is_lost=done.is_lost(desk.services.now()),
+        handle=visit.handle,
+        csrf=desk.csrf(visit),
+        banner=visit.body["banner"],
+        context=visit.body["context"],
+        **_drawn(done.wish, done.edition),
+    )
 
 
 def _download(done: FinishedPlan) -> Response:

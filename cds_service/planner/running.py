@@ -33,16 +33,24 @@ class Running:
     def taken_until(self, day: date) -> Decimal:
         """Milligrams of the plan up to and with this day."""
         days = ((min(step.ends, day) - step.starts).days + 1 for step in self.steps)
-        return sum((s.daily_mg * max(0, n) for s, n in zip(self.steps, days, strict=True)), Decimal(0))
+        return sum(
+            (s.daily_mg * max(0, n) for s, n in zip(self.steps, days, strict=True)), Decimal(0)
+        )
 
 
 def running_of(resources: Iterable[Json], schedules: Schedules, today: date) -> Running | None:
     """The newest signed plan of ours that covers today; None where there is none. A draft is no course yet."""
     plans: dict[str, list[Json]] = {}
     for resource in resources:
-        if resource.get("status") == "active" and is_ours(resource) and "dosageInstruction" in resource:
+        if (
+            resource.get("status") == "active"
+            and is_ours(resource)
+            and "dosageInstruction" in resource
+        ):
             plans.setdefault(_key(resource), []).append(resource)
-    found = [(max(as_text(r.get("authoredOn")) for r in orders), orders) for orders in plans.values()]
+    found = [
+        (max(as_text(r.get("authoredOn")) for r in orders), orders) for orders in plans.values()
+    ]
     for _, orders in sorted(found, key=lambda one: one[0], reverse=True):
         steps = _numbered(step for order in orders for step in _steps(order))
         if steps and any(step.starts <= today <= step.ends for step in steps):
@@ -67,11 +75,16 @@ def _steps(order: Json) -> Iterator[Step]:
         repeat = as_dict(as_dict(dosage.get("timing")).get("repeat"))
         bounds = as_dict(repeat.get("boundsPeriod"))
         dose = as_dict(dosage.get("doseQuantity")) or as_dict(
-            as_dict(next(iter(as_list(dosage.get("doseAndRate"))), None)).get("doseQuantity"))
+            as_dict(next(iter(as_list(dosage.get("doseAndRate"))), None)).get("doseQuantity")
+        )
         try:
-            yield Step(0, date.fromisoformat(as_text(bounds.get("start"))[:10]),
-                       date.fromisoformat(as_text(bounds.get("end"))[:10]), Decimal(str(dose.get("value"))),
-                       int(repeat.get("frequency", 1)))
+            yield Step(
+                0,
+                date.fromisoformat(as_text(bounds.get("start"))[:10]),
+                date.fromisoformat(as_text(bounds.get("end"))[:10]),
+                Decimal(str(dose.get("value"))),
+                int(repeat.get("frequency", 1)),
+            )
         except (ValueError, TypeError, InvalidOperation):
             return
 
@@ -93,9 +106,13 @@ def _choice(steps: tuple[Step, ...], schedules: Schedules) -> Choice | None:
             "start_mg": first.each_mg,
             "step_mg": steps[1].each_mg - first.each_mg if more else proposed.step_mg,
             "interval_days": first.days if more else proposed.interval_days,
-            "maximum_mg": steps[-1].each_mg, "reason_above": "as before"}
+            "maximum_mg": steps[-1].each_mg,
+            "reason_above": "as before",
+        }
         choice = replace(proposed, **changed)
-        if not complaints(schedules, choice) and _doses(draw(schedules, choice).steps) == _doses(steps):
+        if not complaints(schedules, choice) and _doses(draw(schedules, choice).steps) == _doses(
+            steps
+        ):
             return choice
     return None
 

@@ -25,7 +25,7 @@ from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Sessi
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
-_SECRET_LENGTH = 43                            # token_urlsafe(32)
+_SECRET_LENGTH = 43  # token_urlsafe(32)
 
 
 _Read = TypeVar("_Read")
@@ -37,7 +37,7 @@ class HaltError(Exception):
     def __init__(self, why: str, said: str = "") -> None:
         super().__init__(why)
         self.why = why
-        self.said = said                           # untrusted: what a server or a launch said, to be escaped
+        self.said = said  # untrusted: what a server or a launch said, to be escaped
 
 
 class Judge(Protocol):
@@ -52,12 +52,19 @@ class Judge(Protocol):
     def references(self, chart: Mapping[str, Fetched], patient_id: str) -> frozenset[str]:
         """``Medication/id`` of orders whose drug is a reference to something not read yet."""
 
-    def drafts(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched],
-               patient_id: str) -> tuple[Earlier, ...]:
+    def drafts(
+        self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], patient_id: str
+    ) -> tuple[Earlier, ...]:
         """Naltrexone orders that are drafted already and not signed."""
 
-    def __call__(self, chart: Mapping[str, Fetched], medications: Mapping[str, Fetched], draft_order: Json,
-                 patient_id: str, now: datetime) -> Judgement:
+    def __call__(
+        self,
+        chart: Mapping[str, Fetched],
+        medications: Mapping[str, Fetched],
+        draft_order: Json,
+        patient_id: str,
+        now: datetime,
+    ) -> Judgement:
         """The snapshot with ``draft_order`` as the only draft, and every rule's verdict on it."""
 
 
@@ -139,8 +146,16 @@ class PlannerDesk:
     def set_cookie(self, response: Response, browser: str) -> None:
         """Bind the browser. Inside an EHR's frame the cookie must be allowed there, kept apart per EHR (CHIPS)."""
         framed = bool(self.settings.smart.frame_ancestors)
-        response.set_cookie(COOKIE, browser, max_age=KEPT_SECONDS, secure=True, httponly=True, path="/",
-                            samesite="None" if framed else "Lax", partitioned=framed)
+        response.set_cookie(
+            COOKIE,
+            browser,
+            max_age=KEPT_SECONDS,
+            secure=True,
+            httponly=True,
+            path="/",
+            samesite="None" if framed else "Lax",
+            partitioned=framed,
+        )
 
     def visit(self, handle: str) -> PlannerVisit:
         """The open session of this handle and this browser, with a token that still lives. HaltError without."""
@@ -165,10 +180,14 @@ class PlannerDesk:
         if registration is None:
             raise HaltError("unknown-iss")
         try:
-            token = self.services.oauth.refresh(registration, str(visit.body["token_url"]), visit.token)
+            token = self.services.oauth.refresh(
+                registration, str(visit.body["token_url"]), visit.token
+            )
         except OauthFailedError:
             raise HaltError("expired") from None
-        changed = self.services.sessions.change(visit.session, {**visit.body, "token": asdict(token)})
+        changed = self.services.sessions.change(
+            visit.session, {**visit.body, "token": asdict(token)}
+        )
         return PlannerVisit(changed, visit.browser, token) if changed else self.visit(visit.handle)
 
     def csrf(self, visit: PlannerVisit) -> str:
@@ -178,7 +197,9 @@ class PlannerDesk:
     def require_csrf(self, visit: PlannerVisit) -> None:
         """HaltError("csrf") unless the posted form came from a page of ours in this session."""
         try:
-            signed = _signer(visit.browser).loads(request.form.get("csrf", "")[:400], max_age=OPEN_SECONDS)
+            signed = _signer(visit.browser).loads(
+                request.form.get("csrf", "")[:400], max_age=OPEN_SECONDS
+            )
         except BadData:
             raise HaltError("csrf") from None
         if signed != visit.handle:

@@ -30,9 +30,9 @@ from cds_service.store.store import Store
 PENDING, OPEN, KEPT = "pending", "open", "kept"
 PENDING_SECONDS = 600
 OPEN_SECONDS = 3600
-KEPT_SECONDS = 8 * 3600                        # answers outlive the sign-in, for one working day
+KEPT_SECONDS = 8 * 3600  # answers outlive the sign-in, for one working day
 MOST_PENDING = 5_000
-MOST_OF_PLACE = 500                            # an address may be a whole hospital's
+MOST_OF_PLACE = 500  # an address may be a whole hospital's
 MOST_OF_BROWSER = 20
 
 
@@ -54,7 +54,7 @@ def read_or_make_key(path: Path) -> bytes:
             descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(Fernet.generate_key())
-            path.hardlink_to(fresh)                # whole or not at all, and only for the first
+            path.hardlink_to(fresh)  # whole or not at all, and only for the first
     fresh.unlink(missing_ok=True)
     return path.read_bytes().strip()
 
@@ -74,7 +74,9 @@ class SmartSessions:
         self._lock = threading.Lock()
         self._places: TTLCache[str, deque[str]] = TTLCache(1_000, PENDING_SECONDS)
 
-    def begin(self, stage: str, browser: str, body: Mapping[str, Any], seconds: int, place: str = "") -> str:
+    def begin(
+        self, stage: str, browser: str, body: Mapping[str, Any], seconds: int, place: str = ""
+    ) -> str:
         """A new row for this browser; its handle.
 
         A launch is never refused for those of others: where one browser or one address (``place``) has too many under
@@ -86,9 +88,16 @@ class SmartSessions:
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
             if stage == PENDING:
                 self._make_room(connection, _hash(browser), self._crowd(place, _hash(handle)))
-            connection.execute(insert(smart_session).values(
-                handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
-                expires=now + seconds, body=self._seal(handle, body)))
+            connection.execute(
+                insert(smart_session).values(
+                    handle_hash=_hash(handle),
+                    browser_hash=_hash(browser),
+                    stage=stage,
+                    version=1,
+                    expires=now + seconds,
+                    body=self._seal(handle, body),
+                )
+            )
         return handle
 
     def _crowd(self, place: str, handle_hash: str) -> list[str]:
@@ -101,25 +110,46 @@ class SmartSessions:
     @staticmethod
     def _make_room(connection: Connection, browser_hash: str, crowded: list[str]) -> None:
         pending = smart_session.c.stage == PENDING
-        own = select(smart_session.c.handle_hash).where(pending, smart_session.c.browser_hash == browser_hash) \
-            .order_by(smart_session.c.expires.desc()).offset(MOST_OF_BROWSER - 1)
+        own = (
+            select(smart_session.c.handle_hash)
+            .where(pending, smart_session.c.browser_hash == browser_hash)
+            .order_by(smart_session.c.expires.desc())
+            .offset(MOST_OF_BROWSER - 1)
+        )
         crowded = [*crowded, *connection.execute(own).scalars()]
-        waiting = connection.execute(select(func.count()).select_from(smart_session).where(pending)).scalar_one()
+        waiting = connection.execute(
+            select(func.count()).select_from(smart_session).where(pending)
+        ).scalar_one()
         if waiting >= MOST_PENDING:
-            oldest = select(smart_session.c.handle_hash).where(pending).order_by(smart_session.c.expires)
-            crowded += connection.execute(oldest.limit(max(1, waiting - MOST_PENDING + 1))).scalars()
+            oldest = (
+                select(smart_session.c.handle_hash).where(pending).order_by(smart_session.c.expires)
+            )
+            crowded += connection.execute(
+                oldest.limit(max(1, waiting - MOST_PENDING + 1))
+            ).scalars()
         if crowded:
-            connection.execute(delete(smart_session).where(pending, smart_session.c.handle_hash.in_(crowded)))
+            connection.execute(
+                delete(smart_session).where(pending, smart_session.c.handle_hash.in_(crowded))
+            )
 
-    def put(self, stage: str, handle: str, browser: str, body: Mapping[str, Any], seconds: int) -> bool:
+    def put(
+        self, stage: str, handle: str, browser: str, body: Mapping[str, Any], seconds: int
+    ) -> bool:
         """A new row under a name of ours; False where somebody put one there first."""
         now = int(self._clock())
         try:
             with self._store.write() as connection:
                 connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
-                connection.execute(insert(smart_session).values(
-                    handle_hash=_hash(handle), browser_hash=_hash(browser), stage=stage, version=1,
-                    expires=now + seconds, body=self._seal(handle, body)))
+                connection.execute(
+                    insert(smart_session).values(
+                        handle_hash=_hash(handle),
+                        browser_hash=_hash(browser),
+                        stage=stage,
+                        version=1,
+                        expires=now + seconds,
+                        body=self._seal(handle, body),
+                    )
+                )
         except IntegrityError:
             return False
         return True
@@ -127,9 +157,14 @@ class SmartSessions:
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""
         with self._store.read() as connection:
-            row = connection.execute(select(smart_session).where(
-                smart_session.c.handle_hash == _hash(handle), smart_session.c.browser_hash == _hash(browser),
-                smart_session.c.stage == stage, smart_session.c.expires > int(self._clock()))).one_or_none()
+            row = connection.execute(
+                select(smart_session).where(
+                    smart_session.c.handle_hash == _hash(handle),
+                    smart_session.c.browser_hash == _hash(browser),
+                    smart_session.c.stage == stage,
+                    smart_session.c.expires > int(self._clock()),
+                )
+            ).one_or_none()
         body = None if row is None else self._unseal(handle, row.body)
         return None if row is None or body is None else Session(handle, row.version, body)
 
@@ -138,9 +173,12 @@ class SmartSessions:
         with self._store.write() as connection:
             changed = connection.execute(
                 update(smart_session)
-                .where(smart_session.c.handle_hash == _hash(session.handle),
-                       smart_session.c.version == session.version)
-                .values(version=session.version + 1, body=self._seal(session.handle, body)))
+                .where(
+                    smart_session.c.handle_hash == _hash(session.handle),
+                    smart_session.c.version == session.version,
+                )
+                .values(version=session.version + 1, body=self._seal(session.handle, body))
+            )
         return Session(session.handle, session.version + 1, body) if changed.rowcount == 1 else None
 
     def take(self, stage: str, handle: str, browser: str) -> Mapping[str, Any] | None:
@@ -151,9 +189,12 @@ class SmartSessions:
     def end(self, session: Session) -> bool:
         """Remove the row; False where it was gone or changed."""
         with self._store.write() as connection:
-            gone = connection.execute(delete(smart_session).where(
-                smart_session.c.handle_hash == _hash(session.handle),
-                smart_session.c.version == session.version))
+            gone = connection.execute(
+                delete(smart_session).where(
+                    smart_session.c.handle_hash == _hash(session.handle),
+                    smart_session.c.version == session.version,
+                )
+            )
         return gone.rowcount == 1
 
     def _seal(self, handle: str, body: Mapping[str, Any]) -> bytes:

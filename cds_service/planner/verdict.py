@@ -55,7 +55,9 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
         return "warning", say("verdict.unrecognized", medicines=medicines)
     if unclear:
         reason = unclear[0].because[0]
-        return "warning", say("verdict.unread" if reason in unread else "verdict.unknown", reason=reason)
+        return "warning", say(
+            "verdict.unread" if reason in unread else "verdict.unknown", reason=reason
+        )
     if flagged:
         return "warning", say("verdict.care", reason=flagged[0].because[0])
     return "info", say("verdict.clear")

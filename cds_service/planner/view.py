@@ -17,10 +17,24 @@ from cds_service.titration.supply import Form
 
 LONGEST_FIELD = 400
 FIELDS = (  # of the form, as far as an answer or a wish can be wrong in them
-    *DATES, "last_opioid", "method", "schedule", "start_on", "start_mg", "step_mg", "interval_days", "maximum_mg",
-    "reason_above", "fill_days", "changes")
+    *DATES,
+    "last_opioid",
+    "method",
+    "schedule",
+    "start_on",
+    "start_mg",
+    "step_mg",
+    "interval_days",
+    "maximum_mg",
+    "reason_above",
+    "fill_days",
+    "changes",
+)
 WISH_COMPLAINTS: Mapping[str, frozenset[str]] = {
-    "fill_days": frozenset(), "start_missing": frozenset(), "start_past": frozenset(), "start_far": frozenset(),
+    "fill_days": frozenset(),
+    "start_missing": frozenset(),
+    "start_past": frozenset(),
+    "start_far": frozenset(),
     "start_early": frozenset({"day"}),
 }
 
@@ -33,33 +47,46 @@ class Wish:
     form: Form
     fill_days: int
     faults: tuple[Complaint, ...] = ()
-    reason: str = ""                               # what it is for, in the words of the record or the clinician
+    reason: str = ""  # what it is for, in the words of the record or the clinician
 
     @property
     def is_plan(self) -> bool:
         return not self.faults
 
 
-def first_wish(today: date, earliest: date | None, schedules: Schedules, reasons: Sequence[str] = ()) -> Wish:
+def first_wish(
+    today: date, earliest: date | None, schedules: Schedules, reasons: Sequence[str] = ()
+) -> Wish:
     """What to propose before anything was entered: the default schedule from the first safe day.
 
     What it is for is filled in where the problem list leaves no choice.
     """
-    return Wish(propose(schedules, DEFAULT, max(today, earliest or today)), Form.ONE_STRENGTH,
-                schedules.limits.first_fill_days, reason=reasons[0] if len(reasons) == 1 else "")
+    return Wish(
+        propose(schedules, DEFAULT, max(today, earliest or today)),
+        Form.ONE_STRENGTH,
+        schedules.limits.first_fill_days,
+        reason=reasons[0] if len(reasons) == 1 else "",
+    )
 
 
-def read_answers(fields: Mapping[str, str], confirmed: Iterable[str], methods: Iterable[str]) -> Answers:
+def read_answers(
+    fields: Mapping[str, str], confirmed: Iterable[str], methods: Iterable[str]
+) -> Answers:
     """What was ticked and entered at the gate; unknown words count as not answered."""
     days = {name: _read_past_day(fields.get(name)) for name in DATES}
     written = {name for name in DATES if (fields.get(name) or "").strip()}
     return Answers(
-        frozenset(confirmed), tuple(m for m in METHODS if m in set(methods)),
-        _one_of(fields.get("last_opioid"), CLASSES), days["last_opioid_on"],
+        frozenset(confirmed),
+        tuple(m for m in METHODS if m in set(methods)),
+        _one_of(fields.get("last_opioid"), CLASSES),
+        days["last_opioid_on"],
         _one_of(fields.get("surgery"), ("no", "yes")),
-        " ".join((fields.get("maintenance_by") or "").split())[:LONGEST_NAME], days["maintenance_on"],
-        _one_of(fields.get("maintenance_test"), TESTS), days["maintenance_tested_on"],
-        frozenset(name for name in written if days[name] is None))
+        " ".join((fields.get("maintenance_by") or "").split())[:LONGEST_NAME],
+        days["maintenance_on"],
+        _one_of(fields.get("maintenance_test"), TESTS),
+        days["maintenance_tested_on"],
+        frozenset(name for name in written if days[name] is None),
+    )
 
 
 def _read_past_day(text: str | None) -> date | None:
@@ -74,7 +101,9 @@ def _one_of(text: str | None, words: tuple[str, ...]) -> str:
     return text if text in words else ""
 
 
-def read_wish(fields: Mapping[str, str], today: date, earliest: date | None, schedules: Schedules) -> Wish:
+def read_wish(
+    fields: Mapping[str, str], today: date, earliest: date | None, schedules: Schedules
+) -> Wish:
     """The form's wish; a newly picked schedule comes with its own defaults. Never raises."""
     limits = schedules.limits
     start = _read_date(fields.get("start_on"))
@@ -85,29 +114,51 @@ def read_wish(fields: Mapping[str, str], today: date, earliest: date | None, sch
         choice = propose(schedules, schedule, start or today)
     else:
         choice = _read_choice(fields, schedule, start or today, schedules)
-    faults = [*_date_faults(start, today, earliest, limits.furthest_start_days), *complaints(schedules, choice)]
+    faults = [
+        *_date_faults(start, today, earliest, limits.furthest_start_days),
+        *complaints(schedules, choice),
+    ]
     if fill not in limits.fill_days:
         faults.append(Complaint("fill_days", "fill_days"))
     reason = (fields.get("reason") or fields.get("reason_text") or "")[:LONGEST_FIELD].strip()
-    return Wish(choice, form, fill if fill in limits.fill_days else limits.first_fill_days, tuple(faults), reason)
+    return Wish(
+        choice,
+        form,
+        fill if fill in limits.fill_days else limits.first_fill_days,
+        tuple(faults),
+        reason,
+    )
 
 
 def wish_fields(choice: Choice) -> dict[str, str]:
     """The fields of the form that ask for this choice."""
     return {
-        "schedule": choice.schedule, "drawn": choice.schedule, "start_on": choice.start_on.isoformat(),
-        "start_mg": mg(choice.start_mg), "step_mg": mg(choice.step_mg), "interval_days": str(choice.interval_days),
-        "maximum_mg": mg(choice.maximum_mg), "reason_above": choice.reason_above}
+        "schedule": choice.schedule,
+        "drawn": choice.schedule,
+        "start_on": choice.start_on.isoformat(),
+        "start_mg": mg(choice.start_mg),
+        "step_mg": mg(choice.step_mg),
+        "interval_days": str(choice.interval_days),
+        "maximum_mg": mg(choice.maximum_mg),
+        "reason_above": choice.reason_above,
+    }
 
 
-def _read_choice(fields: Mapping[str, str], schedule: str, start: date, schedules: Schedules) -> Choice:
+def _read_choice(
+    fields: Mapping[str, str], schedule: str, start: date, schedules: Schedules
+) -> Choice:
     first = _read_mg(fields.get("start_mg"))
     has_steps = schedule not in schedules.by_id or bool(schedules.by_id[schedule].step.high)
     return Choice(
-        schedule, start, first, _read_mg(fields.get("step_mg")), _read_int(fields.get("interval_days")),
+        schedule,
+        start,
+        first,
+        _read_mg(fields.get("step_mg")),
+        _read_int(fields.get("interval_days")),
         _read_mg(fields.get("maximum_mg")) if has_steps else first,
         (fields.get("reason_above") or "")[:LONGEST_FIELD].strip(),
-        _read_changes(fields, int(schedules.limits.hold_days.default)))
+        _read_changes(fields, int(schedules.limits.hold_days.default)),
+    )
 
 
 def _read_changes(fields: Mapping[str, str], usual_hold: int) -> tuple[Change, ...]:
@@ -119,7 +170,9 @@ def _read_changes(fields: Mapping[str, str], usual_hold: int) -> tuple[Change, .
     return (Change(Kind(kind), on, _read_int(fields.get("hold_days")) or usual_hold),)
 
 
-def _date_faults(start: date | None, today: date, earliest: date | None, furthest: int) -> list[Complaint]:
+def _date_faults(
+    start: date | None, today: date, earliest: date | None, furthest: int
+) -> list[Complaint]:
     if start is None:
         return [Complaint("start_on", "start_missing")]
     if start < today:
@@ -165,11 +218,13 @@ class DoseChart:
     bottom: int
     line: str
     area: str
-    days: tuple[tuple[float, str, str], ...]          # where, the date, the text's anchor
+    days: tuple[tuple[float, str, str], ...]  # where, the date, the text's anchor
     levels: tuple[tuple[float, str], ...]
-    reviews: tuple[tuple[float, int, bool], ...]      # where, which week, whether there is room to say it
+    reviews: tuple[
+        tuple[float, int, bool], ...
+    ]  # where, which week, whether there is room to say it
     onset: tuple[float, float]
-    today: float | None                               # where a course stands
+    today: float | None  # where a course stands
 
 
 def draw_chart(plan: Plan, today: date | None = None) -> DoseChart:
@@ -185,19 +240,29 @@ def draw_chart(plan: Plan, today: date | None = None) -> DoseChart:
 
     corners = [f"M{left} {y(plan.steps[0].daily_mg)}"]
     for before, after in pairwise(plan.steps):
-        corners.append(f"H{x(after.starts)}" + f"V{y(after.daily_mg)}" * (before.daily_mg != after.daily_mg))
+        corners.append(
+            f"H{x(after.starts)}" + f"V{y(after.daily_mg)}" * (before.daily_mg != after.daily_mg)
+        )
     line = "".join([*corners, f"H{right}"])
     levels = {y(dose): mg(dose) for dose in (Decimal(0), *sorted({s.daily_mg for s in plan.steps}))}
     soonest, latest = (min(max(on, plan.starts), plan.stop_on) for on in plan.onset)
     reviews = [(x(r.on), r.week) for r in plan.reviews if r.on <= plan.stop_on]
     named = set(_apart([at for at, _ in reviews], 32))
     return DoseChart(
-        width, height, left, right, top, bottom, line, f"{line}V{bottom}H{left}Z",
+        width,
+        height,
+        left,
+        right,
+        top,
+        bottom,
+        line,
+        f"{line}V{bottom}H{left}Z",
         tuple(_day_labels([(x(s.starts), s.starts) for s in plan.steps], (right, plan.stop_on))),
         tuple((at, levels[at]) for at in _apart(sorted(levels, reverse=True), 16)),
         tuple((at, week, at in named) for at, week in reviews),
         (x(soonest), round(x(latest) - x(soonest), 1)),
-        x(today) if today and plan.starts <= today <= plan.ends else None)
+        x(today) if today and plan.starts <= today <= plan.ends else None,
+    )
 
 
 def _apart(places: Sequence[float], gap: float) -> list[float]:
@@ -209,7 +274,9 @@ def _apart(places: Sequence[float], gap: float) -> list[float]:
     return kept
 
 
-def _day_labels(starts: Sequence[tuple[float, date]], end: tuple[float, date]) -> Iterator[tuple[float, str, str]]:
+def _day_labels(
+    starts: Sequence[tuple[float, date]], end: tuple[float, date]
+) -> Iterator[tuple[float, str, str]]:
     room = 50
     named = set(_apart([at for at, _ in starts], room))
     for at, on in starts:

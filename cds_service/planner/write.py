@@ -10,7 +10,7 @@ from cds_service.fhir.write_plan import Built, PlanDraft, care_plan, identifier_
 from cds_service.model import Json, Release
 from cds_service.planner.ehr_server import Created
 
-NOT_SENT = ("not-granted", "not-tried")        # beside the outcomes of a create
+NOT_SENT = ("not-granted", "not-tried")  # beside the outcomes of a create
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Item:
     kind: str
     outcome: str
     ref: str = ""
-    reason: str = ""                               # the server's own words, to be escaped
+    reason: str = ""  # the server's own words, to be escaped
 
     @property
     def is_written(self) -> bool:
@@ -53,8 +53,9 @@ def _allows(scope: str, kind: str, letter: str) -> bool:
     return how in {"write", "*"} or (bool(how) and set(how) <= set("cruds") and letter in how)
 
 
-def write_drafts(plan: PlanDraft, release: Release, scope: str, create: Create,
-                 before: Sequence[Item] = ()) -> tuple[Item, ...]:
+def write_drafts(
+    plan: PlanDraft, release: Release, scope: str, create: Create, before: Sequence[Item] = ()
+) -> tuple[Item, ...]:
     """Orders first, then reviews, then the care plan that names them; what is already there is not sent again."""
     known = {item.name: item for item in before}
     items = _send(orders(plan, release), scope, create, known)
@@ -62,13 +63,18 @@ def write_drafts(plan: PlanDraft, release: Release, scope: str, create: Create,
     as_request = not may_create(scope, "Task") and may_create(scope, "ServiceRequest")
     rest = reviews(plan, release, written, as_request=as_request)
     if not any(item.is_written for item in items):
-        return (*items, *(Item(b.name, b.kind, "not-tried") for b in (*rest, care_plan(plan, release))))
+        return (
+            *items,
+            *(Item(b.name, b.kind, "not-tried") for b in (*rest, care_plan(plan, release))),
+        )
     items += _send(rest, scope, create, known)
     refs = [item.ref for item in items if item.is_written and item.ref]
     return items + _send((care_plan(plan, release, refs),), scope, create, known)
 
 
-def _send(built: Iterable[Built], scope: str, create: Create, known: Mapping[str, Item]) -> tuple[Item, ...]:
+def _send(
+    built: Iterable[Built], scope: str, create: Create, known: Mapping[str, Item]
+) -> tuple[Item, ...]:
     return tuple(_send_one(one, scope, create, known.get(one.name)) for one in built)
 
 
@@ -77,6 +83,9 @@ def _send_one(one: Built, scope: str, create: Create, before: Item | None) -> It
         return before
     if not may_create(scope, one.kind):
         return Item(one.name, one.kind, "not-granted")
-    created = create(one.resource, identifier_of(one.resource),
-                     maybe_there=before is not None and before.outcome == "unknown")
+    created = create(
+        one.resource,
+        identifier_of(one.resource),
+        maybe_there=before is not None and before.outcome == "unknown",
+    )
     return Item(one.name, one.kind, created.outcome, created.ref, created.reason)

@@ -36,7 +36,9 @@ LONG_FIRST = (
     Role.PERIPH,
 )
 SURE_FIRST = (State.CURRENT, State.RECENT, State.HELD, State.STALE, State.PLANNED, State.OLD)
-MOST_COMPARED = 60  # drafts and listed medicines of one kind that are held against those of the other
+MOST_COMPARED = (
+    60  # drafts and listed medicines of one kind that are held against those of the other
+)
 BOTH, START, BLOCK = "both-draft", "ntx-draft", "opioid-draft"
 
 

@@ -20,7 +20,9 @@ def add_up(store: Store, counts: Counts) -> dict[tuple[str, int], int]:
     newest = max(minute for _, minute in counts)
     rows = [
         {"client": client, "minute": minute, "calls": calls}
-        for (client, minute), calls in sorted(counts.items())  # one order, or two workers may deadlock
+        for (client, minute), calls in sorted(
+            counts.items()
+        )  # one order, or two workers may deadlock
     ]
     with store.write() as connection:
         connection.execute(_adding(store.dialect), rows)

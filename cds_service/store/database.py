@@ -16,7 +16,7 @@ from cds_service.store import sqlite as sqlite_file
 from cds_service.store.deadline import DEADLINE_SECONDS
 from cds_service.store.schema import HEAD
 
-MIGRATION_LOCK = 7_203_118                     # any number, as long as every worker takes the same one
+MIGRATION_LOCK = 7_203_118  # any number, as long as every worker takes the same one
 POSTGRES_NAMES = frozenset({"postgresql", "postgres", "postgresql+psycopg"})
 POSTGRES_CONNECT = {
     "connect_timeout": 2,
@@ -47,7 +47,12 @@ def parse_url(url: str) -> URL:
 
 def make_engine(url: URL) -> Engine:
     """An engine whose errors quote no parameter and whose pool gives up rather than wait for long."""
-    common: dict[str, Any] = {"hide_parameters": True, "pool_size": 8, "max_overflow": 8, "pool_timeout": 5}
+    common: dict[str, Any] = {
+        "hide_parameters": True,
+        "pool_size": 8,
+        "max_overflow": 8,
+        "pool_timeout": 5,
+    }
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **common)
         event.listen(engine, "connect", sqlite_file.configure)
@@ -57,7 +62,9 @@ def make_engine(url: URL) -> Engine:
         engine = create_engine(url, pool_pre_ping=True, connect_args=POSTGRES_CONNECT, **common)
         from cds_service.store.postgres import connect  # noqa: PLC0415 - its driver is an extra
     except ModuleNotFoundError:
-        raise StoreError("database_url: PostgreSQL needs the extra naltrexone-cds[postgres]") from None
+        raise StoreError(
+            "database_url: PostgreSQL needs the extra naltrexone-cds[postgres]"
+        ) from None
     event.listen(engine, "do_connect", connect)
     event.listen(engine, "begin", _begin_postgres)
     return engine
@@ -68,7 +75,9 @@ def make_reader(file: Path) -> Engine:
     uri = f"{file.absolute().as_uri()}?mode=ro"
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=sqlite_file.BUSY_MS / 1000)
+        return sqlite3.connect(
+            uri, uri=True, isolation_level=None, timeout=sqlite_file.BUSY_MS / 1000
+        )
 
     engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
     event.listen(engine, "begin", _begin_sqlite)
@@ -146,4 +155,6 @@ def _run_migrations(connection: Connection) -> None:
     try:
         command.upgrade(config, "head")
     except CommandError:
-        raise StoreError("database_url: the store was made by a newer version of this service") from None
+        raise StoreError(
+            "database_url: the store was made by a newer version of this service"
+        ) from None

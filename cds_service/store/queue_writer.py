@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Generic, TypeVar
 
 IDLE_SECONDS = 0.3
-LINGER_SECONDS = 0.05                          # items of that time share one transaction, and one wake-up
+LINGER_SECONDS = 0.05  # items of that time share one transaction, and one wake-up
 RETRY_SECONDS = 0.5
 
 T = TypeVar("T")
@@ -23,8 +23,15 @@ class QueueWriter(Generic[T]):
     ``between`` is run by the thread before each batch and when it is idle. Make it in the worker, after any fork.
     """
 
-    def __init__(self, name: str, write: Callable[[Sequence[T]], bool], *, room: int, batch: int,
-                 between: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[Sequence[T]], bool],
+        *,
+        room: int,
+        batch: int,
+        between: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         self._write = write
         self._batch = batch
@@ -74,7 +81,7 @@ class QueueWriter(Generic[T]):
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            with suppress(Exception):          # no housekeeping is worth the thread that writes everything
+            with suppress(Exception):  # no housekeeping is worth the thread that writes everything
                 self._between()
             batch = self._next_batch()
             while batch and not self._write(batch):

@@ -65,4 +65,6 @@ def _check(engine: Engine) -> None:
     except SQLAlchemyError:
         raise StoreError("the store cannot be read: damaged, locked or out of reach") from None
     if found != HEAD:
-        raise StoreError("the store is of another version: start this service once, or use its version")
+        raise StoreError(
+            "the store is of another version: start this service once, or use its version"
+        )

@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0004"                                  # the newest revision under migrations/versions
+HEAD = "0004"  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -45,55 +45,59 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 feedback = Table(
-    "feedback", metadata,
+    "feedback",
+    metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("key", String(64), nullable=False, unique=True),
     Column("service", Text, nullable=False),
     Column("card", String(36), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("outcome_timestamp", UtcTime, nullable=False),
-    Column("accepted_suggestions", Text, nullable=False),      # ids, separated by one space
+    Column("accepted_suggestions", Text, nullable=False),  # ids, separated by one space
     Column("reason_code", Text),
     Column("reason_system", Text),
     Column("reason_display", Text),
     Column("user_comment", Text),
     Column("issuer", Text, nullable=False),
     Column("received_at", UtcTime, nullable=False),
-    Column("matched", Boolean),                                # NULL: not known
+    Column("matched", Boolean),  # NULL: not known
     Index("feedback_issuer", "issuer"),
 )
 
 shown_card = Table(
-    "shown_card", metadata,
+    "shown_card",
+    metadata,
     Column("card", String(36), primary_key=True),
     Column("service", Text, nullable=False),
-    Column("seq", BigInteger, nullable=False),                 # the audit event that showed it
-    Column("rule", Text),                                      # NULL in all of these: shown by an older version
+    Column("seq", BigInteger, nullable=False),  # the audit event that showed it
+    Column("rule", Text),  # NULL in all of these: shown by an older version
     Column("situation", Text),
     Column("indicator", Text),
     Column("hook", Text),
-    Column("client", Text),                                    # its configured name
+    Column("client", Text),  # its configured name
     Column("release", Text),
     Column("content_version", Text),
     Column("rules_version", Text),
-    Column("prescriber", Text),                                # a keyed hash, where the settings allow it
+    Column("prescriber", Text),  # a keyed hash, where the settings allow it
     Column("shown_at", UtcTime),
     Index("shown_card_seq", "seq"),
 )
 
 # How many calls a client made in a minute, added up over workers and replicas, for the rate limit.
 client_calls = Table(
-    "client_calls", metadata,
+    "client_calls",
+    metadata,
     Column("client", Text, primary_key=True),
     Column("minute", BigInteger, primary_key=True, autoincrement=False),  # Unix seconds / 60
     Column("calls", BigInteger, nullable=False),
 )
 
 audit_event = Table(
-    "audit_event", metadata,
+    "audit_event",
+    metadata,
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("time", UtcTime, nullable=False),
-    Column("body", Text, nullable=False),                      # canonical JSON, one line of ASCII
+    Column("body", Text, nullable=False),  # canonical JSON, one line of ASCII
     Column("hash", String(64), nullable=False),
     Index("audit_event_time", "time"),
 )
@@ -101,7 +105,8 @@ audit_event = Table(
 # One row. Its row lock makes the chain one chain under several workers, and what it says shows that a chain
 # was cut off at its end. base_* is where the chain begins since retention last removed events.
 audit_head = Table(
-    "audit_head", metadata,
+    "audit_head",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("seq", BigInteger, nullable=False),
     Column("hash", String(64), nullable=False),
@@ -111,27 +116,32 @@ audit_head = Table(
 
 # One row that readiness writes to, to know that the store takes writes.
 readiness = Table(
-    "readiness", metadata,
+    "readiness",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("at", UtcTime),
 )
 
 # Tokens that were used, for auth.used_tokens.
 jwt_seen = Table(
-    "jwt_seen", metadata,
-    Column("token_hash", CHAR(64), primary_key=True),          # SHA-256 of issuer and jti, hexadecimal
-    Column("expires", BigInteger, nullable=False),             # Unix seconds; later the token is refused anyway
+    "jwt_seen",
+    metadata,
+    Column("token_hash", CHAR(64), primary_key=True),  # SHA-256 of issuer and jti, hexadecimal
+    Column(
+        "expires", BigInteger, nullable=False
+    ),  # Unix seconds; later the token is refused anyway
     Index("jwt_seen_expires", "expires"),
 )
 
 # Sessions of the titration app, for planner.sessions.
 smart_session = Table(
-    "smart_session", metadata,
+    "smart_session",
+    metadata,
     Column("handle_hash", String(64), primary_key=True),
     Column("browser_hash", String(64), nullable=False),
     Column("stage", String(8), nullable=False),
     Column("version", Integer, nullable=False),
     Column("expires", BigInteger, nullable=False),
-    Column("body", LargeBinary, nullable=False),               # encrypted: launch state, later the EHR's token
+    Column("body", LargeBinary, nullable=False),  # encrypted: launch state, later the EHR's token
     Index("smart_session_expires", "expires"),
 )

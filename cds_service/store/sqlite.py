@@ -20,7 +20,7 @@ ROOM_BYTES = 256 * 1024
 DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=FULL",                        # WAL with FULL syncs at every commit; NORMAL would not
+    "synchronous=FULL",  # WAL with FULL syncs at every commit; NORMAL would not
     f"busy_timeout={BUSY_MS}",
     "foreign_keys=ON",
 )

@@ -48,7 +48,9 @@ def _rxnorm(code: str, tables: Tables) -> Code | None:
         return None
     rxcui = code.lstrip("0")
     known = tables.products.get(rxcui)
-    return Code(f"rxnorm {rxcui}", known) if known or int(rxcui or 0) in tables.other_codes else None
+    return (
+        Code(f"rxnorm {rxcui}", known) if known or int(rxcui or 0) in tables.other_codes else None
+    )
 
 
 def ndc_forms(code: str) -> tuple[str, ...]:

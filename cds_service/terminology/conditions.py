@@ -15,23 +15,31 @@ from cds_service.terminology.words import fold, says_ldn
 
 _ICD_SYSTEMS = re.compile(
     r"(?:https?://hl7\.org/fhir/sid/icd-10(?:-cm)?/?|urn:oid:2\.16\.840\.1\.113883\.6\.(?:90|3))?",
-    re.IGNORECASE)
+    re.IGNORECASE,
+)
 _ICD_CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}", re.IGNORECASE)
 _SNOMED_SYSTEMS = re.compile(
-    r"https?://snomed\.info/sct(?:/.{0,100})?|urn:oid:2\.16\.840\.1\.113883\.6\.96", re.IGNORECASE)
+    r"https?://snomed\.info/sct(?:/.{0,100})?|urn:oid:2\.16\.840\.1\.113883\.6\.96", re.IGNORECASE
+)
 _HCPCS_SYSTEMS = re.compile(
     r"https?://(?:www\.cms\.gov/medicare/coding/hcpcsreleasecodesets|terminology\.hl7\.org/codesystem/hcpcs.{0,20})/?"
-    r"|urn:oid:2\.16\.840\.1\.113883\.6\.(?:285|14)|https?://(?:www\.)?ama-assn\.org/go/cpt", re.IGNORECASE)
+    r"|urn:oid:2\.16\.840\.1\.113883\.6\.(?:285|14)|https?://(?:www\.)?ama-assn\.org/go/cpt",
+    re.IGNORECASE,
+)
 _PCS_SYSTEMS = re.compile(
     r"https?://(?:hl7\.org/fhir/sid/icd-10-pcs|www\.cms\.gov/medicare/coding/icd10)/?"
-    r"|urn:oid:2\.16\.840\.1\.113883\.6\.4", re.IGNORECASE)
+    r"|urn:oid:2\.16\.840\.1\.113883\.6\.4",
+    re.IGNORECASE,
+)
 _EXCERPT = 2_000
 
 # What stands before a word and takes it back, within the same clause.
 _TAKEN_BACK = re.compile(
     r"\b(?:no|not|non|never|denies|denied|without|negative for|free of|rules? out|ruled out|r/o|family|fhx?"
     r"|father|mother|history of|hx|h/o|risk|prevent\w{0,4}|prophyla\w{0,5}|screen\w{0,4}|suspected|possible"
-    r"|questionable|vs|evaluat\w{0,4}|resolved|previous|prior|past|status post|s/p)\b", re.IGNORECASE)
+    r"|questionable|vs|evaluat\w{0,4}|resolved|previous|prior|past|status post|s/p)\b",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(r"[.;\n]\s|\bbut\b", re.IGNORECASE)
 _REMISSION = re.compile(r"\b(?:remission|recovered)\b", re.IGNORECASE)
 
@@ -44,42 +52,75 @@ _LDN_TYPE = (
     r"lichen plan|vitiligo|alopecia areata|scleroderma|systemic sclerosis|pemphig|autoimmune",
     r"rheumatoid arthritis|\blupus\b|sjogren|hashimoto|graves|ankylosing|dermatomyositis|polymyositis",
 )
-_LIVER = (r"acute (?:\w{1,20} ){0,2}hepatitis|alcoholic hepatitis|(?:liver|hepatic) failure|fulminant hepat"
-          r"|decompensated (?:\w{1,20} ){0,2}(?:cirrhosis|liver)|hepatorenal|hepatic encephalopathy")
+_LIVER = (
+    r"acute (?:\w{1,20} ){0,2}hepatitis|alcoholic hepatitis|(?:liver|hepatic) failure|fulminant hepat"
+    r"|decompensated (?:\w{1,20} ){0,2}(?:cirrhosis|liver)|hepatorenal|hepatic encephalopathy"
+)
 _KIDNEY = r"(?:\bCKD\b|chronic kidney disease)[\s,]{0,3}(?:stage )?"
 _OPIOID = r"opi(?:oid|ate)"
-_DEPENDENCE = (rf"{_OPIOID} (?:use disorder|dependence|addiction)|\bOUD\b"
-               r"|(?:heroin|methadone|fentanyl) (?:dependence|addiction)")
-_WITHDRAWAL = (rf"(?:{_OPIOID}|heroin|fentanyl|methadone|buprenorphine) withdrawal"
-               rf"|{_OPIOID} dependence with withdrawal")
-_TREATMENT = (r"(?:methadone|buprenorphine|suboxone|opioid (?:agonist|substitution)) "
-              r"(?:maintenance|therapy|treatment|programme?|clinic)|\bMOUD\b"
-              r"|long[\s-]term (?:\(current\) |current )?(?:use of )?(?:opi(?:oid|ate)s?)(?: analgesics?)?"
-              r"|addiction therapy (?:using|-) (?:methadone|buprenorphine)")
-_POISONING = (r"(?:opi(?:oid|ate)|heroin|fentanyl|methadone|morphine|oxycodone) (?:over-?dose|poisoning)"
-              r"|(?:over-?dose|poisoning) (?:of|by|due to|from|caused by) (?:opi(?:oid|ate)s?|heroin|fentanyl|methadone)")
-_WORDS = tuple((re.compile(pattern, re.IGNORECASE), kind) for pattern, kind in (
-    ("|".join(_LDN_TYPE), ConditionKind.LDN_TYPE),
-    (r"diabetic (?:\w{1,20} ){0,2}(?:poly)?neuropath|neuropathy (?:in|due to|of) diabetes",
-     ConditionKind.DIABETIC_NEUROPATHY),
-    (_WITHDRAWAL, ConditionKind.OPIOID_WITHDRAWAL),
-    (_DEPENDENCE, ConditionKind.OPIOID_USE_DISORDER),
-    (r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b", ConditionKind.ALCOHOL_USE_DISORDER),
-    (r"\bobes(?:e|ity)\b", ConditionKind.OBESITY),
-    (_LIVER, ConditionKind.LIVER_ACUTE),
-    (r"\bpregnan(?:t|cy)\b(?! (?:test|prevention|planning|counsel))|\bgravid", ConditionKind.PREGNANCY),
-    (rf"{_KIDNEY}(?:3|III)(?![0-9I])", ConditionKind.CKD_3),
-    (rf"{_KIDNEY}(?:4|5|IV|V)\b|end[\s-]stage (?:renal|kidney)|\bES[RK]D\b|dialysis", ConditionKind.CKD_4_5),
-    (r"hospice|palliative care|end[\s-]of[\s-]life", ConditionKind.HOSPICE),
-    (rf"{_OPIOID} (?:abuse|misuse)|(?:heroin|fentanyl|opium) (?:abuse|use)", ConditionKind.OPIOID_USE),
-    (_TREATMENT, ConditionKind.OPIOID_TREATMENT),
-    (_POISONING, ConditionKind.OPIOID_POISONING),
-    (r"\blactat(?:ion|ing)\b|\bbreast[\s-]?feeding\b|\bnursing mother", ConditionKind.LACTATION),
-    (r"\bsuicid(?:al (?:ideation|thoughts?|intent)|e attempt)", ConditionKind.SUICIDAL),
-    (r"\bdepressi(?:on|ve (?:disorder|episode))\b|\bMDD\b|dysthymi", ConditionKind.DEPRESSION),
-    (r"(?<!decompensated )\bcirrhosis\b", ConditionKind.CIRRHOSIS),
-    (r"chronic (?:\w{1,20} ){0,3}hepatitis|\bhepatitis [BC]\b|autoimmune hepatitis", ConditionKind.HEPATITIS_CHRONIC),
-))
+_DEPENDENCE = (
+    rf"{_OPIOID} (?:use disorder|dependence|addiction)|\bOUD\b"
+    r"|(?:heroin|methadone|fentanyl) (?:dependence|addiction)"
+)
+_WITHDRAWAL = (
+    rf"(?:{_OPIOID}|heroin|fentanyl|methadone|buprenorphine) withdrawal"
+    rf"|{_OPIOID} dependence with withdrawal"
+)
+_TREATMENT = (
+    r"(?:methadone|buprenorphine|suboxone|opioid (?:agonist|substitution)) "
+    r"(?:maintenance|therapy|treatment|programme?|clinic)|\bMOUD\b"
+    r"|long[\s-]term (?:\(current\) |current )?(?:use of )?(?:opi(?:oid|ate)s?)(?: analgesics?)?"
+    r"|addiction therapy (?:using|-) (?:methadone|buprenorphine)"
+)
+_POISONING = (
+    r"(?:opi(?:oid|ate)|heroin|fentanyl|methadone|morphine|oxycodone) (?:over-?dose|poisoning)"
+    r"|(?:over-?dose|poisoning) (?:of|by|due to|from|caused by) (?:opi(?:oid|ate)s?|heroin|fentanyl|methadone)"
+)
+_WORDS = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind)
+    for pattern, kind in (
+        ("|".join(_LDN_TYPE), ConditionKind.LDN_TYPE),
+        (
+            r"diabetic (?:\w{1,20} ){0,2}(?:poly)?neuropath|neuropathy (?:in|due to|of) diabetes",
+            ConditionKind.DIABETIC_NEUROPATHY,
+        ),
+        (_WITHDRAWAL, ConditionKind.OPIOID_WITHDRAWAL),
+        (_DEPENDENCE, ConditionKind.OPIOID_USE_DISORDER),
+        (
+            r"alcohol (?:use disorder|dependence|addiction)|alcoholism|\bAUD\b",
+            ConditionKind.ALCOHOL_USE_DISORDER,
+        ),
+        (r"\bobes(?:e|ity)\b", ConditionKind.OBESITY),
+        (_LIVER, ConditionKind.LIVER_ACUTE),
+        (
+            r"\bpregnan(?:t|cy)\b(?! (?:test|prevention|planning|counsel))|\bgravid",
+            ConditionKind.PREGNANCY,
+        ),
+        (rf"{_KIDNEY}(?:3|III)(?![0-9I])", ConditionKind.CKD_3),
+        (
+            rf"{_KIDNEY}(?:4|5|IV|V)\b|end[\s-]stage (?:renal|kidney)|\bES[RK]D\b|dialysis",
+            ConditionKind.CKD_4_5,
+        ),
+        (r"hospice|palliative care|end[\s-]of[\s-]life", ConditionKind.HOSPICE),
+        (
+            rf"{_OPIOID} (?:abuse|misuse)|(?:heroin|fentanyl|opium) (?:abuse|use)",
+            ConditionKind.OPIOID_USE,
+        ),
+        (_TREATMENT, ConditionKind.OPIOID_TREATMENT),
+        (_POISONING, ConditionKind.OPIOID_POISONING),
+        (
+            r"\blactat(?:ion|ing)\b|\bbreast[\s-]?feeding\b|\bnursing mother",
+            ConditionKind.LACTATION,
+        ),
+        (r"\bsuicid(?:al (?:ideation|thoughts?|intent)|e attempt)", ConditionKind.SUICIDAL),
+        (r"\bdepressi(?:on|ve (?:disorder|episode))\b|\bMDD\b|dysthymi", ConditionKind.DEPRESSION),
+        (r"(?<!decompensated )\bcirrhosis\b", ConditionKind.CIRRHOSIS),
+        (
+            r"chronic (?:\w{1,20} ){0,3}hepatitis|\bhepatitis [BC]\b|autoimmune hepatitis",
+            ConditionKind.HEPATITIS_CHRONIC,
+        ),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,7 +142,9 @@ def read_conditions(directory: Path | None = None) -> ConditionTable:
         for row in csv.DictReader(handle):
             kinds = frozenset(ConditionKind(kind) for kind in row["kinds"].split())
             tables[row["system"]][row["code"].replace(".", "")] = kinds
-    return ConditionTable(tables["icd10cm"], tables["snomed"], {**tables["hcpcs"], **tables["icd10pcs"]})
+    return ConditionTable(
+        tables["icd10cm"], tables["snomed"], {**tables["hcpcs"], **tables["icd10pcs"]}
+    )
 
 
 def classify(concept: Concept, table: ConditionTable) -> frozenset[ConditionKind]:

@@ -12,18 +12,44 @@ from cds_service.terminology.tables import Product, Tables
 from cds_service.terminology.texts import Reading
 from cds_service.terminology.words import fold, skeleton, split_words
 
-_SAID = 3                   # names of another drug that a contradiction quotes from our tables
+_SAID = 3  # names of another drug that a contradiction quotes from our tables
 _LONG_WORD = re.compile(r"[^\W\d_]{4,}")
-_FORM_WORDS = frozenset({"oral", "tablet", "tablets", "capsule", "capsules", "solution", "suspension", "film",
-                         "patch", "injection", "release", "extended", "product", "system", "transdermal", "syringe",
-                         "cream", "topical", "spray", "nasal"})
+_FORM_WORDS = frozenset(
+    {
+        "oral",
+        "tablet",
+        "tablets",
+        "capsule",
+        "capsules",
+        "solution",
+        "suspension",
+        "film",
+        "patch",
+        "injection",
+        "release",
+        "extended",
+        "product",
+        "system",
+        "transdermal",
+        "syringe",
+        "cream",
+        "topical",
+        "spray",
+        "nasal",
+    }
+)
 
 
 def conflicts_in(evidence: Evidence, drug: Drug, tables: Tables) -> Iterator[str]:
     """Every contradiction about which drug this is; nothing where one side only says less than the other."""
     yield from _code_against_words(evidence, tables)
     yield from _words_against_words(evidence)
-    if evidence.others and not evidence.coded and evidence.worded and _says_another_drug(evidence, drug):
+    if (
+        evidence.others
+        and not evidence.coded
+        and evidence.worded
+        and _says_another_drug(evidence, drug)
+    ):
         yield f"code: another drug ({evidence.others[0].label}); text: {_list(evidence.worded)}"
     for text in strangers(evidence, tables):
         yield f"{'code' if evidence.coded else 'text'}: {_list(evidence.names)}; text: {', '.join(text.others[:_SAID])}"
@@ -32,12 +58,20 @@ def conflicts_in(evidence: Evidence, drug: Drug, tables: Tables) -> Iterator[str
 def strangers(evidence: Evidence, tables: Tables) -> Iterator[Reading]:
     """The texts that positively name another drug beside the relevant one, where that is no part of the same product."""
     if not any(t.is_other and t.others for t in evidence.texts) or not any(
-            tables.ingredients[i].counts for i in evidence.names):
+        tables.ingredients[i].counts for i in evidence.names
+    ):
         return
-    company = {skeleton(w) or w for t in evidence.texts if t.ingredients for w in split_words(t.folded)}
+    company = {
+        skeleton(w) or w for t in evidence.texts if t.ingredients for w in split_words(t.folded)
+    }
     company |= {skeleton(w) or w for p in evidence.products for w in split_words(p.name)}
-    partners = frozenset[Trait]().union(*(product_traits(p, tables) for p in evidence.products),
-                                        *(t.traits for t in evidence.texts if t.ingredients)) & PARTNERS
+    partners = (
+        frozenset[Trait]().union(
+            *(product_traits(p, tables) for p in evidence.products),
+            *(t.traits for t in evidence.texts if t.ingredients),
+        )
+        & PARTNERS
+    )
     for text in evidence.texts:
         named = {skeleton(w) or w for other in text.others for w in other.split()}
         if text.is_other and text.others and not named & company and not partners & text.traits:
@@ -46,7 +80,9 @@ def strangers(evidence: Evidence, tables: Tables) -> Iterator[Reading]:
 
 def names_another(evidence: Evidence, tables: Tables) -> bool:
     """Whether one side of a contradiction is positively a drug that is neither opioid nor antagonist."""
-    return bool(evidence.others and not evidence.coded) or any(True for _ in strangers(evidence, tables))
+    return bool(evidence.others and not evidence.coded) or any(
+        True for _ in strangers(evidence, tables)
+    )
 
 
 def _code_against_words(evidence: Evidence, tables: Tables) -> Iterator[str]:
@@ -88,15 +124,20 @@ def _agree(evidence: Evidence, other: frozenset[str], tables: Tables) -> bool:
 def holds_both(product: Product, tables: Tables) -> bool:
     """Whether one coded product holds naltrexone and an opioid: Embeda, Troxyca and their generics."""
     return "naltrexone" in product.ingredients and any(
-        tables.ingredients[i].counts for i in product.ingredients if i != "naltrexone")
+        tables.ingredients[i].counts for i in product.ingredients if i != "naltrexone"
+    )
 
 
 def _says_another_drug(evidence: Evidence, drug: Drug) -> bool:
     """Whether a foreign code is surely meant: ATC always, else a display without a word of the named texts."""
     if any(other.label.startswith("atc") for other in evidence.others):
         return True
-    shared = {w for t in evidence.texts if t.ingredients for w in _LONG_WORD.findall(t.folded.lower())}
-    labels = [set(_LONG_WORD.findall(fold(c.display).lower())) - _FORM_WORDS for c in drug.concept.codings]
+    shared = {
+        w for t in evidence.texts if t.ingredients for w in _LONG_WORD.findall(t.folded.lower())
+    }
+    labels = [
+        set(_LONG_WORD.findall(fold(c.display).lower())) - _FORM_WORDS for c in drug.concept.codings
+    ]
     return any(label and not label & shared for label in labels)
 
 

@@ -67,24 +67,37 @@ class Evidence:
 
     @property
     def names_a_drug(self) -> bool:
-        return bool(self.products or self.others or any(t.names_a_drug for t in self.texts)
-                    or any(line.names_a_drug for line in self.lines))
+        return bool(
+            self.products
+            or self.others
+            or any(t.names_a_drug for t in self.texts)
+            or any(line.names_a_drug for line in self.lines)
+        )
 
 
 def gather(drug: Drug, tables: Tables) -> Evidence:
     """Read everything that the order says about its drug."""
-    codes = sorted({c for coding in drug.concept.codings if (c := read_code(coding, tables))}, key=_label)
+    codes = sorted(
+        {c for coding in drug.concept.codings if (c := read_code(coding, tables))}, key=_label
+    )
     around = concept_traits(drug.form) | concept_traits(drug.route)
     texts = {read_text(text, tables, around) for text in texts_of(drug.concept)}
-    texts |= {form for text in texts_of(drug.form) if (form := read_text(text, tables, around)).plain}
+    texts |= {
+        form for text in texts_of(drug.form) if (form := read_text(text, tables, around)).plain
+    }
     lines = sorted((_read_line(line, tables, around) for line in drug.ingredients), key=repr)
     products = tuple(c.product for c in codes if c.product)
     return Evidence(
-        products=products, labels=tuple(c.label for c in codes), others=tuple(c for c in codes if not c.product),
-        texts=tuple(sorted(texts, key=lambda t: t.folded)), lines=tuple(lines), around=around,
+        products=products,
+        labels=tuple(c.label for c in codes),
+        others=tuple(c for c in codes if not c.product),
+        texts=tuple(sorted(texts, key=lambda t: t.folded)),
+        lines=tuple(lines),
+        around=around,
         coded=frozenset(i for p in products for i in p.ingredients),
         worded=frozenset(i for text in texts for i in text.ingredients),
-        compounded=frozenset(i for line in lines for i in line.ingredients))
+        compounded=frozenset(i for line in lines for i in line.ingredients),
+    )
 
 
 def _label(code: Code) -> str:
@@ -106,7 +119,8 @@ def _read_line(line: IngredientLine, tables: Tables, around: frozenset[Trait]) -
         strength=line_strength(line) or (stated.pop() if len(stated) == 1 else None),
         traits=frozenset[Trait]().union(*(t.traits for t in texts)),
         names_a_drug=bool(codes) or any(t.names_a_drug for t in texts),
-        is_other=any(c.product is None for c in codes) or any(t.is_other for t in texts))
+        is_other=any(c.product is None for c in codes) or any(t.is_other for t in texts),
+    )
 
 
 def traits_in(evidence: Evidence, tables: Tables) -> frozenset[Trait]:
@@ -115,7 +129,11 @@ def traits_in(evidence: Evidence, tables: Tables) -> frozenset[Trait]:
     written = [t.traits for t in evidence.texts] + [line.traits for line in evidence.lines]
     said = evidence.around.union(*written)
     partners = coded if evidence.precise else said
-    return (coded & FORMS or said & FORMS) | (partners & PARTNERS) | ((coded | said) & {Trait.DETERRENT})
+    return (
+        (coded & FORMS or said & FORMS)
+        | (partners & PARTNERS)
+        | ((coded | said) & {Trait.DETERRENT})
+    )
 
 
 @lru_cache(maxsize=8192)

@@ -39,7 +39,10 @@ class Figures:
 def read_samples(file: Path) -> tuple[Sample, ...]:
     """The samples of a CSV with the columns name, expected and, where known, weight."""
     with file.open(encoding="utf-8") as handle:
-        return tuple(Sample(row["name"], row["expected"], float(row.get("weight") or 1)) for row in csv.DictReader(handle))
+        return tuple(
+            Sample(row["name"], row["expected"], float(row.get("weight") or 1))
+            for row in csv.DictReader(handle)
+        )
 
 
 def measure(terminology: Terminology, samples: Iterable[Sample]) -> Figures:
@@ -61,5 +64,12 @@ def measure(terminology: Terminology, samples: Iterable[Sample]) -> Figures:
         right += any(sample.expected in c.ingredient for c in found.components)
         if found.kind in {Identity.OTHER, Identity.UNREADABLE}:
             silent.append(sample.name)
-    return Figures(int(total), 100 * right / max(total, 1), 100 * unknown / max(total, 1), 100 * by_use / max(use, 1),
-                   tuple(silent), tuple(mistaken), tuple(guessed))
+    return Figures(
+        int(total),
+        100 * right / max(total, 1),
+        100 * unknown / max(total, 1),
+        100 * by_use / max(use, 1),
+        tuple(silent),
+        tuple(mistaken),
+        tuple(guessed),
+    )

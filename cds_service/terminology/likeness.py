@@ -32,8 +32,10 @@ _STEMS = (
     (re.compile(r"tianeptin"), "tianeptine"),
     (re.compile(r"samidorph"), "samidorphan"),
 )
-_GUARDS = re.compile(r"apomorph|apomorf|dextrometh?or|dextrorph|levometh?orph|dimemorf|papaver|naloxon|nalmef|methylnalt"
-                     r"|metilnalt|glucodon|platycod|porphin|morpholin")
+_GUARDS = re.compile(
+    r"apomorph|apomorf|dextrometh?or|dextrorph|levometh?orph|dimemorf|papaver|naloxon|nalmef|methylnalt"
+    r"|metilnalt|glucodon|platycod|porphin|morpholin"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +58,11 @@ class Lookalikes:
             return ""
         name, distance = best
         rivals = [other for other in others if abs(len(other) - len(word)) <= distance]
-        rival = process.extractOne(word, rivals, scorer=OSA.distance, score_cutoff=distance) if rivals else None
+        rival = (
+            process.extractOne(word, rivals, scorer=OSA.distance, score_cutoff=distance)
+            if rivals
+            else None
+        )
         own = set(self.means[name])
         if rival or own <= never or _between_antagonists(word, own):
             return ""
@@ -64,7 +70,11 @@ class Lookalikes:
 
     def _nearest(self, word: str) -> tuple[str, int] | None:
         limit = 1 if len(word) < _LONG else 2
-        pool = [n for length in range(len(word) - limit, len(word) + limit + 1) for n in self.by_length.get(length, ())]
+        pool = [
+            n
+            for length in range(len(word) - limit, len(word) + limit + 1)
+            for n in self.by_length.get(length, ())
+        ]
         hits = process.extract(word, pool, scorer=OSA.distance, score_cutoff=limit, limit=20)
         fitting = [(int(d), name) for name, d, _ in hits if self._fits(word, name, int(d))]
         return min(fitting)[::-1] if fitting else None
@@ -76,8 +86,11 @@ class Lookalikes:
 
     def list_near(self, word: str, limit: int = 3, most: int = 5) -> tuple[str, ...]:
         """The relevant names within ``limit`` edits of a word, nearest first."""
-        pool = [name for length in range(len(word) - limit, len(word) + limit + 1)
-                for name in self.by_length.get(length, ())]
+        pool = [
+            name
+            for length in range(len(word) - limit, len(word) + limit + 1)
+            for name in self.by_length.get(length, ())
+        ]
         hits = process.extract(word, pool, scorer=OSA.distance, score_cutoff=limit, limit=most)
         return tuple(name for name, _, _ in hits)
 
@@ -100,6 +113,11 @@ def lookalikes_of(names: Mapping[str, tuple[str, ...]], generic: frozenset[str])
 
 def stem_of(word: str) -> str:
     """The drug of the family that an international name's stem belongs to, or "": "furanylfentanyl" is fentanyl's."""
-    if len(word) < _SHORTEST or len(word) > _LONGEST * 2 or not word.isascii() or _GUARDS.search(word):
+    if (
+        len(word) < _SHORTEST
+        or len(word) > _LONGEST * 2
+        or not word.isascii()
+        or _GUARDS.search(word)
+    ):
         return ""
     return next((family for stem, family in _STEMS if stem.search(word)), "")

@@ -26,25 +26,44 @@ _CUES = (
     r"|history\sof|hx(?:\sof)?|h\W?o|interact\w{0,4}\swith|contraindicated\swith|incompatible\swith|vs\.?|versus"
 )
 # Words of the past turn a name away only beside the drug that took its place: alone they tell of a recent medicine.
-_PAST = (r"past|previous(?:ly)?(?:\son)?|formerly(?:\son)?|prior|former|was\son|off|ex|failed|stopp?ed|discontinued?"
-         r"|d\Wc\W?d?|off\sof|weaned\s(?:off|from)|tapered\soff|switch\w{0,3}\sfrom|changed\sfrom")
+_PAST = (
+    r"past|previous(?:ly)?(?:\son)?|formerly(?:\son)?|prior|former|was\son|off|ex|failed|stopp?ed|discontinued?"
+    r"|d\Wc\W?d?|off\sof|weaned\s(?:off|from)|tapered\soff|switch\w{0,3}\sfrom|changed\sfrom"
+)
 _BEFORE_OF_PAST = re.compile(rf"(?<![^\W_])(?:{_PAST})[\s'\u2019]{{0,2}}$", re.IGNORECASE)
-_STRENGTH_BEHIND = re.compile(r"^[\s(,]{0,3}\d{1,4}(?:[.,]\d{1,3})?\s?(?:mg|mcg|ug|\u03bcg|g)(?![^\W\d_])", re.IGNORECASE)
+_STRENGTH_BEHIND = re.compile(
+    r"^[\s(,]{0,3}\d{1,4}(?:[.,]\d{1,3})?\s?(?:mg|mcg|ug|\u03bcg|g)(?![^\W\d_])", re.IGNORECASE
+)
 _BEFORE = re.compile(rf"(?<![^\W_])(?:{_CUES})[\s'\u2019]{{0,2}}$", re.IGNORECASE)
-_LINKED = re.compile(r"(?:,|/|\bor\b|\band\b|\bnor\b|\bund\b|\boder\b|\bou\b|\bo\b|\bet\b|\by\b|&)\s{0,2}$", re.IGNORECASE)
+_LINKED = re.compile(
+    r"(?:,|/|\bor\b|\band\b|\bnor\b|\bund\b|\boder\b|\bou\b|\bo\b|\bet\b|\by\b|&)\s{0,2}$",
+    re.IGNORECASE,
+)
 _BEHIND = re.compile(
     r"^[\s-]{0,2}(?:free\b|frei\w{0,2}\b|fri(?:tt|a)?\b|vrij\w?\b|allerg\w{0,5}|intoleran\w{0,3}|sensitiv\w{0,4}|hypersens"
     r"|withdrawal|dependen\w{0,3}|addict\w{0,3}|overdose|abuse|misuse|antagonist|antidote|induced|related|associated"
-    r"|unvertraglich|abhangig\w{0,5}|screen\b|test\b|level\b|assay\b|antibod)", re.IGNORECASE)
-_FREE_WORD = re.compile(r"^(?:frei\w{0,2}|fri|vrij\w?|free|los|antagonist\w{0,2}|entzug\w{0,4}|abhangig\w{0,5}"
-                        r"|allergi\w{0,2}|unvertraglich\w{0,5})$", re.IGNORECASE)
+    r"|unvertraglich|abhangig\w{0,5}|screen\b|test\b|level\b|assay\b|antibod)",
+    re.IGNORECASE,
+)
+_FREE_WORD = re.compile(
+    r"^(?:frei\w{0,2}|fri|vrij\w?|free|los|antagonist\w{0,2}|entzug\w{0,4}|abhangig\w{0,5}"
+    r"|allergi\w{0,2}|unvertraglich\w{0,5})$",
+    re.IGNORECASE,
+)
 _POTENCY = re.compile(
     r"(?<![^\W_])(?:(?:[6-9]|[1-9]\d{1,3})\s?(?:ch|ck|c|x|k|dh|lm)|[dx]\s?(?:[2-9]|[1-9]\d{1,2})|c\s?(?:[6-9]|[1-9]\d{1,3})"
     r"|lm\s?\d{1,3}|(?:10|50|1)\s?m|globuli|globules?|globulos|homeopath\w{0,4}|homoopath\w{0,4}|homeopat\w{0,4})"
-    r"(?![^\W_]|-[iv\d])", re.IGNORECASE)
-_REMEDY = re.compile(r"(?<![^\W_])(?:\d{1,4}\s?(?:ch|dh|ck)|(?:ch|dh)\s?\d{1,4}|globuli|globulos|granules hom"
-                     r"|homeopath\w{0,4}|homoopath\w{0,4}|homeopat\w{0,4})(?![^\W_])", re.IGNORECASE)
-_MASS = re.compile(r"\d\s?(?:mg|mcg|ug|\u03bcg|g|ml|%|microgram|mikrogram)(?![^\W\d_])", re.IGNORECASE)
+    r"(?![^\W_]|-[iv\d])",
+    re.IGNORECASE,
+)
+_REMEDY = re.compile(
+    r"(?<![^\W_])(?:\d{1,4}\s?(?:ch|dh|ck)|(?:ch|dh)\s?\d{1,4}|globuli|globulos|granules hom"
+    r"|homeopath\w{0,4}|homoopath\w{0,4}|homeopat\w{0,4})(?![^\W_])",
+    re.IGNORECASE,
+)
+_MASS = re.compile(
+    r"\d\s?(?:mg|mcg|ug|\u03bcg|g|ml|%|microgram|mikrogram)(?![^\W\d_])", re.IGNORECASE
+)
 _CLAUSE = re.compile(r"[;.()\[\]:\n\u3002\uff0c]|\s-\s|,(?!\d)")
 _HEAD = re.compile(r"^[\W\d_]{0,20}$")
 _WINDOW = 40
@@ -77,10 +96,10 @@ def mentioned(folded: str, places: tuple[Place, ...], *, alone: bool) -> frozens
 
 
 def _turned_away(folded: str, place: Place, alone: bool) -> bool:
-    behind = folded[place.end:place.end + _WINDOW]
+    behind = folded[place.end : place.end + _WINDOW]
     if _BEHIND.match(behind) or _FREE_WORD.match(_rest_of_word(folded, place)):
         return True
-    ahead = folded[max(0, place.start - _WINDOW):place.start]
+    ahead = folded[max(0, place.start - _WINDOW) : place.start]
     if place.start <= _WINDOW and _HEAD.match(ahead):
         return False
     clause = _CLAUSE.split(ahead)[-1]
@@ -91,14 +110,18 @@ def _turned_away(folded: str, place: Place, alone: bool) -> bool:
 
 def _rest_of_word(folded: str, place: Place) -> str:
     """What is written on to a name without a space: "frei" in "codeinfrei"."""
-    rest = re.match(r"[^\W\d_]{0,20}", folded[place.end:place.end + 20])
+    rest = re.match(r"[^\W\d_]{0,20}", folded[place.end : place.end + 20])
     return rest.group() if rest else ""
 
 
 def _goes_on(folded: str, before: Place, place: Place) -> bool:
     """Whether a list goes on: "no codeine, oxycodone or morphine"; a strength ends it."""
-    between = folded[before.end:place.start]
-    return len(between) <= 6 and bool(_LINKED.search(between)) and not any(c.isdigit() for c in between)
+    between = folded[before.end : place.start]
+    return (
+        len(between) <= 6
+        and bool(_LINKED.search(between))
+        and not any(c.isdigit() for c in between)
+    )
 
 
 def is_homeopathic(folded: str, places: tuple[Place, ...]) -> bool:

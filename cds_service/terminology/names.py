@@ -11,7 +11,7 @@ from cds_service.terminology.words import WORD, is_spaceless, ldn_at, skeleton
 
 _LONGEST_WORD = 60
 _MICROGRAMS = re.compile(r"\d\s{0,2}(?:mcg|ug|\u03bcg|microg|mikrog)", re.IGNORECASE)
-_ENOUGH = 100               # mentions; from then on each name is noted once more and no longer sought
+_ENOUGH = 100  # mentions; from then on each name is noted once more and no longer sought
 
 
 def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
@@ -30,9 +30,13 @@ def names_in(folded: str, tables: Tables) -> list[tuple[Name, Mention]]:
                 start, end = places[at].start(), places[at + len(name.words) - 1].end()
                 if name.match == "spelling":
                     end = start + min(len(word), len(name.words[0]))
-                found += [(name, Mention(ingredient, start, end)) for ingredient in name.ingredients]
+                found += [
+                    (name, Mention(ingredient, start, end)) for ingredient in name.ingredients
+                ]
                 if len(found) > _ENOUGH:
-                    starts[word] = tuple(other_name for other_name in starts[word] if other_name is not name)
+                    starts[word] = tuple(
+                        other_name for other_name in starts[word] if other_name is not name
+                    )
                 break
         else:
             if other:
@@ -56,7 +60,7 @@ def _possible(words: frozenset[str], tables: Tables) -> dict[str, tuple[Name, ..
 
 def _stands_at(name: Name, folded: str, words: list[str], at: int, place: re.Match[str]) -> bool:
     size = len(name.words)
-    if size > 1 and tuple(words[at:at + size]) != name.words:
+    if size > 1 and tuple(words[at : at + size]) != name.words:
         return False
     if name.words[0] in {"ldn", "uldn"}:
         return ldn_at(folded, place.start())
@@ -88,11 +92,20 @@ def _inside(word: str, offset: int, tables: Tables) -> Iterator[tuple[Name, Ment
     """The names inside a word of a script without spaces; a longer name of another drug hides those it holds."""
     at = 0
     while at < len(word):
-        hit = next(((text, name) for text, name in tables.parts.get(word[at], ()) if word.startswith(text, at)), None)
+        hit = next(
+            (
+                (text, name)
+                for text, name in tables.parts.get(word[at], ())
+                if word.startswith(text, at)
+            ),
+            None,
+        )
         if hit is None:
             at += 1
             continue
         text, name = hit
         if name is not None:
-            yield from ((name, Mention(i, offset + at, offset + at + len(text))) for i in name.ingredients)
+            yield from (
+                (name, Mention(i, offset + at, offset + at + len(text))) for i in name.ingredients
+            )
         at += len(text)

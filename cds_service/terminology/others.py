@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from cds_service.terminology.words import is_spaceless, skeleton, split_words
 
-_SHORTEST_INN = 7           # letters; shorter names are too easily another word in another language
+_SHORTEST_INN = 7  # letters; shorter names are too easily another word in another language
 _FOLDED = re.compile(r"[a-z]+(?: [a-z]+)*")
-_SHORTEST_PART = 2          # characters of a name in a script without spaces
+_SHORTEST_PART = 2  # characters of a name in a script without spaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,7 +44,7 @@ class Others:
     def phrase_at(self, words: Sequence[str], start: int) -> int:
         """How many words from ``start`` on are a known name of several words, 0 for none."""
         for size in range(min(self.longest.get(words[start], 0), len(words) - start), 1, -1):
-            if " ".join(words[start:start + size]) in self.names:
+            if " ".join(words[start : start + size]) in self.names:
                 return size
         return 0
 
@@ -64,12 +64,44 @@ class Others:
     def _part_known(self, word: str) -> bool:
         if not is_spaceless(word):
             return False
-        return any(word.startswith(name, at) for at, first in enumerate(word) for name in self.parts.get(first, ()))
+        return any(
+            word.startswith(name, at)
+            for at, first in enumerate(word)
+            for name in self.parts.get(first, ())
+        )
 
 
-_SALTS = ("idroklorid", "klorid", "sulfat", "fosfat", "natrium", "kalium", "kalsium", "sitrat", "tartrat", "maleat",
-          "fumarat", "asetat", "bromid", "mesilat", "besilat", "suksinat", "idrobromid", "nitrat", "tablet", "kapsel",
-          "kapsul", "tropfen", "salb", "krem", "gel", "idrat", "hemidrat", "kalsik", "sodik")
+_SALTS = (
+    "idroklorid",
+    "klorid",
+    "sulfat",
+    "fosfat",
+    "natrium",
+    "kalium",
+    "kalsium",
+    "sitrat",
+    "tartrat",
+    "maleat",
+    "fumarat",
+    "asetat",
+    "bromid",
+    "mesilat",
+    "besilat",
+    "suksinat",
+    "idrobromid",
+    "nitrat",
+    "tablet",
+    "kapsel",
+    "kapsul",
+    "tropfen",
+    "salb",
+    "krem",
+    "gel",
+    "idrat",
+    "hemidrat",
+    "kalsik",
+    "sodik",
+)
 
 
 def _joined(sound: str, sounds: frozenset[str]) -> bool:
@@ -99,6 +131,10 @@ def others_of(names: Iterable[str], inns: Iterable[str]) -> Others:
     for name in single:
         if " " not in name:
             initials.setdefault(name[0], []).append(name)
-    return Others(frozenset(single), longest, frozenset(sounds - {""}),
-                  {first: tuple(group) for first, group in parts.items()},
-                  {first: tuple(group) for first, group in initials.items()})
+    return Others(
+        frozenset(single),
+        longest,
+        frozenset(sounds - {""}),
+        {first: tuple(group) for first, group in parts.items()},
+        {first: tuple(group) for first, group in initials.items()},
+    )

@@ -22,7 +22,9 @@ MATCHES = frozenset({"", "phrase", "upper", "whole", "unclear"})
 HINTS = frozenset(trait.value for trait in Trait)
 _SHORTEST = 3
 _VERSION = re.compile(r"^Version:\s*(\S.*)$", re.MULTILINE)
-_ANYTHING = frozenset({"tablet", "tablets", "capsule", "oral", "pain", "drug", "medicine", "cough", "cold", "strong"})
+_ANYTHING = frozenset(
+    {"tablet", "tablets", "capsule", "oral", "pain", "drug", "medicine", "cough", "cold", "strong"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,10 @@ def site_packs(folder: Path | None) -> tuple[Pack, ...]:
 def _packs_in(folder: Traversable) -> tuple[Pack, ...]:
     if not folder.is_dir():
         return ()
-    found = sorted((f for f in folder.iterdir() if f.is_dir() and (f / "names.csv").is_file()), key=lambda f: f.name)
+    found = sorted(
+        (f for f in folder.iterdir() if f.is_dir() and (f / "names.csv").is_file()),
+        key=lambda f: f.name,
+    )
     return tuple(read_pack(f) for f in found)
 
 
@@ -80,9 +85,13 @@ def _rows(file: Traversable) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _name(row: dict[str, str]) -> PackName:
-    return PackName(row["name"], tuple(filter(None, row["ingredients"].split(";"))),
-                    frozenset(Trait(word) for word in row["hint"].split()), row["match"] or "phrase",
-                    row["class"] == "relevant")
+    return PackName(
+        row["name"],
+        tuple(filter(None, row["ingredients"].split(";"))),
+        frozenset(Trait(word) for word in row["hint"].split()),
+        row["match"] or "phrase",
+        row["class"] == "relevant",
+    )
 
 
 def check_pack(folder: Traversable, ingredients: frozenset[str] | None = None) -> list[str]:
@@ -95,33 +104,45 @@ def check_pack(folder: Traversable, ingredients: frozenset[str] | None = None) -
         return [f"{folder.name}/names.csv: is missing"]
     complaints = [] if readme.is_file() else [f"{folder.name}/README.md: is missing"]
     if readme.is_file() and not _VERSION.search(readme.read_text(encoding="utf-8")):
-        complaints.append(f"{folder.name}/README.md: states no version (a line \"Version: ...\")")
+        complaints.append(f'{folder.name}/README.md: states no version (a line "Version: ...")')
     try:
         with table.open(encoding="utf-8") as handle:
             head = next(csv.reader(handle), [])
-        if tuple(head[:len(COLUMNS)]) != COLUMNS:
-            return [*complaints, f"{folder.name}/names.csv:1: the columns must be {','.join(COLUMNS)}"]
+        if tuple(head[: len(COLUMNS)]) != COLUMNS:
+            return [
+                *complaints,
+                f"{folder.name}/names.csv:1: the columns must be {','.join(COLUMNS)}",
+            ]
         seen: dict[str, str] = {}
         for line, row in _rows(table):
-            complaints += [f"{folder.name}/names.csv:{line}: {what}" for what in _wrong_with(row, seen, ingredients)]
+            complaints += [
+                f"{folder.name}/names.csv:{line}: {what}"
+                for what in _wrong_with(row, seen, ingredients)
+            ]
     except UnicodeDecodeError:
         complaints.append(f"{folder.name}/names.csv: is not UTF-8")
     return complaints
 
 
-def _wrong_with(row: dict[str, str], seen: dict[str, str], ingredients: frozenset[str] | None) -> Iterator[str]:
+def _wrong_with(
+    row: dict[str, str], seen: dict[str, str], ingredients: frozenset[str] | None
+) -> Iterator[str]:
     name = " ".join(split_words(row.get("name", "")))
     kind = row.get("class", "")
     if not name or name.replace(" ", "").isdigit():
         yield "the name is empty"
     elif name in _ANYTHING:
-        yield f"\"{name}\" is no name of a medicine"
-    elif name.isascii() and len(name) < _SHORTEST and row.get("match") not in {"upper", "whole", "unclear"}:
-        yield f"\"{name}\" is too short for match phrase: use upper or whole"
+        yield f'"{name}" is no name of a medicine'
+    elif (
+        name.isascii()
+        and len(name) < _SHORTEST
+        and row.get("match") not in {"upper", "whole", "unclear"}
+    ):
+        yield f'"{name}" is too short for match phrase: use upper or whole'
     if kind not in CLASSES:
-        yield f"class must be relevant or other, not \"{kind}\""
+        yield f'class must be relevant or other, not "{kind}"'
     if row.get("match", "") not in MATCHES:
-        yield f"match must be phrase, upper, whole or unclear, not \"{row['match']}\""
+        yield f'match must be phrase, upper, whole or unclear, not "{row["match"]}"'
     if unknown := set(row.get("hint", "").split()) - HINTS:
         yield f"unknown hint {', '.join(sorted(unknown))}"
     held = set(filter(None, row.get("ingredients", "").split(";")))
@@ -130,4 +151,4 @@ def _wrong_with(row: dict[str, str], seen: dict[str, str], ingredients: frozense
     if ingredients is not None and kind == "relevant" and (strangers := held - ingredients):
         yield f"unknown ingredient {', '.join(sorted(strangers))}"
     if seen.setdefault(name, kind) != kind:
-        yield f"\"{name}\" stands for two things"
+        yield f'"{name}" stands for two things'

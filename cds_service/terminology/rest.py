@@ -11,8 +11,11 @@ from cds_service.terminology.forms import PARTNERS, traits_of
 from cds_service.terminology.tables import Tables
 from cds_service.terminology.words import WORD
 
-_NOISE = re.compile(r"\b\w{1,20}://\S{1,200}|\burn:\S{1,200}"
-                    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+_NOISE = re.compile(
+    r"\b\w{1,20}://\S{1,200}|\burn:\S{1,200}"
+    r"|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
+    re.IGNORECASE,
+)
 _FORMISH = re.compile(
     r"tabl|kaps|^caps|^gelul|comprim|compres|^dragee|pilul|inje[ck]|inyec|iniez|losung|losning|oplosn|liuos|solu[tcz]|susp"
     r"|emuls|salb|salva|pomad|pommad|unguent|^crem|^krem|^kram|kramp?$|gel$|spray|spruh|tropf|drypp|draber|droppar|druppel"
@@ -25,12 +28,34 @@ _FORMISH = re.compile(
     r"|konzentr|konsentr|lyophil|liofil|effervesc|gastror|flavou?r|sugarf|zuckerfr|release|relse$|freisetz|frisett|frisatt"
     r"|herstell|bereid|prepar|vaske$|vatska$|vaeske$|hartkap|weichkap|magensaft|modif|konserv|preserv|conserv|revestid"
     r"|recubiert|pelicul|pellicul|suposit|perfus|injet|injekc|kattega|kaetud|ohukese|polumeer|cutane|kutan|oromuc|parenter"
-    r"|dispersi|dilution|degre|verdunn|flavou?r|sabor|gusto|geschmack|smak$|masticab|bucodis|orodis|libert|liberac|rilasc")
-_JOINERS = frozenset({"with", "and", "und", "mit", "et", "avec", "y", "con", "e", "ed", "og", "och", "med", "en", "met",
-                      "ja", "plus", "w", "i"})
+    r"|dispersi|dilution|degre|verdunn|flavou?r|sabor|gusto|geschmack|smak$|masticab|bucodis|orodis|libert|liberac|rilasc"
+)
+_JOINERS = frozenset(
+    {
+        "with",
+        "and",
+        "und",
+        "mit",
+        "et",
+        "avec",
+        "y",
+        "con",
+        "e",
+        "ed",
+        "og",
+        "och",
+        "med",
+        "en",
+        "met",
+        "ja",
+        "plus",
+        "w",
+        "i",
+    }
+)
 _JOINING = re.compile(r"[+&/]")
 _SHORT = 2
-_MOST = 60                  # words of a text that are looked at one by one
+_MOST = 60  # words of a text that are looked at one by one
 _COMPANIONS = re.compile(r"^(?:comp|compositum|compuesto|compose|composta|plus|cod|combi|duo|co)$")
 
 
@@ -50,25 +75,41 @@ class Rest:
 
 def rest_of(folded: str, covered: Iterable[tuple[int, int]], tables: Tables) -> Rest:
     """Read what is left of a text when the ``covered`` places are taken out."""
-    plain = _NOISE.sub(lambda m: " " * len(m.group()), folded) if ":" in folded or "-" in folded else folded
+    plain = (
+        _NOISE.sub(lambda m: " " * len(m.group()), folded)
+        if ":" in folded or "-" in folded
+        else folded
+    )
     taken = sorted(covered)
-    places = [p for p in WORD.finditer(plain) if not any(s < p.end() and p.start() < e for s, e in taken)][:_MOST]
+    places = [
+        p for p in WORD.finditer(plain) if not any(s < p.end() and p.start() < e for s, e in taken)
+    ][:_MOST]
     words = [p.group().lower() for p in places]
     parts: list[list[_Found]] = [[]]
     last, at, joined, companion = 0, 0, False, False
     while at < len(words):
         word, place = words[at], places[at]
-        between = plain[last:place.start()]
-        joined = (joined and word.isdigit()) or bool(_JOINING.search(between)) or (at > 0 and words[at - 1] in _JOINERS)
+        between = plain[last : place.start()]
+        joined = (
+            (joined and word.isdigit())
+            or bool(_JOINING.search(between))
+            or (at > 0 and words[at - 1] in _JOINERS)
+        )
         size = 0 if word.isdigit() else tables.others.at(words, at)
         size = 0 if size == 1 and word in _JOINERS else size
-        companion |= bool(not size and _COMPANIONS.match(word) and parts[-1] and parts[-1][-1].known
-                          and last and not plain[last:place.start()].strip(" -.")
-                          and traits_of((parts[-1][-1].word,)) & PARTNERS)
+        companion |= bool(
+            not size
+            and _COMPANIONS.match(word)
+            and parts[-1]
+            and parts[-1][-1].known
+            and last
+            and not plain[last : place.start()].strip(" -.")
+            and traits_of((parts[-1][-1].word,)) & PARTNERS
+        )
         if size or _may_be_a_name(word, tables):
             if joined:
                 parts.append([])
-            named = " ".join(words[at:at + max(1, size)])
+            named = " ".join(words[at : at + max(1, size)])
             parts[-1].append(_Found(named, bool(size), between[-1:] in "([-" if between else False))
         at += max(1, size)
         last = places[at - 1].end()
@@ -86,8 +127,13 @@ class _Found(NamedTuple):
 def _may_be_a_name(word: str, tables: Tables) -> bool:
     if word in tables.unclear:
         return True
-    return (len(word) > _SHORT and word.isascii() and not word.isdigit() and word not in tables.neutral
-            and not _FORMISH.search(word))
+    return (
+        len(word) > _SHORT
+        and word.isascii()
+        and not word.isdigit()
+        and word not in tables.neutral
+        and not _FORMISH.search(word)
+    )
 
 
 def _judge(parts: list[list[_Found]], companion: bool, tables: Tables) -> Rest:
@@ -95,12 +141,21 @@ def _judge(parts: list[list[_Found]], companion: bool, tables: Tables) -> Rest:
     others = tuple(each.word for each in found if each.known)
     unknown = tuple(each.word for each in found if not each.known)
     alone = tuple(each.word for part in parts if not any(e.known for e in part) for each in part)
-    return Rest(others, unknown, alone, bool(others) and _is_headed(found, tables) and not alone and not companion)
+    return Rest(
+        others,
+        unknown,
+        alone,
+        bool(others) and _is_headed(found, tables) and not alone and not companion,
+    )
 
 
 def _is_headed(found: list[_Found], tables: Tables) -> bool:
     """Whether a known name leads: the first word, one in brackets, or an ingredient that is no opioid's usual partner."""
     if found[0].known or any(each.known and each.opened for each in found):
         return True
-    return any(each.known and tables.others.is_substance(each.word) and not traits_of((each.word,)) & PARTNERS
-               for each in found)
+    return any(
+        each.known
+        and tables.others.is_substance(each.word)
+        and not traits_of((each.word,)) & PARTNERS
+        for each in found
+    )

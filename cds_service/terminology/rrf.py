@@ -38,7 +38,9 @@ def rows(directory: Path, name: str) -> Iterator[list[str]]:
             for line, text in enumerate(handle, 1):
                 fields = text.rstrip("\r\n").split("|")
                 if len(fields) != wanted + 1 or fields[-1]:
-                    raise BuildError(f"{name}: line {line} has {len(fields) - 1} columns instead of {wanted}")
+                    raise BuildError(
+                        f"{name}: line {line} has {len(fields) - 1} columns instead of {wanted}"
+                    )
                 yield fields
     except OSError as error:
         raise BuildError(f"{name}: cannot be read ({error.strerror})") from None
@@ -72,5 +74,11 @@ def relations(directory: Path, relas: frozenset[str]) -> Iterator[Relation]:
 def package_codes(directory: Path) -> Iterator[tuple[str, str]]:
     """(11-digit NDC, rxcui) as RxNorm states them; other spellings of an NDC are left out."""
     for row in rows(directory, "RXNSAT.RRF"):
-        if row[8] == "NDC" and row[9] == "RXNORM" and row[11] in {"", "N"} and len(row[10]) == 11 and row[10].isdigit():
+        if (
+            row[8] == "NDC"
+            and row[9] == "RXNORM"
+            and row[11] in {"", "N"}
+            and len(row[10]) == 11
+            and row[10].isdigit()
+        ):
             yield row[10], row[0]

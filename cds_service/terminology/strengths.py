@@ -8,24 +8,41 @@ from typing import NamedTuple
 
 from cds_service.model import IngredientLine, Quantity, Strength
 
-_MG = {"mg": Decimal(1), "milligram": Decimal(1), "milligrams": Decimal(1),
-       "mcg": Decimal("0.001"), "ug": Decimal("0.001"), "\u03bcg": Decimal("0.001"),
-       "microgram": Decimal("0.001"), "micrograms": Decimal("0.001"), "ng": Decimal("0.000001"),
-       "g": Decimal(1000), "gm": Decimal(1000), "gram": Decimal(1000), "grams": Decimal(1000)}
+_MG = {
+    "mg": Decimal(1),
+    "milligram": Decimal(1),
+    "milligrams": Decimal(1),
+    "mcg": Decimal("0.001"),
+    "ug": Decimal("0.001"),
+    "\u03bcg": Decimal("0.001"),
+    "microgram": Decimal("0.001"),
+    "micrograms": Decimal("0.001"),
+    "ng": Decimal("0.000001"),
+    "g": Decimal(1000),
+    "gm": Decimal(1000),
+    "gram": Decimal(1000),
+    "grams": Decimal(1000),
+}
 _NUMBER = r"\d{1,9}(?:[.,]\d{1,9})?|[.,]\d{1,9}"
-_UNIT_WORD = (r"actuat(?:ion)?s?|tab(?:let)?s?|tbl|caps?(?:ules?)?|films?|patch(?:es)?|lozenges?|troches?"
-              r"|suppositor(?:y|ies)|puffs?|sprays?|doses?|drops?|units?|implants?|pellets?"
-              r"|syringes?|vials?|each|1")
+_UNIT_WORD = (
+    r"actuat(?:ion)?s?|tab(?:let)?s?|tbl|caps?(?:ules?)?|films?|patch(?:es)?|lozenges?|troches?"
+    r"|suppositor(?:y|ies)|puffs?|sprays?|doses?|drops?|units?|implants?|pellets?"
+    r"|syringes?|vials?|each|1"
+)
 _MASS = "|".join(sorted(_MG, key=len, reverse=True))
 _RATE = r"hours?|hrs?|h|days?|d|kg|g|mg|cm2"
 _STRENGTH = re.compile(
     rf"(?<![\d.,])(?P<n>{_NUMBER})\s{{0,2}}-?(?P<u>{_MASS})(?![^\W\d_])"
     rf"(?:\s{{0,2}}(?:/|\bper\b)\s{{0,2}}(?:(?P<pn>{_NUMBER})\s{{0,2}})?"
     rf"(?:(?P<ml>ml|milliliters?|cc|l)|(?P<unit>{_UNIT_WORD})|(?P<rate>{_RATE}))(?![^\W_]))?"
-    r"(?!\s?/[^\W\d_]{0,2}$)", re.IGNORECASE)
+    r"(?!\s?/[^\W\d_]{0,2}$)",
+    re.IGNORECASE,
+)
 _RATIO = re.compile(
     rf"(?<![\d.,/-])({_NUMBER})\s?(?:mg)?\s?[/-]\s?({_NUMBER})(?:\s?[/-]\s?({_NUMBER}))?\s?(?:mg)?"
-    r"(?![\d.,]|\s{0,2}(?:ml|hr|hour|mcg|g|l|%)\b|[/-]\d)", re.IGNORECASE)
+    r"(?![\d.,]|\s{0,2}(?:ml|hr|hour|mcg|g|l|%)\b|[/-]\d)",
+    re.IGNORECASE,
+)
 _BREAK = re.compile(r"[/+&;]|\b(?:and|with)\b|-(?=[^\W\d_]{3})", re.IGNORECASE)
 _JOIN = re.compile(r"^(?:and|with)\b", re.IGNORECASE)
 _LETTER = re.compile(r"[^\W\d_]")
@@ -58,8 +75,11 @@ class Scan(NamedTuple):
     @property
     def breaks(self) -> tuple[int, ...]:
         """Where one ingredient ends and the next begins: "/", "+", "and"; not the stroke of mg/mL."""
-        return tuple(m.start() for m in _BREAK.finditer(self.folded)
-                     if not any(a.start <= m.start() < a.end for a in self.amounts))
+        return tuple(
+            m.start()
+            for m in _BREAK.finditer(self.folded)
+            if not any(a.start <= m.start() < a.end for a in self.amounts)
+        )
 
 
 def number(text: str) -> Decimal | None:
@@ -85,7 +105,9 @@ def _strength(found: re.Match[str]) -> Strength | None:
     return Strength(mg, per * 1000 if found["ml"].lower() == "l" else per, "mL")
 
 
-def strength_for(ingredient: str, scan: Scan, known: frozenset[Decimal] = frozenset()) -> Strength | None:
+def strength_for(
+    ingredient: str, scan: Scan, known: frozenset[Decimal] = frozenset()
+) -> Strength | None:
     """The strength of one ingredient in one text; None where it is not clear.
 
     ``known`` are the mg per unit that products of this name have: they settle "5/325" and "8-90 mg".
@@ -93,7 +115,12 @@ def strength_for(ingredient: str, scan: Scan, known: frozenset[Decimal] = frozen
     if known and (settled := _from_ratio(scan.folded, known)):
         return settled
     breaks = scan.breaks
-    near = {a.strength for m in scan.mentions if m.ingredient == ingredient for a in _beside(m, breaks, scan)}
+    near = {
+        a.strength
+        for m in scan.mentions
+        if m.ingredient == ingredient
+        for a in _beside(m, breaks, scan)
+    }
     if not near and scan.alone and not any(b < a.end for b in breaks for a in scan.amounts):
         near = {a.strength for a in scan.amounts}
     if near and scan.alone:
@@ -113,12 +140,14 @@ def _beside(mention: Mention, breaks: tuple[int, ...], scan: Scan) -> list[Amoun
 def _is_bare(amount: Amount, breaks: tuple[int, ...], folded: str) -> bool:
     """Whether an amount has no word of its own: "1.5 mg and 3 mg" gives one drug two strengths."""
     start = max((b for b in breaks if b < amount.start), default=-1)
-    return start >= 0 and not _LETTER.search(_JOIN.sub("", folded[start:amount.start]))
+    return start >= 0 and not _LETTER.search(_JOIN.sub("", folded[start : amount.start]))
 
 
 def _from_ratio(folded: str, known: frozenset[Decimal]) -> Strength | None:
     found = _RATIO.search(folded)
-    fitting = {n for text in found.groups() if text and (n := number(text)) in known} if found else set()
+    fitting = (
+        {n for text in found.groups() if text and (n := number(text)) in known} if found else set()
+    )
     return Strength(fitting.pop()) if len(fitting) == 1 else None
 
 

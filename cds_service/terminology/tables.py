@@ -25,10 +25,19 @@ from cds_service.terminology.others import Others
 from cds_service.terminology.packs import Pack, packaged_packs, site_packs
 from cds_service.terminology.words import split_words
 
-__all__ = ["CLINICAL_DRUG", "INGREDIENT_LEVEL", "OPENING", "Ingredient", "Name", "Product", "Tables", "read_tables"]
+__all__ = [
+    "CLINICAL_DRUG",
+    "INGREDIENT_LEVEL",
+    "OPENING",
+    "Ingredient",
+    "Name",
+    "Product",
+    "Tables",
+    "read_tables",
+]
 
 _FILES = ("ingredients", "products", "ndc", "atc", "snomed", "names")
-OPENING = 6                 # letters of a skeleton that may open a longer word: "oxycodonhydrochlorid"
+OPENING = 6  # letters of a skeleton that may open a longer word: "oxycodonhydrochlorid"
 INGREDIENT_LEVEL = frozenset({"IN", "PIN"})
 CLINICAL_DRUG = frozenset({"SCD", "SBD", "GPCK", "BPCK"})
 
@@ -123,7 +132,11 @@ _SITE_LISTS = ("site-names", "site-codes")
 
 
 def _lines(file: Traversable) -> list[str]:
-    return [line for line in file.read_text(encoding="utf-8").split("\n") if line and not line.startswith("#")]
+    return [
+        line
+        for line in file.read_text(encoding="utf-8").split("\n")
+        if line and not line.startswith("#")
+    ]
 
 
 def _rows(file: Traversable) -> Iterator[dict[str, str]]:
@@ -131,10 +144,17 @@ def _rows(file: Traversable) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(handle)
 
 
-def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]], lists: Mapping[str, list[str]],
-              packs: tuple[Pack, ...]) -> Tables:
-    ingredients = {r["ingredient"]: Ingredient(r["ingredient"], r["rxcui"], r["class"])
-                   for r in rows["ingredients"] if r["tty"] != "PIN"}
+def _assemble(
+    release: str,
+    rows: Mapping[str, list[dict[str, str]]],
+    lists: Mapping[str, list[str]],
+    packs: tuple[Pack, ...],
+) -> Tables:
+    ingredients = {
+        r["ingredient"]: Ingredient(r["ingredient"], r["rxcui"], r["class"])
+        for r in rows["ingredients"]
+        if r["tty"] != "PIN"
+    }
     _refuse_strangers(ingredients, rows, packs)
     products = {r["rxcui"]: _product(r) for r in rows["products"]}
     for r in rows["ingredients"]:
@@ -145,35 +165,73 @@ def _assemble(release: str, rows: Mapping[str, list[dict[str, str]]], lists: Map
     never = frozenset(name for name, i in ingredients.items() if not i.counts)
     others = other_names(known, rows["names"], lists, packs)
     return Tables(
-        release=release, ingredients=ingredients, products=products, brands=_brands(products),
+        release=release,
+        ingredients=ingredients,
+        products=products,
+        brands=_brands(products),
         by_ingredient=_by_ingredient(products),
-        ndc={r["ndc11"]: r["rxcui"] for r in rows["ndc"]}, ndc_products=_ndc_products(rows["ndc"]),
+        ndc={r["ndc11"]: r["rxcui"] for r in rows["ndc"]},
+        ndc_products=_ndc_products(rows["ndc"]),
         atc={r["code"]: _concept("ATC", r) for r in rows["atc"]},
         snomed={r["code"]: _concept("SCT", r) for r in rows["snomed"]},
         unii={r["unii"]: r["rxcui"] for r in rows["ingredients"] if r["unii"] and r["rxcui"]},
-        names=by_first_word(known), guards=tuple(r["text"] for r in rows["names"] if r["match"] == "guard"),
-        sounds=heard, openings=frozenset(sound[:OPENING] for sound in heard), parts=parts(known, others), others=others,
+        names=by_first_word(known),
+        guards=tuple(r["text"] for r in rows["names"] if r["match"] == "guard"),
+        sounds=heard,
+        openings=frozenset(sound[:OPENING] for sound in heard),
+        parts=parts(known, others),
+        others=others,
         neutral=frozenset(word for line in lists["neutral"] for word in line.split()),
-        lookalikes=lookalikes_of({n.words[0]: n.ingredients for n in known if may_be_misspelt(n)},
-                                 frozenset(n.words[0] for n in known if may_be_misspelt(n) and n.kind == "generic")),
-        unclear=frozenset(word for pack in packs for n in pack.names if n.match == "unclear"
-                          for word in split_words(n.name)),
-        never=never, other_codes=frozenset(int(code) for code in lists.get("site-codes", ())),
-        packs=tuple((pack.title, pack.version) for pack in packs))
+        lookalikes=lookalikes_of(
+            {n.words[0]: n.ingredients for n in known if may_be_misspelt(n)},
+            frozenset(n.words[0] for n in known if may_be_misspelt(n) and n.kind == "generic"),
+        ),
+        unclear=frozenset(
+            word
+            for pack in packs
+            for n in pack.names
+            if n.match == "unclear"
+            for word in split_words(n.name)
+        ),
+        never=never,
+        other_codes=frozenset(int(code) for code in lists.get("site-codes", ())),
+        packs=tuple((pack.title, pack.version) for pack in packs),
+    )
 
 
-def _refuse_strangers(ingredients: Mapping[str, Ingredient], rows: Mapping[str, list[dict[str, str]]],
-                      packs: tuple[Pack, ...]) -> None:
-    cells = {row["ingredients"] for name in ("products", "atc", "snomed", "names") for row in rows[name]}
+def _refuse_strangers(
+    ingredients: Mapping[str, Ingredient],
+    rows: Mapping[str, list[dict[str, str]]],
+    packs: tuple[Pack, ...],
+) -> None:
+    cells = {
+        row["ingredients"] for name in ("products", "atc", "snomed", "names") for row in rows[name]
+    }
     used = {ingredient for cell in cells for ingredient in cell.split(";")}
-    used |= {ingredient for pack in packs for name in pack.names for ingredient in name.ingredients if name.relevant}
+    used |= {
+        ingredient
+        for pack in packs
+        for name in pack.names
+        for ingredient in name.ingredients
+        if name.relevant
+    }
     if unknown := used - ingredients.keys() - {""}:
-        raise ValueError(f"the tables name ingredients that are not in ingredients.csv: {', '.join(sorted(unknown))}")
+        raise ValueError(
+            f"the tables name ingredients that are not in ingredients.csv: {', '.join(sorted(unknown))}"
+        )
 
 
 def _product(row: Mapping[str, str]) -> Product:
-    return Product(row["rxcui"], row["tty"], row["name"], tuple(row["ingredients"].split(";")),
-                   row["dose_form"], row["brand"], row["extended_release"] == "1", row["active"] == "1")
+    return Product(
+        row["rxcui"],
+        row["tty"],
+        row["name"],
+        tuple(row["ingredients"].split(";")),
+        row["dose_form"],
+        row["brand"],
+        row["extended_release"] == "1",
+        row["active"] == "1",
+    )
 
 
 def _concept(tty: str, row: Mapping[str, str]) -> Product:

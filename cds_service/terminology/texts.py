@@ -18,13 +18,13 @@ from cds_service.terminology.strengths import Amount, Mention, Scan, amounts_in,
 from cds_service.terminology.tables import Name, Product, Tables
 from cds_service.terminology.words import fold, says_ldn, skeleton
 
-HEAD, TAIL = 1_500, 500     # characters of a long text that are looked at
+HEAD, TAIL = 1_500, 500  # characters of a long text that are looked at
 CUT = " [...] "
 _SPACES = re.compile(r"\s{2,}")
 _PARTNERS = frozenset({Trait.COUGH, Trait.ANALGESIC, Trait.BUPROPION})
 _NOT_POURED = frozenset({Trait.SOLID, Trait.INJECTION, Trait.SYRINGE})
 _NOT_BY_MOUTH = frozenset({Trait.NASAL, Trait.INJECTION, Trait.SYRINGE, Trait.TOPICAL})
-_GUESSES = 12               # unknown words of a text that are compared with relevant names
+_GUESSES = 12  # unknown words of a text that are compared with relevant names
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,19 @@ class Reading:
     @property
     def ingredients(self) -> frozenset[str]:
         """Ingredients beat brand among opioids; where only one of the two says naltrexone, both are kept."""
-        if not self.decisive or ("naltrexone" in self.plain) != ("naltrexone" in self.branded) or (
-                self.plain & self.branded):
+        if (
+            not self.decisive
+            or ("naltrexone" in self.plain) != ("naltrexone" in self.branded)
+            or (self.plain & self.branded)
+        ):
             return self.plain | self.branded
         return self.plain
 
     @property
     def names_a_drug(self) -> bool:
-        return bool(self.plain or self.branded or self.others or self.unknown or self.only_mentioned)
+        return bool(
+            self.plain or self.branded or self.others or self.unknown or self.only_mentioned
+        )
 
 
 def bounded(text: str) -> str:
@@ -87,20 +92,37 @@ def read_text(text: str, tables: Tables, around: frozenset[Trait] = frozenset())
     amounts, own = amounts_in(folded), traits_of((folded,))
     confirmed = _confirmed(own | around, amounts)
     sure = [(name, at) for name, at in meant if name.match != "ambiguous" or confirmed]
-    left = rest_of(folded, ((at.start, at.end) for name, at in (*sure, *_passed(found, meant))), tables)
+    left = rest_of(
+        folded, ((at.start, at.end) for name, at in (*sure, *_passed(found, meant))), tables
+    )
     guess = None if sure else _guess(left, tables)
     brands = tuple(sorted({" ".join(name.words) for name, _ in sure if name.kind == "brand"}))
     traits = _traits(own, around, amounts, {name for name, _ in sure}, tables)
     return Reading(
-        folded=folded, brands=brands, traits=traits, amounts=amounts, ldn=says_ldn(folded),
+        folded=folded,
+        brands=brands,
+        traits=traits,
+        amounts=amounts,
+        ldn=says_ldn(folded),
         plain=frozenset(i for name, _ in sure if name.kind != "brand" for i in name.ingredients),
         branded=frozenset(i for name, _ in sure if name.kind == "brand" for i in name.ingredients),
-        decisive=any(i not in tables.never for name, _ in sure if name.kind != "brand" for i in name.ingredients),
-        tables=frozenset(name.table for name, _ in sure), only_mentioned=bool(passing),
-        strengths=tuple(_strengths(_scan(folded, sure, guess, amounts, traits), brands, traits, tables)),
-        others=left.others, unknown=left.unknown, guess=guess,
-        is_other=not (sure or guess or CUT in folded) and (
-            left.is_other or (bool(passing) and not left.unknown) or is_remedy(folded)))
+        decisive=any(
+            i not in tables.never
+            for name, _ in sure
+            if name.kind != "brand"
+            for i in name.ingredients
+        ),
+        tables=frozenset(name.table for name, _ in sure),
+        only_mentioned=bool(passing),
+        strengths=tuple(
+            _strengths(_scan(folded, sure, guess, amounts, traits), brands, traits, tables)
+        ),
+        others=left.others,
+        unknown=left.unknown,
+        guess=guess,
+        is_other=not (sure or guess or CUT in folded)
+        and (left.is_other or (bool(passing) and not left.unknown) or is_remedy(folded)),
+    )
 
 
 def _passing(folded: str, found: list[tuple[Name, Mention]], tables: Tables) -> frozenset[Place]:
@@ -112,15 +134,24 @@ def _passing(folded: str, found: list[tuple[Name, Mention]], tables: Tables) -> 
     return mentioned(folded, places, alone=True)
 
 
-def _passed(found: list[tuple[Name, Mention]], meant: list[tuple[Name, Mention]]) -> list[tuple[Name, Mention]]:
+def _passed(
+    found: list[tuple[Name, Mention]], meant: list[tuple[Name, Mention]]
+) -> list[tuple[Name, Mention]]:
     return [each for each in found if each not in meant]
 
 
-def _traits(own: frozenset[Trait], around: frozenset[Trait], amounts: tuple[Amount, ...], names: Iterable[Name],
-            tables: Tables) -> frozenset[Trait]:
+def _traits(
+    own: frozenset[Trait],
+    around: frozenset[Trait],
+    amounts: tuple[Amount, ...],
+    names: Iterable[Name],
+    tables: Tables,
+) -> frozenset[Trait]:
     """What the text says of the form, with what its names alone tell; a brand sold in both releases counts as slow."""
     told = frozenset[Trait]().union(*(name.traits for name in names))
-    told |= frozenset[Trait]().union(*(brand_traits(" ".join(n.words), tables) for n in names if n.kind == "brand"))
+    told |= frozenset[Trait]().union(
+        *(brand_traits(" ".join(n.words), tables) for n in names if n.kind == "brand")
+    )
     if Trait.EITHER in told and not (own | around) & FORMS and not amounts:
         told |= {Trait.ER}
     return own | told
@@ -152,20 +183,28 @@ def _relevant_in_no_form(tables: Tables) -> frozenset[str]:
     return frozenset(name for name in tables.never if tables.ingredients[name].kind == "never")
 
 
-def _scan(folded: str, found: list[tuple[Name, Mention]], guess: Guess | None, amounts: tuple[Amount, ...],
-          traits: frozenset[Trait]) -> Scan:
+def _scan(
+    folded: str,
+    found: list[tuple[Name, Mention]],
+    guess: Guess | None,
+    amounts: tuple[Amount, ...],
+    traits: frozenset[Trait],
+) -> Scan:
     """The text with its mentions; a brand's place counts only where the text leaves the ingredient out."""
     plain = {at.ingredient for name, at in found if name.kind != "brand"}
     mentions = tuple(at for name, at in found if name.kind != "brand" or at.ingredient not in plain)
     if guess:
         start = max(folded.lower().find(guess.word), 0)
-        mentions = tuple(Mention(i, start, start + len(guess.word)) for i in sorted(guess.ingredients))
+        mentions = tuple(
+            Mention(i, start, start + len(guess.word)) for i in sorted(guess.ingredients)
+        )
     alone = len({m.ingredient for m in mentions}) == 1 and not traits & _PARTNERS
     return Scan(folded, mentions, amounts, alone)
 
 
-def _strengths(scan: Scan, brands: tuple[str, ...], traits: frozenset[Trait],
-               tables: Tables) -> Iterator[tuple[str, Strength]]:
+def _strengths(
+    scan: Scan, brands: tuple[str, ...], traits: frozenset[Trait], tables: Tables
+) -> Iterator[tuple[str, Strength]]:
     poured = Trait.LIQUID in traits and not traits & _NOT_POURED
     for ingredient in sorted({m.ingredient for m in scan.mentions}):
         paired = "/" in scan.folded or "-" in scan.folded

@@ -12,31 +12,146 @@ from functools import lru_cache
 
 WORD = re.compile(r"[^\W\d_]+|\d+")
 SHORTEST_SKELETON = 5
-_MOST_EXPANSION = 4        # letters that one letter comes apart into; no letter of a name needs more, a few signs 18
+_MOST_EXPANSION = (
+    4  # letters that one letter comes apart into; no letter of a name needs more, a few signs 18
+)
 _INVISIBLE = re.compile("[\u00ad\u180e\u200b-\u200f\u2060-\u2064\ufeff]")
 _KANA_MARKS = "\u3099\u309a"
-_LIGATURES = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L",
-                            "đ": "d", "Đ": "D", "ı": "i", "þ": "th", "ð": "d", "№": "no "})
+_LIGATURES = str.maketrans(
+    {
+        "ß": "ss",
+        "ø": "o",
+        "Ø": "O",
+        "æ": "ae",
+        "Æ": "AE",
+        "œ": "oe",
+        "Œ": "OE",
+        "ł": "l",
+        "Ł": "L",
+        "đ": "d",
+        "Đ": "D",
+        "ı": "i",
+        "þ": "th",
+        "ð": "d",
+        "№": "no ",
+    }
+)
 _LDN_TOKEN = re.compile(
     r"(?<![^\W_])[UV]?LDN(?:(?![^\W_])(?!-\d)"
-    r"|-?(?=\d{1,2}(?:[.,]\d{1,3})?\s{0,2}mc?g\b))", re.IGNORECASE)   # LDN-193189 is a compound
+    r"|-?(?=\d{1,2}(?:[.,]\d{1,3})?\s{0,2}mc?g\b))",
+    re.IGNORECASE,
+)  # LDN-193189 is a compound
 _LDN_WORDS = re.compile(
     r"(?<![^\W\d_])low[\s-]{0,3}dose[\s,:(-]{0,3}(?:[\d.,]{1,8}\s{0,2}mc?g\)?\s{0,2})?(?:naltrexon|ntx\b)"
-    r"|(?<![^\W\d_])naltrexone?[\s,:(-]{0,3}low[\s-]{0,3}dose", re.IGNORECASE)
-_SPACELESS = re.compile("[\u0590-\u06ff\u0750-\u077f\u08a0-\u08ff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
-                        "\ufb1d-\ufdff\ufe70-\ufeff]")
+    r"|(?<![^\W\d_])naltrexone?[\s,:(-]{0,3}low[\s-]{0,3}dose",
+    re.IGNORECASE,
+)
+_SPACELESS = re.compile(
+    "[\u0590-\u06ff\u0750-\u077f\u08a0-\u08ff\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+    "\ufb1d-\ufdff\ufe70-\ufeff]"
+)
 _ALPHABETS = re.compile("[\u0370-\u03ff\u0400-\u052f]")
 _GREEK_PAIRS = (("αι", "e"), ("οι", "i"), ("ου", "u"), ("ευ", "eu"), ("μπ", "b"), ("ντ", "nt"))
-_LETTERS = str.maketrans({
-    **dict(zip("абвгдезийклмнопрстуфцыэіїєґѣ", ("a", "b", "v", "g", "d", "e", "z", "i", "i", "k", "l", "m", "n", "o", "p",
-                                                "r", "s", "t", "u", "f", "c", "y", "e", "i", "i", "e", "g", "e"),
-               strict=True)),
-    "ж": "zh", "х": "ch", "ч": "ch", "ш": "sh", "щ": "sh", "ю": "iu", "я": "ia", "ъ": "", "ь": "", "ё": "e",
-    **dict(zip("αβγδεζηθικλμνξοπρστυφχψωςϲ", ("a", "b", "g", "d", "e", "z", "i", "th", "i", "k", "l", "m", "n", "x", "o",
-                                              "p", "r", "s", "t", "y", "f", "ch", "ps", "o", "s", "s"), strict=True)),
-})
-_SOUNDS = (("ph", "f"), ("th", "t"), ("ch", "k"), ("qu", "k"), ("ck", "k"), ("ce", "se"), ("ci", "si"), ("cy", "si"),
-           ("ts", "s"), ("tz", "s"), ("ae", "e"), ("ks", "s"), ("x", "s"), ("z", "s"))
+_LETTERS = str.maketrans(
+    {
+        **dict(
+            zip(
+                "абвгдезийклмнопрстуфцыэіїєґѣ",
+                (
+                    "a",
+                    "b",
+                    "v",
+                    "g",
+                    "d",
+                    "e",
+                    "z",
+                    "i",
+                    "i",
+                    "k",
+                    "l",
+                    "m",
+                    "n",
+                    "o",
+                    "p",
+                    "r",
+                    "s",
+                    "t",
+                    "u",
+                    "f",
+                    "c",
+                    "y",
+                    "e",
+                    "i",
+                    "i",
+                    "e",
+                    "g",
+                    "e",
+                ),
+                strict=True,
+            )
+        ),
+        "ж": "zh",
+        "х": "ch",
+        "ч": "ch",
+        "ш": "sh",
+        "щ": "sh",
+        "ю": "iu",
+        "я": "ia",
+        "ъ": "",
+        "ь": "",
+        "ё": "e",
+        **dict(
+            zip(
+                "αβγδεζηθικλμνξοπρστυφχψωςϲ",
+                (
+                    "a",
+                    "b",
+                    "g",
+                    "d",
+                    "e",
+                    "z",
+                    "i",
+                    "th",
+                    "i",
+                    "k",
+                    "l",
+                    "m",
+                    "n",
+                    "x",
+                    "o",
+                    "p",
+                    "r",
+                    "s",
+                    "t",
+                    "y",
+                    "f",
+                    "ch",
+                    "ps",
+                    "o",
+                    "s",
+                    "s",
+                ),
+                strict=True,
+            )
+        ),
+    }
+)
+_SOUNDS = (
+    ("ph", "f"),
+    ("th", "t"),
+    ("ch", "k"),
+    ("qu", "k"),
+    ("ck", "k"),
+    ("ce", "se"),
+    ("ci", "si"),
+    ("cy", "si"),
+    ("ts", "s"),
+    ("tz", "s"),
+    ("ae", "e"),
+    ("ks", "s"),
+    ("x", "s"),
+    ("z", "s"),
+)
 _ONE_SOUND = str.maketrans({"c": "k", "q": "k", "y": "i", "j": "i", "w": "v", "h": None})
 _DOUBLE = re.compile(r"(.)\1+")
 
@@ -46,7 +161,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text
     plain = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).translate(_LIGATURES))
-    plain = plain[:_MOST_EXPANSION * len(text)]
+    plain = plain[: _MOST_EXPANSION * len(text)]
     plain = "".join(c for c in plain if not unicodedata.combining(c) or c in _KANA_MARKS)
     return unicodedata.normalize("NFC", plain)
 

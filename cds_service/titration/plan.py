@@ -263,9 +263,7 @@ def _last_day(schedule: Schedule, doses: list[tuple[int, Decimal]], limits: Limi
     return max(schedule.trial_weeks * 7, before_top + limits.trial_weeks_at_top * 7)
 
 
-def _review_offsets(
-    choice: Choice, schedule: Schedule, limits: Limits, last: int
-) -> list[int]:
+def _review_offsets(choice: Choice, schedule: Schedule, limits: Limits, last: int) -> list[int]:
     """Days after the start (3.1): early weeks, while the dose rises, after each hold, and the decision to stop.
 
     A hold moves those behind it. Of two in one week the later stays, so that the decision is never lost.

@@ -12,8 +12,9 @@ from cds_service.settings import Client, Settings
 from cds_service.web.call_rate import CallRate, Share
 
 
-def make_admit(settings: Settings, authentication: ClientAuthentication | None,
-               share: Share | None = None) -> Callable[[str], Client | None]:
+def make_admit(
+    settings: Settings, authentication: ClientAuthentication | None, share: Share | None = None
+) -> Callable[[str], Client | None]:
     """A function that names the client behind the current request or raises Unauthorized or TooManyRequests.
 
     ``auth = hooks`` leaves discovery open, ``all`` guards it too (R27), ``off`` lets everybody in; then the only
@@ -37,7 +38,9 @@ def make_admit(settings: Settings, authentication: ClientAuthentication | None,
     return admit
 
 
-def _recognise(path: str, authentication: ClientAuthentication, settings: Settings) -> Client | None:
+def _recognise(
+    path: str, authentication: ClientAuthentication, settings: Settings
+) -> Client | None:
     """The client that asks where nobody has to say who it is; None for a token that would not be let in."""
     try:
         return _authenticate(path, authentication, settings)
@@ -46,7 +49,9 @@ def _recognise(path: str, authentication: ClientAuthentication, settings: Settin
 
 
 def _authenticate(path: str, authentication: ClientAuthentication, settings: Settings) -> Client:
-    caller: Caller = authentication.admit(request.headers.getlist("Authorization"), _audiences(path, settings))
+    caller: Caller = authentication.admit(
+        request.headers.getlist("Authorization"), _audiences(path, settings)
+    )
     g.caller = caller
     return caller.client
 

@@ -19,7 +19,9 @@ from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.pipeline import Outcome
 from cds_service.web.wire import name_fault
 
-NO_ANSWER = frozenset({"timeout", "circuit-open", "busy", "unreachable", "broken", "tls", "http-5xx"})
+NO_ANSWER = frozenset(
+    {"timeout", "circuit-open", "busy", "unreachable", "broken", "tls", "http-5xx"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,9 @@ class Recorder:
     now: Callable[[], datetime]
     content_version: str
     required: bool
-    trouble: Callable[[str], None] = lambda _about: None   # hears "calls" or "fhir" when one of these went wrong
+    trouble: Callable[[str], None] = lambda _about: (
+        None
+    )  # hears "calls" or "fhir" when one of these went wrong
     prescribers: bool = False
     rules_version: str = ""
     state: dict[str, bool] = field(default_factory=lambda: {"available": True})
@@ -103,33 +107,58 @@ class Recorder:
         outcome: Outcome | None = g.get("outcome")
         issuer = caller.client.issuer if caller else ""
         event = {
-            "request_id": g.request_id, "issuer": issuer, "tenant": caller.tenant if caller else "",
-            "jti": caller.jti if caller else "", "service": g.get("service", ""),
-            "content_version": self.content_version, "status": status, "ms": _elapsed_ms(),
+            "request_id": g.request_id,
+            "issuer": issuer,
+            "tenant": caller.tenant if caller else "",
+            "jti": caller.jti if caller else "",
+            "service": g.get("service", ""),
+            "content_version": self.content_version,
+            "status": status,
+            "ms": _elapsed_ms(),
             "client": (caller.client.name or issuer) if caller else "",
         }
-        return AuditEvent(self.now(), **event, **(self._of_outcome(outcome, issuer) if outcome else {}))
+        return AuditEvent(
+            self.now(), **event, **(self._of_outcome(outcome, issuer) if outcome else {})
+        )
 
     def _of_outcome(self, outcome: Outcome, issuer: str) -> dict[str, Any]:
         request = outcome.request
         situations = _situations(outcome)
-        shown = [AuditedCard(c["uuid"], *(key := (c["source"]["topic"]["code"], c["indicator"])),
-                             situation=next(situations.get(key, iter(())), "")) for c in outcome.cards]
-        silenced = [AuditedCard("", f.topic, f.severity.indicator, shown=False) for f in outcome.silenced]
+        shown = [
+            AuditedCard(
+                c["uuid"],
+                *(key := (c["source"]["topic"]["code"], c["indicator"])),
+                situation=next(situations.get(key, iter(())), ""),
+            )
+            for c in outcome.cards
+        ]
+        silenced = [
+            AuditedCard("", f.topic, f.severity.indicator, shown=False) for f in outcome.silenced
+        ]
         return {
-            "hook": request.hook, "hook_instance": self.pseudonyms.hook_instance(request.hook_instance),
+            "hook": request.hook,
+            "hook_instance": self.pseudonyms.hook_instance(request.hook_instance),
             "patient_hash": self.pseudonyms.patient(issuer, request.patient_id),
-            "prescriber": self.pseudonyms.prescriber(issuer, request.user_id) if self.prescribers else "",
-            "release": str(outcome.snapshot.release), "rules_version": self.rules_version,
-            "sources": sources_of(outcome.record), "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
-            "cards": [*shown, *silenced], "gaps": outcome.snapshot.gaps,
+            "prescriber": self.pseudonyms.prescriber(issuer, request.user_id)
+            if self.prescribers
+            else "",
+            "release": str(outcome.snapshot.release),
+            "rules_version": self.rules_version,
+            "sources": sources_of(outcome.record),
+            "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
+            "cards": [*shown, *silenced],
+            "gaps": outcome.snapshot.gaps,
         }
 
     def _line(self, status: int) -> dict[str, Any]:
         """Why a call was answered as it was, in words of this service only."""
         outcome: Outcome | None = g.get("outcome")
-        line: dict[str, Any] = {"request_id": g.request_id, "service": g.get("service", ""), "status": status,
-                                "ms": _elapsed_ms()}
+        line: dict[str, Any] = {
+            "request_id": g.request_id,
+            "service": g.get("service", ""),
+            "status": status,
+            "ms": _elapsed_ms(),
+        }
         if caller := g.get("caller"):
             line["client"] = caller.client.name or caller.client.issuer
         if fault := g.get("fault"):
@@ -138,12 +167,17 @@ class Recorder:
             line["limited"] = True
         if outcome is not None:
             line["hook"] = outcome.request.hook
-            line["cards"] = [f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards]
+            line["cards"] = [
+                f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards
+            ]
             line["silenced"] = [f.topic for f in outcome.silenced]
             line["gaps"] = [f"{gap.about}:{gap.why}" for gap in outcome.snapshot.gaps]
             line["broken_rules"] = [f"{v.rule}:{v.error}" for v in outcome.verdicts if v.error]
             line["broken_cards"] = list(outcome.broken_cards)
-            line["drafts"], line["listed"] = len(outcome.snapshot.drafts), len(outcome.snapshot.exposures)
+            line["drafts"], line["listed"] = (
+                len(outcome.snapshot.drafts),
+                len(outcome.snapshot.exposures),
+            )
         return line
 
 
@@ -160,7 +194,9 @@ def _situations(outcome: Outcome) -> dict[tuple[str, str], Iterator[str]]:
     found: dict[tuple[str, str], list[str]] = {}
     for verdict in outcome.verdicts:
         for finding in verdict.findings:
-            found.setdefault((finding.topic, finding.severity.indicator), []).append(finding.situation)
+            found.setdefault((finding.topic, finding.severity.indicator), []).append(
+                finding.situation
+            )
     return {key: iter(names) for key, names in found.items()}
 
 
@@ -175,9 +211,19 @@ def _elapsed_ms() -> int:
 
 def sources_of(record: Record) -> Mapping[str, str]:
     """Our own keys: answered, fetched, failed, unread or absent; keys that a caller made up are counted together."""
-    known = {key: ("unread" if a.state == "unread" else "fetched" if a.fetched and a.complete
-                   else "answered" if a.complete else "failed")
-             for key, a in record.answers.items() if key in PREFETCH_KEYS}
+    known = {
+        key: (
+            "unread"
+            if a.state == "unread"
+            else "fetched"
+            if a.fetched and a.complete
+            else "answered"
+            if a.complete
+            else "failed"
+        )
+        for key, a in record.answers.items()
+        if key in PREFETCH_KEYS
+    }
     others = sum(key not in PREFETCH_KEYS for key in record.answers)
     absent = dict.fromkeys(sorted(PREFETCH_KEYS - known.keys()), "absent")
     return {**known, **absent, **({"other keys": str(others)} if others else {})}

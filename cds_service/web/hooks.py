@@ -67,7 +67,9 @@ def make_hooks(engine: pipeline.Engine, settings: Settings, ports: HookPorts) ->
 
     def _judge(body: object, service: Service, client: Client | None) -> dict[str, object]:
         try:
-            outcome = pipeline.answer(body, service, engine, ports.now(), client=client, fetch=ports.fetch_for(client))
+            outcome = pipeline.answer(
+                body, service, engine, ports.now(), client=client, fetch=ports.fetch_for(client)
+            )
         except ServiceError:
             raise
         except Exception as error:

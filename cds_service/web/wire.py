@@ -46,7 +46,9 @@ def read_body(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"The body must not be larger than {limit} bytes.")
     if request.content_length is not None:
-        data = bytes(request.environ["wsgi.input"].read(request.content_length))  # in one piece, not 8 kB at a time
+        data = bytes(
+            request.environ["wsgi.input"].read(request.content_length)
+        )  # in one piece, not 8 kB at a time
         if len(data) < request.content_length:
             g.cut = True
         return data
@@ -66,7 +68,11 @@ def answer_json(body: Json, status: int = 200) -> Response:
 
 def operation_outcome(error: ServiceError) -> dict[str, Any]:
     """The OperationOutcome of an error (R96): our own fixed words and member names, nothing of the caller's."""
-    issue: dict[str, Any] = {"severity": "error", "code": error.issue_code, "diagnostics": error.message}
+    issue: dict[str, Any] = {
+        "severity": "error",
+        "code": error.issue_code,
+        "diagnostics": error.message,
+    }
     if error.expression:
         issue["expression"] = list(error.expression)
     return {"resourceType": "OperationOutcome", "issue": [issue]}
@@ -82,7 +88,7 @@ def install(app: Flask, settings: Settings) -> None:
     """Request ids, error answers and security headers for every route of ``app``."""
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
-    app.logger.disabled = True                 # Flask would log the messages of exceptions
+    app.logger.disabled = True  # Flask would log the messages of exceptions
     app.before_request(_take_request_id)
     app.register_error_handler(ServiceError, answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
@@ -132,7 +138,7 @@ def _with_headers(response: Response, *, https: bool) -> Response:
     headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     headers["X-Request-Id"] = g.get("request_id", "")
     if request.path.startswith("/cds-services"):
-        response.vary.add("Origin")            # always, or a cache could hand one page the answer for another
+        response.vary.add("Origin")  # always, or a cache could hand one page the answer for another
     if https:
         headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
     return response

@@ -38,7 +38,9 @@ def test_a_circle_would_be_found(graph: grimp.ImportGraph) -> None:
 
 def test_every_room_and_every_top_module_has_its_floor(graph: grimp.ImportGraph) -> None:
     """A new one is placed in the contract before it is used."""
-    contracts = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    contracts = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["tool"]["importlinter"][
+        "contracts"
+    ]
     (floors,) = [each["layers"] for each in contracts if each["name"] == "Imports go down only"]
     placed = {name.strip() for floor in floors for name in floor.split("|")}
     assert placed == graph.find_children("cds_service")

@@ -88,7 +88,10 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cards" / f"{ID}.yaml").write_text(CARD, encoding="utf-8")
     registry = folder / "cds_service" / "rules" / "registry.py"
     lines = registry.read_text(encoding="utf-8").splitlines()
-    lines.insert(next(n for n, text in enumerate(lines) if text.strip().startswith('"data_gap",')), '    "weekend",')
+    lines.insert(
+        next(n for n, text in enumerate(lines) if text.strip().startswith('"data_gap",')),
+        '    "weekend",',
+    )
     registry.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder
 

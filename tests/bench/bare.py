@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 from flask import Flask, Response, request
 
-CARD: dict[str, object] = {"cards": [{"summary": "Constant card", "indicator": "info", "source": {"label": "Bench"}}]}
+CARD: dict[str, object] = {
+    "cards": [{"summary": "Constant card", "indicator": "info", "source": {"label": "Bench"}}]
+}
 
 
 def plain() -> Flask:
@@ -43,7 +45,9 @@ def wsgi() -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
         if size:
             orjson.loads(environ["wsgi.input"].read(size))
         answer = orjson.dumps(CARD)
-        start("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))])
+        start(
+            "200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(answer)))]
+        )
         return [answer]
 
     return app

@@ -91,7 +91,9 @@ def run_record(resources: list[Any], folder: Path) -> Iterator[Record]:
     """A FHIR server over TLS in a process of its own."""
     mine, theirs = multiprocessing.Pipe()
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_serve_record, args=(resources, str(folder), theirs), daemon=True)
+    process = spawn.Process(
+        target=_serve_record, args=(resources, str(folder), theirs), daemon=True
+    )
     process.start()
     try:
         yield Record(mine.recv(), folder / "cert.pem", mine)
@@ -106,7 +108,11 @@ def make_calls(now: datetime) -> tuple[list[bytes], list[Any]]:
     held: list[Any] = []
     for body in prefetched:
         for answer in json.loads(body)["prefetch"].values():
-            entries = answer.get("entry", []) if answer["resourceType"] == "Bundle" else [{"resource": answer}]
+            entries = (
+                answer.get("entry", [])
+                if answer["resourceType"] == "Bundle"
+                else [{"resource": answer}]
+            )
             held += [entry["resource"] for entry in entries]
     return prefetched, held
 
@@ -114,8 +120,13 @@ def make_calls(now: datetime) -> tuple[list[bytes], list[Any]]:
 def without_prefetch(body: bytes, base: str) -> bytes:
     """The same call of a client that sends no prefetch but lets us read its FHIR server."""
     call = {name: value for name, value in json.loads(body).items() if name != "prefetch"}
-    authorization = {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 300, "scope": "patient/*.read",
-                     "subject": "cds"}
+    authorization = {
+        "access_token": TOKEN,
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "patient/*.read",
+        "subject": "cds",
+    }
     return json.dumps({**call, "fhirServer": base, "fhirAuthorization": authorization}).encode()
 
 
@@ -123,16 +134,25 @@ def without_prefetch(body: bytes, base: str) -> bytes:
 @click.option("--rounds", default=4, help="Rounds that count; the median is shown.")
 @click.option("--calls", default=150, help="Calls a round.")
 @click.option("--connections", default="1,8", help="Concurrent callers.")
-@click.option("--against", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Another checkout.")
+@click.option(
+    "--against",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Another checkout.",
+)
 def main(rounds: int, calls: int, connections: str, against: Path | None) -> None:
     prefetched, held = make_calls(datetime.now(UTC))
     versions = {"now": ROOT, **({"before": against.resolve()} if against else {})}
     with tempfile.TemporaryDirectory() as name, ExitStack() as running:
         folder = Path(name)
         record = running.enter_context(run_record(held, folder))
-        sent = {"prefetched": prefetched, "fetched": [without_prefetch(body, record.base) for body in prefetched]}
-        contenders = [running.enter_context(_serving(name, version, folder, record))
-                      for name, version in versions.items()]
+        sent = {
+            "prefetched": prefetched,
+            "fetched": [without_prefetch(body, record.base) for body in prefetched],
+        }
+        contenders = [
+            running.enter_context(_serving(name, version, folder, record))
+            for name, version in versions.items()
+        ]
         for contender in contenders:
             _must_agree(contender, sent)
         for number in map(int, connections.split(",")):
@@ -163,41 +183,68 @@ def _must_agree(contender: Contender, sent: dict[str, list[bytes]]) -> None:
     said = []
     for kind in sent:
         answer = requests.post(
-            f"http://127.0.0.1:{contender.server.port}{load.PATH}", data=sent[kind][0], timeout=10,
-            headers={"Content-Type": "application/json",
-                     "Authorization": f"Bearer {contender.signer.token(load.PATH)}"})
+            f"http://127.0.0.1:{contender.server.port}{load.PATH}",
+            data=sent[kind][0],
+            timeout=10,
+            headers={
+                "Content-Type": "application/json",
+                "Authorization": f"Bearer {contender.signer.token(load.PATH)}",
+            },
+        )
         said.append([(card["indicator"], card["summary"]) for card in answer.json()["cards"]])
     if not said[0] or said[0] != said[1]:
-        raise RuntimeError(f"{contender.name}: prefetched and fetched calls are answered differently: {said}")
+        raise RuntimeError(
+            f"{contender.name}: prefetched and fetched calls are answered differently: {said}"
+        )
 
 
-def _round(contender: Contender, record: Record, some: Sequence[bytes], connections: int, calls: int) -> Weighed:
+def _round(
+    contender: Contender, record: Record, some: Sequence[bytes], connections: int, calls: int
+) -> Weighed:
     tokens = [contender.signer.token(load.PATH) for _ in range(calls)]
     seen, before = record.counted(), contender.server.cpu()
     sent = load.send(contender.server.port, some, tokens, connections=connections, calls=calls)
-    time.sleep(0.5)                 # the audit writer and the log finish
+    time.sleep(0.5)  # the audit writer and the log finish
     spent, now = contender.server.cpu() - before, record.counted()
     if sent.failed:
-        raise RuntimeError(f"{contender.name}: {sent.failed} of {calls} calls were not answered with 200")
+        raise RuntimeError(
+            f"{contender.name}: {sent.failed} of {calls} calls were not answered with 200"
+        )
     queries = now.queries - seen.queries
     opened = (now.connections - seen.connections) / queries if queries else float("nan")
     return Weighed(1e3 * spent / calls, opened, sent)
 
 
 def _show(contenders: Sequence[Contender], connections: int) -> None:
-    table = Table("version", "call", "CPU ms a call", "fetching adds", "a query", "connections / queries", "p50 ms",
-                  "p99 ms", title=f"{connections} connection(s), closed loop, 1 worker, {QUERIES} queries a fetched call")
+    table = Table(
+        "version",
+        "call",
+        "CPU ms a call",
+        "fetching adds",
+        "a query",
+        "connections / queries",
+        "p50 ms",
+        "p99 ms",
+        title=f"{connections} connection(s), closed loop, 1 worker, {QUERIES} queries a fetched call",
+    )
     for contender in contenders:
         plain = statistics.median(each.cpu_ms for each in contender.rounds["prefetched"])
         for kind, found in contender.rounds.items():
             cpu = statistics.median(each.cpu_ms for each in found)
-            latencies = load.Sent(0, 0, 1, tuple(sorted(s for each in found for s in each.sent.latencies)))
+            latencies = load.Sent(
+                0, 0, 1, tuple(sorted(s for each in found for s in each.sent.latencies))
+            )
             fetched = kind == "fetched"
             table.add_row(
-                contender.name, kind, f"{cpu:.2f}", f"{cpu - plain:.2f}" if fetched else "",
+                contender.name,
+                kind,
+                f"{cpu:.2f}",
+                f"{cpu - plain:.2f}" if fetched else "",
                 f"{(cpu - plain) / QUERIES:.2f}" if fetched else "",
                 f"{statistics.mean(each.opened for each in found):.3f}" if fetched else "",
-                f"{latencies.percentile(0.5):.1f}", f"{latencies.percentile(0.99):.1f}")
+                f"{latencies.percentile(0.5):.1f}",
+                f"{latencies.percentile(0.99):.1f}",
+            )
         table.add_section()
     _out.print(table)
 

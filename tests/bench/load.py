@@ -94,9 +94,7 @@ async def _exchange(
     return head.startswith(b"HTTP/1.1 200")
 
 
-def _requests(
-    bodies: Sequence[bytes], tokens: Sequence[str], path: str
-) -> Iterator[bytes]:
+def _requests(bodies: Sequence[bytes], tokens: Sequence[str], path: str) -> Iterator[bytes]:
     signed: Iterator[str] = iter(tokens) if tokens else cycle([""])
     for body, token in zip(cycle(bodies), signed, strict=False):
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""

@@ -31,18 +31,33 @@ STEPS = ("parse", "decode", "fetch", "read", "decide", "render", "write")
 
 
 def make_engine() -> Engine:
-    return Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org",
-                lambda: str(uuid.uuid4()))
+    return Engine(
+        terminology.load(),
+        content.load(),
+        ZoneInfo("UTC"),
+        "https://cds.example.org",
+        lambda: str(uuid.uuid4()),
+    )
 
 
 def without_memory(engine: Engine) -> Engine:
     """The same engine that reads every word anew: no memory of drugs, conditions or anything else of the terminology."""
     known = engine.terminology
-    for memory in (texts.brand_traits, texts.known_strengths, texts.product_strength, evidence.product_traits):
+    for memory in (
+        texts.brand_traits,
+        texts.known_strengths,
+        texts.product_strength,
+        evidence.product_traits,
+    ):
         memory.cache_clear()
-    return replace(engine, terminology=replace(
-        known, _recognised=lambda drug: recognition.recognise(drug, known.tables),
-        _classified=lambda concept: conditions.classify(concept, known.conditions)))
+    return replace(
+        engine,
+        terminology=replace(
+            known,
+            _recognised=lambda drug: recognition.recognise(drug, known.tables),
+            _classified=lambda concept: conditions.classify(concept, known.conditions),
+        ),
+    )
 
 
 def answer_bytes(body: bytes, engine: Engine, now: datetime) -> dict[str, float]:
@@ -57,10 +72,12 @@ def answer_bytes(body: bytes, engine: Engine, now: datetime) -> dict[str, float]
     return {**outcome.timings, "parse": read - started, "write": clock() - done}
 
 
-def step_costs(bodies: Iterable[bytes], engine: Engine, now: datetime, turns: int = 5) -> dict[str, float]:
+def step_costs(
+    bodies: Iterable[bytes], engine: Engine, now: datetime, turns: int = 5
+) -> dict[str, float]:
     """Median CPU seconds of each step over all bodies; the first turn only warms up."""
     found = [answer_bytes(body, engine, now) for _ in range(turns) for body in bodies]
-    warm = found[len(found) // turns:] or found
+    warm = found[len(found) // turns :] or found
     return {step: statistics.median(costs.get(step, 0.0) for costs in warm) for step in STEPS}
 
 
@@ -90,9 +107,16 @@ def validation_costs(turns: int = 200) -> dict[tuple[str, str], float]:
     drafted, found = vignette("E01")["draft_orders"][0], {}
     for release in Release:
         order = releases.order(drafted, release.value, "2026-11-21")
-        made = {"hold": write.hold(order, release, "Opioid needed"),
-                "start low": write.start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule",
-                                                           "sig": "1.5 mg at bedtime"}, 1.5, 14)}
+        made = {
+            "hold": write.hold(order, release, "Opioid needed"),
+            "start low": write.start_low(
+                order,
+                release,
+                {"medication": "naltrexone 1.5 mg oral capsule", "sig": "1.5 mg at bedtime"},
+                1.5,
+                14,
+            ),
+        }
         for name, resource in made.items():
             if faults := write.faults(resource, release):
                 raise RuntimeError(f"{name} in {release} is not valid: {faults}")

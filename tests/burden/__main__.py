@@ -40,7 +40,9 @@ class Measured:
 def measure(versions: Sequence[Version], seed: int, count: int = STARTERS) -> list[Measured]:
     """The same patients before every version."""
     cohort, drafts = starters(seed, count), drafted(seed)
-    calls = [call for style in Style for call in tally.calls_of(cohort, style)] + tally.draft_calls(drafts)
+    calls = [call for style in Style for call in tally.calls_of(cohort, style)] + tally.draft_calls(
+        drafts
+    )
     measured = []
     for each, lines in zip(versions, run(versions, "decide", calls), strict=True):
         decisions = iter([decision(call, line) for call, line in zip(calls, lines, strict=True)])
@@ -52,14 +54,23 @@ def measure(versions: Sequence[Version], seed: int, count: int = STARTERS) -> li
 @click.command(help=__doc__)
 @click.option("--seed", default=7, show_default=True)
 @click.option("--count", default=STARTERS, show_default=True, help="Starters of the cohort.")
-@click.option("--version", "wanted", default=str(ROOT), help="The version to measure; default: this tree.")
+@click.option(
+    "--version", "wanted", default=str(ROOT), help="The version to measure; default: this tree."
+)
 @click.option("--against", help="Another version, printed first.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the figures here.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the figures here.",
+)
 def main(seed: int, count: int, wanted: str, against: str | None, json_file: Path | None) -> None:
     try:
         with ExitStack() as open_now:
             names = [name for name in (against, wanted) if name]
-            measured = measure([open_now.enter_context(version(name)) for name in names], seed, count)
+            measured = measure(
+                [open_now.enter_context(version(name)) for name in names], seed, count
+            )
     except VersionError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
@@ -67,14 +78,19 @@ def main(seed: int, count: int, wanted: str, against: str | None, json_file: Pat
     for each in measured:
         show(each, console)
     if json_file:
-        found = {"seed": seed, "count": count,
-                 "measured": [tally.as_json(m.version, m.styles, m.cards) for m in measured]}
+        found = {
+            "seed": seed,
+            "count": count,
+            "measured": [tally.as_json(m.version, m.styles, m.cards) for m in measured],
+        }
         json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
 def show(measured: Measured, console: Console) -> None:
     """One column a record style, one row a count; then the cards of the drafts."""
-    table = Table(title=f"{measured.version}: starters of low-dose naltrexone", title_justify="left")
+    table = Table(
+        title=f"{measured.version}: starters of low-dose naltrexone", title_justify="left"
+    )
     table.add_column("patients")
     for found in measured.styles:
         table.add_column(found.style, justify="right")
@@ -90,9 +106,14 @@ def show(measured: Measured, console: Console) -> None:
 
 
 def rows(styles: Sequence[Burden]) -> Iterator[tuple[str, list[int]]]:
-    yield from ((f"clear, {level}", [found.clear.get(level, 0) for found in styles]) for level in LEVELS)
+    yield from (
+        (f"clear, {level}", [found.clear.get(level, 0) for found in styles]) for level in LEVELS
+    )
     yield "clear, critical, record like a user's", [found.identical for found in styles]
-    yield from ((f"in danger, {level}", [found.endangered.get(level, 0) for found in styles]) for level in LEVELS)
+    yield from (
+        (f"in danger, {level}", [found.endangered.get(level, 0) for found in styles])
+        for level in LEVELS
+    )
     yield "in danger, silent by rule (brief course)", [found.by_rule for found in styles]
     yield "in danger, with a START button", [found.started for found in styles]
 

@@ -21,8 +21,10 @@ class Medicine:
 
 def _read(table: str) -> tuple[Medicine, ...]:
     rows = (line.split("|") for line in table.strip().splitlines())
-    return tuple(Medicine(int(weight), code.strip(), tuple(name.strip() for name in names))
-                 for weight, code, *names in rows)
+    return tuple(
+        Medicine(int(weight), code.strip(), tuple(name.strip() for name in names))
+        for weight, code, *names in rows
+    )
 
 
 EVERYBODY = _read("""
@@ -107,5 +109,11 @@ OPIOID_USE = _read("""
 3||emtricitabine 200 MG / tenofovir disoproxil fumarate 300 MG Oral Tablet|TRUVADA 200-300MG
 2||sofosbuvir 400 MG / velpatasvir 100 MG Oral Tablet|Epclusa
 """)
-MESSY = ("magic mouthwash", "see outside med list", "STUDY DRUG (blinded) 24-117", "herbal sleep tea", "eye drops OU qid",
-         "water pill")
+MESSY = (
+    "magic mouthwash",
+    "see outside med list",
+    "STUDY DRUG (blinded) 24-117",
+    "herbal sleep tea",
+    "eye drops OU qid",
+    "water pill",
+)

@@ -24,15 +24,26 @@ SHORT_COURSES, MONTHS, REFILLED = (3, 4, 5, 6, 7), 30, 11
 SHARES = (0.70, 0.20, 0.10)
 STOPPED_SHARE, STOPPED_WITHIN = 0.60, 120
 DANGER_DAYS = 10
-BRIEF_COURSE, BRIEF_DANGER_DAYS = 3, 7       # specification 2.5 A: a course of at most 3 days is safe after 7 days
+BRIEF_COURSE, BRIEF_DANGER_DAYS = (
+    3,
+    7,
+)  # specification 2.5 A: a course of at most 3 days is safe after 7 days
 
 UCUM = "http://unitsofmeasure.org"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
-OXYCODONE = {"coding": [{"system": RXNORM, "code": "1049621", "display": "oxycodone hydrochloride 5 MG Oral Tablet"}],
-             "text": "oxycodone hydrochloride 5 MG Oral Tablet"}
+OXYCODONE = {
+    "coding": [
+        {"system": RXNORM, "code": "1049621", "display": "oxycodone hydrochloride 5 MG Oral Tablet"}
+    ],
+    "text": "oxycodone hydrochloride 5 MG Oral Tablet",
+}
 LDN = {"text": "Naltrexone 4.5 mg oral capsule (compounded)"}
-FIBROMYALGIA = {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7", "display": "Fibromyalgia"}],
-                "text": "Fibromyalgia"}
+FIBROMYALGIA = {
+    "coding": [
+        {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7", "display": "Fibromyalgia"}
+    ],
+    "text": "Fibromyalgia",
+}
 
 
 class Style(StrEnum):
@@ -53,7 +64,7 @@ class Starter:
     days: int
     refills: int
     last_dose: int
-    stopped: bool = False                    # before the tablets ran out
+    stopped: bool = False  # before the tablets ran out
 
     @property
     def endangered(self) -> bool:
@@ -62,7 +73,11 @@ class Starter:
     @property
     def silent_by_rule(self) -> bool:
         """In danger by the measure, but past the 7 days that the specification asks for after a brief course."""
-        return self.endangered and self.days * (1 + self.refills) <= BRIEF_COURSE and self.last_dose >= BRIEF_DANGER_DAYS
+        return (
+            self.endangered
+            and self.days * (1 + self.refills) <= BRIEF_COURSE
+            and self.last_dose >= BRIEF_DANGER_DAYS
+        )
 
     @property
     def taking(self) -> bool:
@@ -108,14 +123,18 @@ def _starter(number: int, chance: Random) -> Starter:
 
 def _until_empty(starter: Starter) -> Starter:
     """Every tablet taken, four a day, the last one today at the latest."""
-    return Starter(starter.number, starter.written, starter.days, starter.refills, max(0, runs_out(starter)))
+    return Starter(
+        starter.number, starter.written, starter.days, starter.refills, max(0, runs_out(starter))
+    )
 
 
 def _stopped(starter: Starter, ago: int) -> Starter:
     """The same patient who stopped that many days ago, unless the tablets had run out before."""
     if ago <= starter.last_dose:
         return starter
-    return Starter(starter.number, starter.written, starter.days, starter.refills, ago, stopped=True)
+    return Starter(
+        starter.number, starter.written, starter.days, starter.refills, ago, stopped=True
+    )
 
 
 def record(starter: Starter, style: Style) -> Record:
@@ -125,7 +144,9 @@ def record(starter: Starter, style: Style) -> Record:
     said = Record(starter.written, status, starter.refills)
     if style in {Style.TIDY, Style.SUPPLY_ACTIVE}:
         ended = starter.last_dose if style is Style.TIDY and not starter.taking else None
-        return Record(said.written, said.status, said.refills, supply_days=starter.days, ended=ended)
+        return Record(
+            said.written, said.status, said.refills, supply_days=starter.days, ended=ended
+        )
     return Record(said.written, said.status, said.refills, quantity=TABLETS_A_DAY * starter.days)
 
 
@@ -134,7 +155,9 @@ def possible(starter: Starter) -> Iterator[Starter]:
     user = _until_empty(starter)
     yield user
     if starter.refills:
-        yield from (_stopped(user, ago) for ago in range(1, min(STOPPED_WITHIN, starter.written) + 1))
+        yield from (
+            _stopped(user, ago) for ago in range(1, min(STOPPED_WITHIN, starter.written) + 1)
+        )
 
 
 def looks_like_a_user(starter: Starter, style: Style) -> bool:
@@ -145,33 +168,74 @@ def looks_like_a_user(starter: Starter, style: Style) -> bool:
 
 # --- FHIR -------------------------------------------------------------------------------------------------------------
 
+
 def oxycodone(said: Record, today: date) -> Json:
     """The order as an R4 MedicationRequest."""
     timing: Json = {"repeat": {"frequency": TABLETS_A_DAY, "period": 1, "periodUnit": "d"}}
     if said.ended is not None:
-        timing["repeat"]["boundsPeriod"] = {"start": day(today, said.written), "end": day(today, said.ended)}
+        timing["repeat"]["boundsPeriod"] = {
+            "start": day(today, said.written),
+            "end": day(today, said.ended),
+        }
     wanted: Json = {"numberOfRepeatsAllowed": said.refills}
     if said.supply_days is not None:
-        wanted["expectedSupplyDuration"] = {"value": said.supply_days, "unit": "days", "system": UCUM, "code": "d"}
+        wanted["expectedSupplyDuration"] = {
+            "value": said.supply_days,
+            "unit": "days",
+            "system": UCUM,
+            "code": "d",
+        }
     if said.quantity is not None:
         wanted["quantity"] = tablets(said.quantity)
-    return {**request("oxy", OXYCODONE, said.status, day(today, said.written)), "dosageInstruction": [{
-        "text": "1 tablet by mouth four times daily as needed for pain", "timing": timing, "asNeededBoolean": True,
-        "doseAndRate": [{"doseQuantity": tablets(1)}]}], "dispenseRequest": wanted}
+    return {
+        **request("oxy", OXYCODONE, said.status, day(today, said.written)),
+        "dosageInstruction": [
+            {
+                "text": "1 tablet by mouth four times daily as needed for pain",
+                "timing": timing,
+                "asNeededBoolean": True,
+                "doseAndRate": [{"doseQuantity": tablets(1)}],
+            }
+        ],
+        "dispenseRequest": wanted,
+    }
 
 
 def low_dose_naltrexone(today: date) -> Json:
     """The draft: 4.5 mg at bedtime for fibromyalgia."""
-    return {**request("ntx", LDN, "draft", today.isoformat()), "reasonCode": [FIBROMYALGIA], "dosageInstruction": [{
-        "text": "Take 4.5 mg by mouth at bedtime", "doseAndRate": [{"doseQuantity": milligrams(4.5)}],
-        "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}}]}
+    return {
+        **request("ntx", LDN, "draft", today.isoformat()),
+        "reasonCode": [FIBROMYALGIA],
+        "dosageInstruction": [
+            {
+                "text": "Take 4.5 mg by mouth at bedtime",
+                "doseAndRate": [{"doseQuantity": milligrams(4.5)}],
+                "timing": {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}},
+            }
+        ],
+    }
 
 
 def request(name: str, drug: Json, status: str, written: str) -> Json:
-    return {"resourceType": "MedicationRequest", "id": name, "status": status, "intent": "order", "authoredOn": written,
-            "category": [{"coding": [{"system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category",
-                                      "code": "community"}]}],
-            "medicationCodeableConcept": drug, "subject": {"reference": "Patient/pat-1"}}
+    return {
+        "resourceType": "MedicationRequest",
+        "id": name,
+        "status": status,
+        "intent": "order",
+        "authoredOn": written,
+        "category": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/medicationrequest-category",
+                        "code": "community",
+                    }
+                ]
+            }
+        ],
+        "medicationCodeableConcept": drug,
+        "subject": {"reference": "Patient/pat-1"},
+    }
 
 
 def day(today: date, ago: int) -> str:
@@ -188,22 +252,44 @@ def milligrams(number: float) -> Json:
 
 def hook_call(draft: Json, medicines: list[Json], problems: list[Json], name: str) -> Json:
     """An order-sign call in which every search was answered."""
+
     def found(kind: str) -> Json:
         entries = [{"resource": r} for r in (*medicines, *problems) if r["resourceType"] == kind]
-        return {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
+        return {
+            "resourceType": "Bundle",
+            "type": "searchset",
+            "total": len(entries),
+            "entry": entries,
+        }
 
-    return {"hook": "order-sign", "hookInstance": name,
-            "context": {"patientId": "pat-1", "userId": "Practitioner/prac-1", "draftOrders": {
-                "resourceType": "Bundle", "type": "collection", "entry": [{"resource": draft}]}},
-            "prefetch": {"patient": {"resourceType": "Patient", "id": "pat-1", "birthDate": "1974-03-14"},
-                         "medicationRequests": found("MedicationRequest"),
-                         "medicationStatements": found("MedicationStatement"),
-                         "medicationDispenses": found("MedicationDispense"),
-                         "medicationAdministrations": found("MedicationAdministration"),
-                         "conditions": found("Condition")}}
+    return {
+        "hook": "order-sign",
+        "hookInstance": name,
+        "context": {
+            "patientId": "pat-1",
+            "userId": "Practitioner/prac-1",
+            "draftOrders": {
+                "resourceType": "Bundle",
+                "type": "collection",
+                "entry": [{"resource": draft}],
+            },
+        },
+        "prefetch": {
+            "patient": {"resourceType": "Patient", "id": "pat-1", "birthDate": "1974-03-14"},
+            "medicationRequests": found("MedicationRequest"),
+            "medicationStatements": found("MedicationStatement"),
+            "medicationDispenses": found("MedicationDispense"),
+            "medicationAdministrations": found("MedicationAdministration"),
+            "conditions": found("Condition"),
+        },
+    }
 
 
 def starter_call(starter: Starter, style: Style, today: date) -> Json:
     """The call in which this patient's naltrexone is signed."""
-    return hook_call(low_dose_naltrexone(today), [oxycodone(record(starter, style), today)], [],
-                     f"starter-{starter.number}-{style.name.lower()}")
+    return hook_call(
+        low_dose_naltrexone(today),
+        [oxycodone(record(starter, style), today)],
+        [],
+        f"starter-{starter.number}-{style.name.lower()}",
+    )

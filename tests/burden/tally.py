@@ -45,7 +45,10 @@ class Burden:
 
 
 def calls_of(cohort: Iterable[Starter], style: Style, today: date = TODAY) -> list[Call]:
-    return [Call(f"starter/{who.number}/{style.name}", starter_call(who, style, today)) for who in cohort]
+    return [
+        Call(f"starter/{who.number}/{style.name}", starter_call(who, style, today))
+        for who in cohort
+    ]
 
 
 def burden(cohort: Iterable[Starter], style: Style, decisions: Iterable[Decision]) -> Burden:
@@ -101,12 +104,18 @@ def cards_of(drafts: Iterable[Drafted], decisions: Iterable[Decision]) -> dict[s
 
 def gap_share(drafts: Iterable[Drafted], decisions: Iterable[Decision]) -> float:
     """The share of drafts that get a card about what could not be read."""
-    told = [any(card.topic == GAP for card in decided.cards) for _, decided in zip(drafts, decisions, strict=True)]
+    told = [
+        any(card.topic == GAP for card in decided.cards)
+        for _, decided in zip(drafts, decisions, strict=True)
+    ]
     return sum(told) / len(told)
 
 
-def as_json(version: str, found: Iterable[Burden], cards: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    return {"version": version, "styles": [asdict(each) for each in found],
-            "drafts": {name: dict(counts) for name, counts in cards.items()}}
-
-
+def as_json(
+    version: str, found: Iterable[Burden], cards: Mapping[str, Mapping[str, int]]
+) -> dict[str, Any]:
+    return {
+        "version": version,
+        "styles": [asdict(each) for each in found],
+        "drafts": {name: dict(counts) for name, counts in cards.items()},
+    }

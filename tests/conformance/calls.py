@@ -55,12 +55,21 @@ Json = dict[str, Any]
 
 def concept(text: str, code: str = "", system: str = RXNORM) -> Json:
     """A CodeableConcept with a text and, where a code is given, one coding."""
-    return {"text": text, **({"coding": [{"system": system, "code": code, "display": text}]} if code else {})}
+    return {
+        "text": text,
+        **({"coding": [{"system": system, "code": code, "display": text}]} if code else {}),
+    }
 
 
-def dosage(value: float, unit: str, release: str = "R4", *, frequency: int = 1, sig: str = "") -> Json:
+def dosage(
+    value: float, unit: str, release: str = "R4", *, frequency: int = 1, sig: str = ""
+) -> Json:
     """``value`` ``unit`` taken ``frequency`` times a day, in the dose shape of ``release``."""
-    repeat = {"frequency": frequency, "period": 1, "periodUnits" if release == "DSTU2" else "periodUnit": "d"}
+    repeat = {
+        "frequency": frequency,
+        "period": 1,
+        "periodUnits" if release == "DSTU2" else "periodUnit": "d",
+    }
     amount = {"doseQuantity": {"value": value, "unit": unit}}
     return {
         **({"text": sig} if sig else {}),
@@ -124,13 +133,18 @@ def _reason(reason: Json | None, release: str) -> Json:
 
 def ldn(release: str = "R4", **members: Any) -> Json:
     """A draft of low-dose naltrexone, 4.5 mg at bedtime."""
-    given: Json = {"dose": dosage(4.5, "mg", release, sig="Take 4.5 mg by mouth at bedtime"), **members}
+    given: Json = {
+        "dose": dosage(4.5, "mg", release, sig="Take 4.5 mg by mouth at bedtime"),
+        **members,
+    }
     return order(LDN, release=release, **given)
 
 
 def naltrexone_50(release: str = "R4", **members: Any) -> Json:
     """A draft of the labelled 50 mg a day."""
-    return order(NALTREXONE_50, release=release, **{"dose": dosage(1, "tablet", release), **members})
+    return order(
+        NALTREXONE_50, release=release, **{"dose": dosage(1, "tablet", release), **members}
+    )
 
 
 def opioid(drug: str | tuple[str, str] = OXYCODONE, release: str = "R4", **members: Any) -> Json:
@@ -156,7 +170,9 @@ def listed_ldn(release: str = "R4", **members: Any) -> Json:
     return listed(LDN, release, **{"id": "m-ntx", "dose": dosage(4.5, "mg", release), **members})
 
 
-def taken(drug: str | tuple[str, str], *, end: str, amount: Json | None = None, **members: Any) -> Json:
+def taken(
+    drug: str | tuple[str, str], *, end: str, amount: Json | None = None, **members: Any
+) -> Json:
     """A finished R4 MedicationStatement that says on which day the patient took the last of it."""
     text, code = (drug, "") if isinstance(drug, str) else drug
     return {
@@ -174,7 +190,10 @@ def taken(drug: str | tuple[str, str], *, end: str, amount: Json | None = None, 
 def bundle(*resources: Json) -> Json:
     """A searchset as a server answers it; without hits it has no ``entry``."""
     entries = [
-        {"fullUrl": f"https://ehr.example.org/fhir/{r.get('resourceType')}/{r.get('id')}", "resource": r}
+        {
+            "fullUrl": f"https://ehr.example.org/fhir/{r.get('resourceType')}/{r.get('id')}",
+            "resource": r,
+        }
         for r in resources
     ]
     return {
@@ -187,7 +206,11 @@ def bundle(*resources: Json) -> Json:
 
 def drafts(*resources: Json) -> Json:
     """The orders of a context, as a Bundle of type collection."""
-    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in resources]}
+    return {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": r} for r in resources],
+    }
 
 
 def prefetch(*resources: Json, release: str = "R4") -> Json:
@@ -203,15 +226,26 @@ def prefetch(*resources: Json, release: str = "R4") -> Json:
     }
     return {
         "patient": {"resourceType": "Patient", "id": PATIENT, "birthDate": "1972-03-04"},
-        **{key: bundle(*(r for r in resources if r["resourceType"] == kind)) for key, kind in kinds.items()},
+        **{
+            key: bundle(*(r for r in resources if r["resourceType"] == kind))
+            for key, kind in kinds.items()
+        },
     }
 
 
 def call(
-    hook: str, *orders: Json, meds: tuple[Json, ...] | None = (), release: str = "R4", **members: Any
+    hook: str,
+    *orders: Json,
+    meds: tuple[Json, ...] | None = (),
+    release: str = "R4",
+    **members: Any,
 ) -> Json:
     """A whole call of ``hook`` with every draft selected; ``meds=None`` leaves prefetch out."""
-    context: Json = {"userId": "Practitioner/u1", "patientId": PATIENT, ORDERS_IN[hook]: drafts(*orders)}
+    context: Json = {
+        "userId": "Practitioner/u1",
+        "patientId": PATIENT,
+        ORDERS_IN[hook]: drafts(*orders),
+    }
     if hook == "order-select":
         context["selections"] = [f"{o['resourceType']}/{o['id']}" for o in orders if o.get("id")]
     return {
@@ -247,7 +281,12 @@ def example(name: str) -> Any:
 
 def example_names() -> list[str]:
     """Every name that ``example`` reads."""
-    return sorted([*(p.stem for p in EXAMPLES.glob("*.json")), *(f"captured__{p.stem}" for p in CAPTURES.glob("*.json"))])
+    return sorted(
+        [
+            *(p.stem for p in EXAMPLES.glob("*.json")),
+            *(f"captured__{p.stem}" for p in CAPTURES.glob("*.json")),
+        ]
+    )
 
 
 def schema(name: str) -> Any:
@@ -292,7 +331,9 @@ def refusal(answer: Any) -> Json:
 
 def complaints(name: str, instance: Any) -> list[str]:
     """What one of our schemas has against a JSON value."""
-    return [f"{list(e.instance_path)}: {e.message[:200]}" for e in VALID[name].iter_errors(instance)]
+    return [
+        f"{list(e.instance_path)}: {e.message[:200]}" for e in VALID[name].iter_errors(instance)
+    ]
 
 
 def topics(found: list[Json]) -> dict[str, str]:
@@ -308,7 +349,9 @@ def card_of(found: list[Json], topic: str) -> Json:
 
 def actions(card: Json) -> list[Json]:
     """Every action of every suggestion of a card."""
-    return [action for suggestion in card.get("suggestions", []) for action in suggestion["actions"]]
+    return [
+        action for suggestion in card.get("suggestions", []) for action in suggestion["actions"]
+    ]
 
 
 def unnamed(value: Any) -> Any:
@@ -329,7 +372,11 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Every node of a JSON value with its path, containers included."""
     yield path, value
     members = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
     )
     for name, member in members:
         yield from leaves(member, f"{path}/{name}")

@@ -23,7 +23,9 @@ def numbered(prefix: str, *spans: tuple[int, int]) -> list[str]:
 
 
 DEMANDED = [
-    *numbered("CR", (1, 7), (10, 28), (30, 45), (50, 61), (70, 97), (100, 110), (120, 130), (140, 140)),
+    *numbered(
+        "CR", (1, 7), (10, 28), (30, 45), (50, 61), (70, 97), (100, 110), (120, 130), (140, 140)
+    ),
     *numbered("CN", (1, 20)),
     *numbered("CI", (1, 18)),
     *numbered("CT", (1, 16)),
@@ -40,7 +42,9 @@ def names_in(path: Path) -> Iterator[str]:
     """Names of the test functions in one file."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     yield from (
-        node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     )
 
 
@@ -51,7 +55,9 @@ def collect(folder: Path = TESTS) -> dict[str, list[str]]:
         for name in names_in(path):
             if match := NAME.match(name):
                 identifier = f"{match.group(1)}{int(match.group(2)):02d}"
-                found.setdefault(identifier, []).append(f"{path.relative_to(folder).as_posix()}::{name}")
+                found.setdefault(identifier, []).append(
+                    f"{path.relative_to(folder).as_posix()}::{name}"
+                )
     return found
 
 

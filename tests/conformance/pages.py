@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 CONFORMANCE = DOCS / "protocol" / "conformance.md"
 SPECIFICATION = DOCS / "clinical" / "specification.md"
 _ROW = re.compile(r"^\|\s*\**([A-Z]\d+b?)\**(?:\s*\([^)|]*\))?([^|]*)\|(.*)$")
-_CODES = 12      # cells of versions and levels are shorter than any sentence
+_CODES = 12  # cells of versions and levels are shorter than any sentence
 _HEADING = re.compile(r"^#+\s+([A-Z]\d+|\d+(?:\.\d+)*)\.?\s+(.*)$")
 
 

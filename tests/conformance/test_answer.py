@@ -144,7 +144,9 @@ def test_CR72_no_system_action_is_ever_sent(service: Any, name: str) -> None:
     assert "systemActions" not in text
 
 
-def test_CR73_a_summary_is_under_140_characters_however_they_are_counted(every: list[dict[str, Any]]) -> None:
+def test_CR73_a_summary_is_under_140_characters_however_they_are_counted(
+    every: list[dict[str, Any]],
+) -> None:
     for card in every:
         assert 0 < len(card["summary"]) < 140
         assert len(card["summary"].encode("utf-16-le")) // 2 < 140
@@ -181,7 +183,9 @@ def test_CR74_the_indicator_is_one_of_three(every: list[dict[str, Any]]) -> None
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_CR74_the_worst_card_comes_first(answers: dict[str, list[dict[str, Any]]], name: str) -> None:
+def test_CR74_the_worst_card_comes_first(
+    answers: dict[str, list[dict[str, Any]]], name: str
+) -> None:
     ranks = [RANK[card["indicator"]] for card in answers[name]]
     assert sorted(ranks, reverse=True) == ranks
 
@@ -210,15 +214,24 @@ def test_CR78_detail_is_markdown_without_html(every: list[dict[str, Any]]) -> No
 
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     for card in every:
-        tokens = [t for block in parser.parse(card["detail"]) for t in (block, *(block.children or []))]
+        tokens = [
+            t for block in parser.parse(card["detail"]) for t in (block, *(block.children or []))
+        ]
         assert [] == [t.content for t in tokens if t.type.startswith("html")]
         assert any(t.type == "paragraph_open" for t in tokens)
 
 
 def test_CR79_every_card_has_a_lower_case_uuid_that_no_other_card_has(service: Any) -> None:
-    names = [card["uuid"] for _ in range(5) for body in SITUATIONS.values() for card in cards(service, body)]
+    names = [
+        card["uuid"]
+        for _ in range(5)
+        for body in SITUATIONS.values()
+        for card in cards(service, body)
+    ]
     assert len(names) == len(set(names))
-    assert [] == [n for n in names if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", n)]
+    assert [] == [
+        n for n in names if not re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", n)
+    ]
 
 
 def test_CR80_every_suggestion_has_a_label_of_its_own(every: list[dict[str, Any]]) -> None:
@@ -228,7 +241,9 @@ def test_CR80_every_suggestion_has_a_label_of_its_own(every: list[dict[str, Any]
 
 
 def test_CR81_suggestions_come_with_a_selection_behaviour(every: list[dict[str, Any]]) -> None:
-    assert {(True, True), (False, False)} == {("suggestions" in c, "selectionBehavior" in c) for c in every}
+    assert {(True, True), (False, False)} == {
+        ("suggestions" in c, "selectionBehavior" in c) for c in every
+    }
 
 
 def test_CR82_at_most_one_is_the_only_selection_behaviour(every: list[dict[str, Any]]) -> None:
@@ -238,7 +253,9 @@ def test_CR82_at_most_one_is_the_only_selection_behaviour(every: list[dict[str, 
 def test_CR83_at_most_one_suggestion_is_recommended_and_only_on_a_critical_card(
     every: list[dict[str, Any]],
 ) -> None:
-    chosen = {c["uuid"]: [s for s in c.get("suggestions", []) if s.get("isRecommended")] for c in every}
+    chosen = {
+        c["uuid"]: [s for s in c.get("suggestions", []) if s.get("isRecommended")] for c in every
+    }
     assert {0, 1} == {len(group) for group in chosen.values()}
     assert {"critical"} == {c["indicator"] for c in every if chosen[c["uuid"]]}
 
@@ -246,12 +263,18 @@ def test_CR83_at_most_one_suggestion_is_recommended_and_only_on_a_critical_card(
 def test_CR83_on_a_critical_card_the_naltrexone_draft_is_the_one_to_cancel(
     answers: dict[str, list[dict[str, Any]]],
 ) -> None:
-    (chosen,) = [s for s in card_of(answers["conflict"], T1)["suggestions"] if s.get("isRecommended")]
+    (chosen,) = [
+        s for s in card_of(answers["conflict"], T1)["suggestions"] if s.get("isRecommended")
+    ]
     assert ["MedicationRequest/ntx-1"] == [a["resourceId"] for a in chosen["actions"]]
 
 
-def test_CR84_every_suggestion_has_a_uuid_that_nothing_else_has(every: list[dict[str, Any]]) -> None:
-    names = [c["uuid"] for c in every] + [s["uuid"] for c in every for s in c.get("suggestions", [])]
+def test_CR84_every_suggestion_has_a_uuid_that_nothing_else_has(
+    every: list[dict[str, Any]],
+) -> None:
+    names = [c["uuid"] for c in every] + [
+        s["uuid"] for c in every for s in c.get("suggestions", [])
+    ]
     assert len(names) == len(set(names))
 
 
@@ -294,15 +317,22 @@ def test_CR86_starting_lower_keeps_what_it_does_not_change(service: Any) -> None
         "reasonCode",
     ):
         assert draft[member] == resource[member]
-    assert "naltrexone 1.5 mg oral capsule (compounded)" == resource["medicationCodeableConcept"]["text"]
+    assert (
+        "naltrexone 1.5 mg oral capsule (compounded)"
+        == resource["medicationCodeableConcept"]["text"]
+    )
     assert "7243" == resource["medicationCodeableConcept"]["coding"][0]["code"]
     assert 14 == resource["dispenseRequest"]["quantity"]["value"]
 
 
 @pytest.mark.parametrize("hook", ["order-sign", "order-select", "medication-refill"])
 def test_CR87_an_order_hook_deletes_by_resource_id(service: Any, hook: str) -> None:
-    deletes = [a for a in actions(card_of(cards(service, conflict(hook)), T1)) if a["type"] == "delete"]
-    assert [("MedicationRequest/ntx-1", False)] == [(a["resourceId"], "resource" in a) for a in deletes]
+    deletes = [
+        a for a in actions(card_of(cards(service, conflict(hook)), T1)) if a["type"] == "delete"
+    ]
+    assert [("MedicationRequest/ntx-1", False)] == [
+        (a["resourceId"], "resource" in a) for a in deletes
+    ]
 
 
 def test_CR87_medication_prescribe_deletes_by_the_bare_id(service: Any) -> None:
@@ -321,9 +351,13 @@ def test_CR87_the_only_draft_of_medication_prescribe_may_lack_an_id(service: Any
 
 
 def test_CR87_a_draft_without_id_among_others_gets_no_delete(service: Any) -> None:
-    body = call("medication-prescribe", ldn(id=None), order(LEVOTHYROXINE, id="levo-1"), meds=(listed(),))
+    body = call(
+        "medication-prescribe", ldn(id=None), order(LEVOTHYROXINE, id="levo-1"), meds=(listed(),)
+    )
     assert [] == actions(card_of(cards(service, body), T1))
-    assert [] == actions(card_of(cards(service, call("order-sign", ldn(id=None), meds=(listed(),))), T1))
+    assert [] == actions(
+        card_of(cards(service, call("order-sign", ldn(id=None), meds=(listed(),))), T1)
+    )
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
@@ -356,14 +390,19 @@ def test_CR89_links_are_labelled_absolute_and_on_known_hosts(
         "www.ncbi.nlm.nih.gov",
         "pmc.ncbi.nlm.nih.gov",
     }
-    assert {"https"} == {urlsplit(link["url"]).scheme for link in links if link["type"] == "absolute"}
+    assert {"https"} == {
+        urlsplit(link["url"]).scheme for link in links if link["type"] == "absolute"
+    }
 
 
 def test_CR89_the_smart_link_is_ours_and_leaves_launch_and_iss_to_the_client(
     every: list[dict[str, Any]],
 ) -> None:
     smart = [
-        urlsplit(link["url"]) for card in every for link in card.get("links", []) if link["type"] == "smart"
+        urlsplit(link["url"])
+        for card in every
+        for link in card.get("links", [])
+        if link["type"] == "smart"
     ]
     assert {("/smart/launch", "")} == {(url.path, url.query) for url in smart}
 
@@ -390,7 +429,9 @@ def test_CR90_app_context_carries_the_gate(service: Any, body: dict[str, Any], g
 
 
 def test_CR91_no_link_launches_by_itself(every: list[dict[str, Any]]) -> None:
-    assert [] == [link for card in every for link in card.get("links", []) if "autolaunchable" in link]
+    assert [] == [
+        link for card in every for link in card.get("links", []) if "autolaunchable" in link
+    ]
 
 
 @pytest.mark.parametrize(
@@ -406,7 +447,9 @@ def test_CR92_override_reasons_are_the_listed_ones(
 
 
 def test_CR92_an_info_card_needs_no_reason(every: list[dict[str, Any]]) -> None:
-    assert [] == [c["summary"] for c in every if c["indicator"] == "info" and "overrideReasons" in c]
+    assert [] == [
+        c["summary"] for c in every if c["indicator"] == "info" and "overrideReasons" in c
+    ]
 
 
 def test_CR93_every_address_in_a_detail_is_a_link_too(every: list[dict[str, Any]]) -> None:
@@ -435,17 +478,29 @@ def test_CR94_the_interaction_card_says_which_drug_was_found_where(
         assert part in text
 
 
-@pytest.mark.parametrize(("number", "dated", "rest"), [(1, 1, ""), (3, 3, ""), (4, 3, "+1 more: "), (6, 3, "+3 more: ")])
+@pytest.mark.parametrize(
+    ("number", "dated", "rest"), [(1, 1, ""), (3, 3, ""), (4, 3, "+1 more: "), (6, 3, "+3 more: ")]
+)
 def test_CR94_three_drugs_are_said_with_standing_and_date_and_the_others_by_name(
-        service: Any, number: int, dated: int, rest: str) -> None:
+    service: Any, number: int, dated: int, rest: str
+) -> None:
     """Specification, "Wording": drug, standing, date, source; three drugs, then "+N more"."""
-    drugs = ["oxycodone 5 mg tablet", "morphine 15 mg tablet", "hydromorphone 2 mg tablet", "fentanyl 25 mcg/h patch",
-             "oxymorphone 5 mg tablet", "hydrocodone 5 mg / acetaminophen 325 mg tablet"][:number]
+    drugs = [
+        "oxycodone 5 mg tablet",
+        "morphine 15 mg tablet",
+        "hydromorphone 2 mg tablet",
+        "fentanyl 25 mcg/h patch",
+        "oxymorphone 5 mg tablet",
+        "hydrocodone 5 mg / acetaminophen 325 mg tablet",
+    ][:number]
     meds = tuple(listed(drug, id=f"m-{n}") for n, drug in enumerate(drugs))
     detail = card_of(cards(service, call("order-sign", ldn(), meds=meds)), T1)["detail"]
     (found,) = [line for line in detail.splitlines() if "Found:" in line]
     assert (dated, bool(rest), [True] * number) == (
-        found.count("2026-11-11"), "more: " in found, [drug.split(" ")[0] in found for drug in drugs])
+        found.count("2026-11-11"),
+        "more: " in found,
+        [drug.split(" ")[0] in found for drug in drugs],
+    )
     assert rest in found
 
 
@@ -458,7 +513,9 @@ def test_CR94_three_drugs_are_said_with_standing_and_date_and_the_others_by_name
         ({"data": b"x" * 6_000_000}, 413),
     ],
 )
-def test_CR95_only_the_listed_error_statuses_are_used(service: Any, kw: dict[str, Any], status: int) -> None:
+def test_CR95_only_the_listed_error_statuses_are_used(
+    service: Any, kw: dict[str, Any], status: int
+) -> None:
     answer = service.post(
         "/cds-services/naltrexone-order-sign", headers={"Content-Type": "application/json"}, **kw
     )
@@ -491,7 +548,9 @@ def test_CR96_an_error_is_an_operation_outcome_that_a_browser_may_read_and_nobod
 
 def test_CR96_a_412_is_an_operation_outcome_too(service: Any) -> None:
     draft = order(
-        LDN, medicationCodeableConcept=None, medicationReference={"reference": "Medication/secret-7"}
+        LDN,
+        medicationCodeableConcept=None,
+        medicationReference={"reference": "Medication/secret-7"},
     )
     answer = service.post(
         "/cds-services/naltrexone-order-sign",

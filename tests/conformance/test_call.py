@@ -63,11 +63,15 @@ def test_CR30_a_body_that_does_not_say_json_is_refused(service: Any, kind: str) 
     refusal(answer)
 
 
-@pytest.mark.parametrize("kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/json; charset=utf-8", "Application/JSON"]
+)
 def test_CR30_every_way_of_saying_json_is_accepted(service: Any, kind: str) -> None:
     import json
 
-    answer = service.post(SIGN, data=json.dumps(conflict()).encode(), headers={"Content-Type": kind})
+    answer = service.post(
+        SIGN, data=json.dumps(conflict()).encode(), headers={"Content-Type": kind}
+    )
     assert (200, CRITICAL) == (answer.status_code, topics(answer.json()["cards"]))
 
 
@@ -81,10 +85,14 @@ def test_CR31_hook_instance_and_context_are_required(service: Any, member: str, 
         body[member] = wrong
     answer = service.post(SIGN, json=body)
     assert 400 == answer.status_code
-    assert any(member in e for issue in refusal(answer)["issue"] for e in issue.get("expression", []))
+    assert any(
+        member in e for issue in refusal(answer)["issue"] for e in issue.get("expression", [])
+    )
 
 
-@pytest.mark.parametrize("instance", ["not-a-uuid", "1", "x" * 128, INSTANCE.upper(), f"urn:uuid:{INSTANCE}"])
+@pytest.mark.parametrize(
+    "instance", ["not-a-uuid", "1", "x" * 128, INSTANCE.upper(), f"urn:uuid:{INSTANCE}"]
+)
 def test_CR32_any_short_text_names_a_call(service: Any, instance: str) -> None:
     assert CRITICAL == topics(cards(service, {**conflict(), "hookInstance": instance}))
 
@@ -112,11 +120,15 @@ def test_CR37_another_of_our_order_hooks_is_judged_by_its_context(
 def test_CR37_a_hook_that_is_not_served_is_refused(service: Any, hook: str) -> None:
     answer = service.post(SIGN, json={**conflict(), "hook": hook})
     assert 400 == answer.status_code
-    assert any("hook" in e for issue in refusal(answer)["issue"] for e in issue.get("expression", []))
+    assert any(
+        "hook" in e for issue in refusal(answer)["issue"] for e in issue.get("expression", [])
+    )
 
 
 @pytest.mark.parametrize("hook", HOOKS)
-def test_CR38_each_hook_finds_its_orders_where_its_context_keeps_them(service: Any, hook: str) -> None:
+def test_CR38_each_hook_finds_its_orders_where_its_context_keeps_them(
+    service: Any, hook: str
+) -> None:
     assert "critical" == topics(cards(service, conflict(hook)))[T1]
 
 
@@ -136,7 +148,9 @@ def test_CR38_a_context_without_orders_has_nothing_to_say(service: Any, hook: st
 
 @pytest.mark.parametrize("hook", HOOKS)
 @pytest.mark.parametrize("bare", [True, False])
-def test_CR38_orders_come_as_a_bundle_or_as_a_plain_array(service: Any, hook: str, bare: bool) -> None:
+def test_CR38_orders_come_as_a_bundle_or_as_a_plain_array(
+    service: Any, hook: str, bare: bool
+) -> None:
     body = conflict(hook)
     member = "draftOrders" if "draftOrders" in body["context"] else "medications"
     resources = [e["resource"] for e in body["context"][member]["entry"]]
@@ -180,7 +194,9 @@ def test_CR40_a_leading_patient_is_taken_off_the_id(service: Any) -> None:
 def test_CR40_an_id_that_is_no_fhir_id_is_refused(service: Any, patient: str) -> None:
     answer = service.post(SIGN, json=changed(conflict(), "context/patientId", patient))
     assert 400 == answer.status_code
-    assert any("patientId" in e for issue in refusal(answer)["issue"] for e in issue.get("expression", []))
+    assert any(
+        "patientId" in e for issue in refusal(answer)["issue"] for e in issue.get("expression", [])
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,7 +216,9 @@ def test_CR41_selections_are_matched_tolerantly_and_missing_ones_select_all(
     service: Any, selections: Any
 ) -> None:
     body = conflict("order-select")
-    body["context"]["draftOrders"]["entry"][0]["fullUrl"] = "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"
+    body["context"]["draftOrders"]["entry"][0]["fullUrl"] = (
+        "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"
+    )
     if selections == "missing":
         del body["context"]["selections"]
     else:
@@ -208,7 +226,9 @@ def test_CR41_selections_are_matched_tolerantly_and_missing_ones_select_all(
     assert CRITICAL == topics(cards(service, body))
 
 
-@pytest.mark.parametrize("selections", [["MedicationRequest/gone"], [{"reference": "x"}], [5, None]])
+@pytest.mark.parametrize(
+    "selections", [["MedicationRequest/gone"], [{"reference": "x"}], [5, None]]
+)
 def test_CR41_a_dangling_selection_is_no_error(service: Any, selections: Any) -> None:
     answer = service.post(
         path_of(conflict("order-select")),
@@ -229,15 +249,24 @@ def test_CR42_a_selected_order_is_judged_against_the_unselected_ones_once(servic
     assert 2 == len(found)
 
 
-@pytest.mark.parametrize("handle", [
-    "MedicationRequest/levo-1", "levo-1", "urn:uuid:levo-1", "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"])
+@pytest.mark.parametrize(
+    "handle",
+    [
+        "MedicationRequest/levo-1",
+        "levo-1",
+        "urn:uuid:levo-1",
+        "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11",
+    ],
+)
 def test_CR42_unselected_orders_alone_say_nothing(service: Any, handle: str) -> None:
     """However a client names the order that it means: by type and id, by id, as a URN, by full URL.
 
     A name that nobody understood would select every order, and then there would be cards.
     """
     body = two_drafts()
-    body["context"]["draftOrders"]["entry"][2]["fullUrl"] = "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"
+    body["context"]["draftOrders"]["entry"][2]["fullUrl"] = (
+        "urn:uuid:1d0c62e8-4e54-4b9c-9a3a-1f1f0b5d8c11"
+    )
     body["context"]["selections"] = [handle]
     assert [] == cards(service, body)
 
@@ -250,14 +279,19 @@ def test_CR42_unselected_orders_alone_say_nothing(service: Any, handle: str) -> 
         order(LDN, medicationCodeableConcept={}),
     ],
 )
-def test_CR43_a_draft_without_a_medication_is_no_order_yet(service: Any, bare: dict[str, Any]) -> None:
+def test_CR43_a_draft_without_a_medication_is_no_order_yet(
+    service: Any, bare: dict[str, Any]
+) -> None:
     assert [] == cards(service, call("order-select", bare, meds=None))
 
 
 def test_CR43_a_draft_without_a_medication_hides_no_listed_order(service: Any) -> None:
     """It is no order, so it cannot stand for the active one that has the same id."""
     body = call(
-        "order-sign", ldn(), opioid(id="m-1", medicationCodeableConcept=None), meds=(listed(id="m-1"),)
+        "order-sign",
+        ldn(),
+        opioid(id="m-1", medicationCodeableConcept=None),
+        meds=(listed(id="m-1"),),
     )
     assert "critical" == topics(cards(service, body))[T1]
 
@@ -272,12 +306,18 @@ def test_CR43_a_draft_without_dose_or_intent_is_judged(service: Any) -> None:
 def test_CR44_an_order_that_is_not_finished_counts_as_a_draft(
     service: Any, hook: str, status: str | None
 ) -> None:
-    assert "critical" == topics(cards(service, call(hook, ldn(status=status), meds=(listed(),))))[T1]
+    assert (
+        "critical" == topics(cards(service, call(hook, ldn(status=status), meds=(listed(),))))[T1]
+    )
 
 
 @pytest.mark.parametrize("status", ["cancelled", "entered-in-error"])
-def test_CR44_a_cancelled_order_is_ignored_and_masks_its_listed_self(service: Any, status: str) -> None:
-    body = call("order-sign", naltrexone_50(), opioid(id="m-1", status=status), meds=(listed(id="m-1"),))
+def test_CR44_a_cancelled_order_is_ignored_and_masks_its_listed_self(
+    service: Any, status: str
+) -> None:
+    body = call(
+        "order-sign", naltrexone_50(), opioid(id="m-1", status=status), meds=(listed(id="m-1"),)
+    )
     assert [] == cards(service, body)
 
 
@@ -297,7 +337,9 @@ def test_CR44_an_order_stopped_in_this_call_ends_today(service: Any, status: str
 
 def test_CR45_each_resource_is_read_by_its_own_shape(service: Any) -> None:
     mixed = drafts(
-        ldn("DSTU2", id="a"), opioid(release="STU3", id="b"), order(LEVOTHYROXINE, release="R5", id="c")
+        ldn("DSTU2", id="a"),
+        opioid(release="STU3", id="b"),
+        order(LEVOTHYROXINE, release="R5", id="c"),
     )
     body = call("order-sign")
     body["context"]["draftOrders"] = mixed
@@ -318,7 +360,8 @@ def test_CR45_a_dose_in_the_wrong_releases_shape_is_still_read(service: Any) -> 
     """The library's R4 and STU3 examples have their dose shapes swapped."""
     swapped = order(LDN, dose=dosage(4.5, "mg", "STU3"))
     as_object = order(
-        LDN, dose={**dosage(4.5, "mg"), "doseAndRate": {"doseQuantity": {"value": 4.5, "unit": "mg"}}}
+        LDN,
+        dose={**dosage(4.5, "mg"), "doseAndRate": {"doseQuantity": {"value": 4.5, "unit": "mg"}}},
     )
     for draft in (swapped, as_object):
         (card,) = cards(service, call("order-sign", draft))

@@ -41,7 +41,9 @@ def test_CR027_token_for_discovery_names_the_discovery_url(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("aud", [FEEDBACK, ENDPOINT, [FEEDBACK, ENDPOINT]])
-def test_CR108_token_for_feedback_names_the_feedback_or_the_service_url(tmp_path: Path, aud: object) -> None:
+def test_CR108_token_for_feedback_names_the_feedback_or_the_service_url(
+    tmp_path: Path, aud: object
+) -> None:
     assert "admitted" == Entrance(tmp_path).says(token(aud=aud), FEEDBACK, ENDPOINT)
 
 
@@ -60,24 +62,37 @@ def test_CR120_production_without_clients_does_not_start() -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "HS256", "HS384", "HS512"])
-def test_CR121_unsigned_and_shared_secret_algorithms_are_never_accepted(tmp_path: Path, alg: str) -> None:
+def test_CR121_unsigned_and_shared_secret_algorithms_are_never_accepted(
+    tmp_path: Path, alg: str
+) -> None:
     forged = sign({"alg": alg, "kid": KID}, json.dumps(claims()).encode())
     assert "algorithm" == Entrance(tmp_path).says(forged)
 
 
 def test_CR122_issuer_and_jku_must_be_on_the_list(tmp_path: Path) -> None:
     entrance = Entrance(tmp_path)
-    said = [entrance.says(token()), entrance.says(token(iss="https://stranger.example")),
-            entrance.says(token(header={"jku": "https://stranger.example/jwks.json"}))]
+    said = [
+        entrance.says(token()),
+        entrance.says(token(iss="https://stranger.example")),
+        entrance.says(token(header={"jku": "https://stranger.example/jwks.json"})),
+    ]
     assert (["admitted", "issuer", "jku"], [JWKS_URL]) == (said, entrance.web.fetched)
 
 
-@pytest.mark.parametrize(("aud", "said"), [
-    (ENDPOINT, "admitted"), (f"{ENDPOINT}/", "admitted"), (["https://x.example", ENDPOINT], "admitted"),
-    (f"{BASE}/cds-services/other", "audience"), (BASE, "audience"), (ENDPOINT[:-3], "audience"),
-    (ENDPOINT.replace(BASE, "https://evil.example"), "audience"),
-    (ENDPOINT.replace("https:", "http:"), "audience"), (ENDPOINT.replace(BASE, f"{BASE}:8443"), "audience"),
-])
+@pytest.mark.parametrize(
+    ("aud", "said"),
+    [
+        (ENDPOINT, "admitted"),
+        (f"{ENDPOINT}/", "admitted"),
+        (["https://x.example", ENDPOINT], "admitted"),
+        (f"{BASE}/cds-services/other", "audience"),
+        (BASE, "audience"),
+        (ENDPOINT[:-3], "audience"),
+        (ENDPOINT.replace(BASE, "https://evil.example"), "audience"),
+        (ENDPOINT.replace("https:", "http:"), "audience"),
+        (ENDPOINT.replace(BASE, f"{BASE}:8443"), "audience"),
+    ],
+)
 def test_CR123_aud_is_the_endpoint_called(tmp_path: Path, aud: object, said: str) -> None:
     assert said == Entrance(tmp_path).says(token(aud=aud))
 
@@ -94,7 +109,9 @@ def test_CR124_each_of_five_claims_is_required(tmp_path: Path, missing: str) -> 
 
 def test_CR124_token_shaped_like_epics_is_accepted(tmp_path: Path) -> None:
     kid = "d3bmZ0+/x.H+A8w2Cz1k4G0="
-    epic = token("RSA-2048", alg="RS384", header={"kid": kid}, sub=ISSUER, nbf=NOW - 300, exp=NOW + 900)
+    epic = token(
+        "RSA-2048", alg="RS384", header={"kid": kid}, sub=ISSUER, nbf=NOW - 300, exp=NOW + 900
+    )
     web = PublishedAt({JWKS_URL: key_set(jwk("RSA-2048", kid=kid))})
     assert "admitted" == Entrance(tmp_path, web=web).says(epic)
 
@@ -122,23 +139,42 @@ def test_CR125_token_is_accepted_once(tmp_path: Path) -> None:
 
 def test_CR126_every_refusal_is_the_same(tmp_path: Path) -> None:
     entrance = Entrance(tmp_path, ehr(tenants=("north",)))
-    headers = [[], ["Bearer x"], ["Basic x"], *([f"Bearer {wrong}"] for wrong in (
-        token(iss="x"), token(aud="x"), token(exp=NOW), token(), token(tenant="north", number=1),
-        token(tenant="north", jti=""), token(tenant="north", header={"typ": "x"}),
-        token(tenant="north", header={"kid": "x"}), token(tenant="north", header={"jku": "x"})))]
+    headers = [
+        [],
+        ["Bearer x"],
+        ["Basic x"],
+        *(
+            [f"Bearer {wrong}"]
+            for wrong in (
+                token(iss="x"),
+                token(aud="x"),
+                token(exp=NOW),
+                token(),
+                token(tenant="north", number=1),
+                token(tenant="north", jti=""),
+                token(tenant="north", header={"typ": "x"}),
+                token(tenant="north", header={"kid": "x"}),
+                token(tenant="north", header={"jku": "x"}),
+            )
+        ),
+    ]
     refusals = set()
     for values in headers:
         with pytest.raises(Unauthorized) as refused:
             entrance.authentication.admit(values, [ENDPOINT])
         error = refused.value
         refusals.add((error.status, error.message, error.expression, tuple(error.headers.items())))
-    assert [(401, (("WWW-Authenticate", "Bearer"),))] == [(status, given) for status, _, _, given in refusals]
+    assert [(401, (("WWW-Authenticate", "Bearer"),))] == [
+        (status, given) for status, _, _, given in refusals
+    ]
     assert len(set(entrance.reasons)) > 8
 
 
 def test_CR127_refusal_and_its_reason_quote_nothing_of_the_token(tmp_path: Path) -> None:
     entrance = Entrance(tmp_path)
-    canary = token(iss="CANARY", aud="CANARY", jti="CANARY", tenant="CANARY", header={"kid": "CANARY"})
+    canary = token(
+        iss="CANARY", aud="CANARY", jti="CANARY", tenant="CANARY", header={"kid": "CANARY"}
+    )
     with pytest.raises(Unauthorized) as refused:
         entrance.authentication.admit([f"Bearer {canary}"], [ENDPOINT])
     assert (None, None) == (refused.value.__context__, refused.value.__cause__)
@@ -146,16 +182,26 @@ def test_CR127_refusal_and_its_reason_quote_nothing_of_the_token(tmp_path: Path)
 
 
 def test_CR127_caller_names_client_tenant_and_jti_for_the_audit(tmp_path: Path) -> None:
-    caller = Entrance(tmp_path).authentication.admit([f"Bearer {token(tenant='north')}"], [ENDPOINT])
+    caller = Entrance(tmp_path).authentication.admit(
+        [f"Bearer {token(tenant='north')}"], [ENDPOINT]
+    )
     assert (ISSUER, "north", "jti-1") == (caller.client.issuer, caller.tenant, caller.jti)
 
 
-@pytest.mark.parametrize(("key", "alg", "said"), [
-    ("P-384", "ES384", "admitted"), ("RSA-2048", "RS384", "admitted"), ("P-256", "ES256", "algorithm"),
-    ("RSA-2048", "RS256", "algorithm"), ("P-521", "ES512", "algorithm"), ("RSA-2048", "PS384", "algorithm"),
-])
+@pytest.mark.parametrize(
+    ("key", "alg", "said"),
+    [
+        ("P-384", "ES384", "admitted"),
+        ("RSA-2048", "RS384", "admitted"),
+        ("P-256", "ES256", "algorithm"),
+        ("RSA-2048", "RS256", "algorithm"),
+        ("P-521", "ES512", "algorithm"),
+        ("RSA-2048", "PS384", "algorithm"),
+    ],
+)
 def test_CR128_recommended_algorithms_are_accepted_unless_told_otherwise(
-        tmp_path: Path, key: str, alg: str, said: str) -> None:
+    tmp_path: Path, key: str, alg: str, said: str
+) -> None:
     web = PublishedAt({JWKS_URL: key_set(jwk(key))})
     assert said == Entrance(tmp_path, web=web).says(token(key, alg=alg))
     wider = Entrance(tmp_path, web=web, algorithms=(*ALGORITHMS, alg))
@@ -166,8 +212,11 @@ def test_CR128_recommended_algorithms_are_accepted_unless_told_otherwise(
 def test_CR129_keys_come_from_a_url_a_file_or_a_listed_jku(tmp_path: Path, where: str) -> None:
     file = tmp_path / "jwks.json"
     file.write_bytes(key_set())
-    client = {"url": ehr(), "file": ehr(jwks_url="", jwks_file=str(file)),
-              "jku": ehr(jwks_url="", jku=(JWKS_URL,))}
+    client = {
+        "url": ehr(),
+        "file": ehr(jwks_url="", jwks_file=str(file)),
+        "jku": ehr(jwks_url="", jku=(JWKS_URL,)),
+    }
     sent = token(header={"jku": JWKS_URL}) if where == "jku" else token()
     assert "admitted" == Entrance(tmp_path, client[where]).says(sent)
 

@@ -26,7 +26,9 @@ def test_an_id_without_a_test_is_shown(tmp_path: Path) -> None:
         "def test_CR01_x():\n    pass\n# def test_CR02_y(): pass\n", encoding="utf-8"
     )
     assert [name for name in DEMANDED if name != "CR01"] == missing(collect(tmp_path))
-    row = next(line for line in table(collect(tmp_path)).splitlines() if line.startswith("| CR02 |"))
+    row = next(
+        line for line in table(collect(tmp_path)).splitlines() if line.startswith("| CR02 |")
+    )
     assert row.endswith("| 0 | **none** |")
     assert "No `null` members" in row
 

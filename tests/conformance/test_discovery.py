@@ -26,7 +26,9 @@ TEMPLATES = {
     for hook in HOOKS
 }
 TOKEN = re.compile(r"\{\{(.*?)\}\}")
-ALLOWED_TOKENS = {hook: {"context.patientId", "context.encounterId", "context.userId"} for hook in HOOKS}
+ALLOWED_TOKENS = {
+    hook: {"context.patientId", "context.encounterId", "context.userId"} for hook in HOOKS
+}
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,10 @@ def queries(services: list[dict[str, Any]]) -> list[str]:
 
 def test_CR10_discovery_is_always_there(service: Any) -> None:
     answer = service.get("/cds-services", headers={"Accept": "application/json"})
-    assert (200, "application/json") == (answer.status_code, answer.headers["Content-Type"].split(";")[0])
+    assert (200, "application/json") == (
+        answer.status_code,
+        answer.headers["Content-Type"].split(";")[0],
+    )
 
 
 def test_CR10_head_is_answered_without_a_body(service: Any) -> None:
@@ -66,8 +71,12 @@ def test_CR11_services_is_an_array(service: Any) -> None:
     assert isinstance(service.get("/cds-services").json()["services"], list)
 
 
-def test_CR12_one_service_per_hook_with_hook_description_and_id(services: list[dict[str, Any]]) -> None:
-    assert {(hook, f"naltrexone-{hook}") for hook in HOOKS} == {(s["hook"], s["id"]) for s in services}
+def test_CR12_one_service_per_hook_with_hook_description_and_id(
+    services: list[dict[str, Any]],
+) -> None:
+    assert {(hook, f"naltrexone-{hook}") for hook in HOOKS} == {
+        (s["hook"], s["id"]) for s in services
+    }
     assert all(s["description"].strip() for s in services)
     assert all(re.fullmatch(r"[A-Za-z0-9._~-]+", s["id"]) for s in services)
 
@@ -77,16 +86,22 @@ def test_CR13_every_service_has_a_title_of_its_own(services: list[dict[str, Any]
 
 
 def test_CR14_prefetch_is_an_object_of_texts(services: list[dict[str, Any]]) -> None:
-    assert {str} == {type(part) for s in services for pair in s["prefetch"].items() for part in pair}
+    assert {str} == {
+        type(part) for s in services for pair in s["prefetch"].items() for part in pair
+    }
 
 
-def test_CR15_usage_requirements_say_what_the_service_needs_to_see(services: list[dict[str, Any]]) -> None:
+def test_CR15_usage_requirements_say_what_the_service_needs_to_see(
+    services: list[dict[str, Any]],
+) -> None:
     for s in services:
         assert re.search(r"prefetch|FHIR", s["usageRequirements"])
         assert re.search(r"medication|medicine", s["usageRequirements"])
 
 
-def test_CR16_version_is_semantic_and_no_hook_version_is_claimed(services: list[dict[str, Any]]) -> None:
+def test_CR16_version_is_semantic_and_no_hook_version_is_claimed(
+    services: list[dict[str, Any]],
+) -> None:
     assert all(re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?", s["version"]) for s in services)
     assert [] == [s["id"] for s in services if "hookVersion" in s]
 
@@ -105,7 +120,9 @@ def test_CR19_each_announced_id_is_called_under_its_own_path(service: Any, hook:
     assert 200 == service.post(f"/cds-services/naltrexone-{hook}", json=conflict(hook)).status_code
 
 
-@pytest.mark.parametrize("rest", ["/analytics", "/feedback/x", "/x", "/22222222-2222-4222-8222-222222222222"])
+@pytest.mark.parametrize(
+    "rest", ["/analytics", "/feedback/x", "/x", "/22222222-2222-4222-8222-222222222222"]
+)
 def test_CR19_nothing_but_feedback_lives_under_a_service(service: Any, rest: str) -> None:
     answer = service.post(f"/cds-services/naltrexone-order-sign{rest}", json=conflict())
     assert 404 == answer.status_code
@@ -124,23 +141,32 @@ def test_CR21_no_token_names_the_user_by_role(services: list[dict[str, Any]]) ->
 
 def test_CR22_no_token_is_an_expression(services: list[dict[str, Any]]) -> None:
     assert [] == [
-        t for q in queries(services) for t in TOKEN.findall(q) if not re.fullmatch(r"context\.[A-Za-z]+", t)
+        t
+        for q in queries(services)
+        for t in TOKEN.findall(q)
+        if not re.fullmatch(r"context\.[A-Za-z]+", t)
     ]
 
 
 def test_CR23_queries_read_one_resource_or_search_by_reference_without_modifiers(
     services: list[dict[str, Any]],
 ) -> None:
-    simple = re.compile(r"[A-Z][A-Za-z]+(/\{\{context\.[A-Za-z]+\}\}|\?patient=\{\{context\.patientId\}\})")
+    simple = re.compile(
+        r"[A-Z][A-Za-z]+(/\{\{context\.[A-Za-z]+\}\}|\?patient=\{\{context\.patientId\}\})"
+    )
     assert [] == [q for q in queries(services) if not simple.fullmatch(q)]
 
 
 def test_CR24_no_template_depends_on_another(services: list[dict[str, Any]]) -> None:
     keys = {key for s in services for key in s["prefetch"]}
-    assert [] == [q for q in queries(services) for token in TOKEN.findall(q) if token.split(".")[0] in keys]
+    assert [] == [
+        q for q in queries(services) for token in TOKEN.findall(q) if token.split(".")[0] in keys
+    ]
 
 
-def test_CR25_the_templates_are_the_reviewed_ones_and_no_more(services: list[dict[str, Any]]) -> None:
+def test_CR25_the_templates_are_the_reviewed_ones_and_no_more(
+    services: list[dict[str, Any]],
+) -> None:
     assert TEMPLATES == {s["id"]: s["prefetch"] for s in services}
 
 
@@ -155,7 +181,9 @@ def test_CR26_discovery_ignores_a_token_that_nobody_asked_for(service: Any) -> N
     assert (200, 4) == (answer.status_code, len(answer.json()["services"]))
 
 
-def test_CR14_the_data_asked_for_is_enough_to_judge(service: Any, services: list[dict[str, Any]]) -> None:
+def test_CR14_the_data_asked_for_is_enough_to_judge(
+    service: Any, services: list[dict[str, Any]]
+) -> None:
     """A client that fetches exactly the announced keys gets a verdict, not a gap."""
     keys = {key for s in services if s["hook"] == "order-sign" for key in s["prefetch"]}
     body = conflict()

@@ -98,13 +98,16 @@ PUBLISHED = {
         for release in ("dstu2", "stu3", "r4")
     },
     **{
-        f"sandbox__order-select__{release}__no-medication-yet": NOTHING for release in ("dstu2", "stu3", "r4")
+        f"sandbox__order-select__{release}__no-medication-yet": NOTHING
+        for release in ("dstu2", "stu3", "r4")
     },
 }
 OTHER_HOOKS = sorted(
     path.stem
     for path in EXAMPLES.glob("*request*.json")
-    if "feedback" not in path.stem and not path.stem.startswith("captured") and path.stem not in PUBLISHED
+    if "feedback" not in path.stem
+    and not path.stem.startswith("captured")
+    and path.stem not in PUBLISHED
 )
 
 
@@ -122,7 +125,9 @@ def test_CL19_a_captured_request_gets_its_cards(
 
 
 @pytest.mark.parametrize(("name", "path"), NOT_OURS.items())
-def test_CL19_a_captured_request_to_another_service_is_not_found(service: Any, name: str, path: str) -> None:
+def test_CL19_a_captured_request_to_another_service_is_not_found(
+    service: Any, name: str, path: str
+) -> None:
     answer = service.post(path, json=example(f"captured__{name}"))
     assert 404 == answer.status_code
     refusal(answer)
@@ -156,7 +161,9 @@ def test_CL19_a_draft_without_id_is_deleted_without_a_name(service: Any, number:
 
 
 @pytest.mark.parametrize("number", ["15", "16"])
-def test_CL19_stale_naltrexone_is_to_be_reconciled_without_suggestions(service: Any, number: str) -> None:
+def test_CL19_stale_naltrexone_is_to_be_reconciled_without_suggestions(
+    service: Any, number: str
+) -> None:
     body, hook = captured(number)
     (card,) = cards(service, body, hook)
     assert [] == actions(card)
@@ -173,7 +180,9 @@ def test_CL19_stale_naltrexone_is_to_be_reconciled_without_suggestions(service: 
         ("11", ["hepatotoxicity"]),
     ],
 )
-def test_CL19_the_dose_check_names_what_is_wrong(service: Any, number: str, parts: list[str]) -> None:
+def test_CL19_the_dose_check_names_what_is_wrong(
+    service: Any, number: str, parts: list[str]
+) -> None:
     body, hook = captured(number)
     text = words(card_of(cards(service, body, hook), T3))
     assert parts == [part for part in parts if part in text]
@@ -186,7 +195,9 @@ def test_CL19_the_low_start_is_withheld_beside_a_conflict(service: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "verdict"), PUBLISHED.items())
-def test_CL19_a_published_request_gets_its_cards(service: Any, name: str, verdict: dict[str, str]) -> None:
+def test_CL19_a_published_request_gets_its_cards(
+    service: Any, name: str, verdict: dict[str, str]
+) -> None:
     assert verdict == topics(cards(service, example(name)))
 
 
@@ -203,7 +214,9 @@ def test_CL19_no_example_was_left_out() -> None:
     assert set() == {
         name
         for name in others
-        if not any(part in name for part in ("response", "feedback", "discovery", "operationoutcome"))
+        if not any(
+            part in name for part in ("response", "feedback", "discovery", "operationoutcome")
+        )
     }
 
 
@@ -211,4 +224,6 @@ def test_CL19_no_example_was_left_out() -> None:
 def test_CL19_whatever_file_is_posted_the_answer_is_clean_json(service: Any, name: str) -> None:
     answer = service.post("/cds-services/naltrexone-order-select", json=example(name))
     assert answer.status_code in {200, 400}
-    assert [] == complaints("response" if answer.status_code == 200 else "operation-outcome", answer.json())
+    assert [] == complaints(
+        "response" if answer.status_code == 200 else "operation-outcome", answer.json()
+    )

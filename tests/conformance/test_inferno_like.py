@@ -47,10 +47,14 @@ def test_CI03_services_is_a_list_with_something_in_it(services: Any) -> None:
 
 
 def test_CI04_hook_description_and_id_are_texts(services: Any) -> None:
-    assert [] == [s for s in services if not all(text(s.get(name)) for name in ("hook", "description", "id"))]
+    assert [] == [
+        s for s in services if not all(text(s.get(name)) for name in ("hook", "description", "id"))
+    ]
 
 
-def test_CI05_the_first_service_per_hook_is_the_only_one_and_its_id_survives_joining(services: Any) -> None:
+def test_CI05_the_first_service_per_hook_is_the_only_one_and_its_id_survives_joining(
+    services: Any,
+) -> None:
     assert len(services) == len({s["hook"] for s in services})
     assert [] == [s["id"] for s in services if ", " in s["id"]]
 
@@ -63,7 +67,9 @@ def test_CI09_cards_is_a_list(service: Any, name: str) -> None:
 
 
 def test_CI10_summary_indicator_and_source_are_there(every: list[dict[str, Any]]) -> None:
-    assert [] == [c for c in every if not (text(c["summary"]) and text(c["indicator"]) and c["source"])]
+    assert [] == [
+        c for c in every if not (text(c["summary"]) and text(c["indicator"]) and c["source"])
+    ]
     assert all(isinstance(c["source"], dict) for c in every)
 
 
@@ -72,16 +78,24 @@ def test_CI11_a_summary_is_shorter_than_140(every: list[dict[str, Any]]) -> None
 
 
 def test_CI12_the_indicator_is_info_warning_or_critical(every: list[dict[str, Any]]) -> None:
-    assert [] == [c["indicator"] for c in every if c["indicator"] not in ("info", "warning", "critical")]
+    assert [] == [
+        c["indicator"] for c in every if c["indicator"] not in ("info", "warning", "critical")
+    ]
 
 
 def test_CI13_the_source_has_a_label_and_a_coded_topic(every: list[dict[str, Any]]) -> None:
     for card in every:
         source = card["source"]
-        assert text(source["label"]) and text(source["topic"]["code"]) and text(source["topic"]["system"])
+        assert (
+            text(source["label"])
+            and text(source["topic"]["code"])
+            and text(source["topic"]["system"])
+        )
 
 
-def test_CI14_optional_members_have_their_type_and_are_not_blank(every: list[dict[str, Any]]) -> None:
+def test_CI14_optional_members_have_their_type_and_are_not_blank(
+    every: list[dict[str, Any]],
+) -> None:
     for card in every:
         for name, kind in OPTIONAL.items():
             assert name not in card or (isinstance(card[name], kind) and card[name])
@@ -90,13 +104,17 @@ def test_CI14_optional_members_have_their_type_and_are_not_blank(every: list[dic
 def test_CI15_suggestions_name_their_selection_behaviour(every: list[dict[str, Any]]) -> None:
     with_suggestions = [c for c in every if "suggestions" in c]
     assert with_suggestions
-    assert [] == [c for c in with_suggestions if c["selectionBehavior"] not in ("at-most-one", "any")]
+    assert [] == [
+        c for c in with_suggestions if c["selectionBehavior"] not in ("at-most-one", "any")
+    ]
 
 
 def test_CI16_override_reasons_are_whole_codings(every: list[dict[str, Any]]) -> None:
     reasons = [r for c in every for r in c.get("overrideReasons", [])]
     assert reasons
-    assert [] == [r for r in reasons if not all(text(r.get(name)) for name in ("code", "system", "display"))]
+    assert [] == [
+        r for r in reasons if not all(text(r.get(name)) for name in ("code", "system", "display"))
+    ]
 
 
 def test_CI17_links_have_a_host_and_context_only_for_an_app(every: list[dict[str, Any]]) -> None:
@@ -109,7 +127,9 @@ def test_CI17_links_have_a_host_and_context_only_for_an_app(every: list[dict[str
         assert link["type"] == "smart" or "appContext" not in link
 
 
-@pytest.mark.parametrize("name", [n for n, body in SITUATIONS.items() if body["hook"].startswith("order-")])
+@pytest.mark.parametrize(
+    "name", [n for n, body in SITUATIONS.items() if body["hook"].startswith("order-")]
+)
 def test_CI18_actions_are_whole(service: Any, name: str) -> None:
     for card in cards(service, SITUATIONS[name]):
         for suggestion in card.get("suggestions", []):

@@ -30,8 +30,14 @@ from tests.conformance.calls import (
     unnamed,
 )
 
-NOWHERE = {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/nowhere"}}
-OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "forbidden"}]}
+NOWHERE = {
+    "medicationCodeableConcept": None,
+    "medicationReference": {"reference": "Medication/nowhere"},
+}
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "forbidden"}],
+}
 GAP = {T5: "warning"}
 
 
@@ -49,9 +55,13 @@ def outcome_entry(severity: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("hook", ["order-sign", "order-select", "medication-prescribe", "medication-refill"])
+@pytest.mark.parametrize(
+    "hook", ["order-sign", "order-select", "medication-prescribe", "medication-refill"]
+)
 @pytest.mark.parametrize("meds", [None, ()])
-def test_CR51_when_no_order_can_be_identified_the_answer_is_412(service: Any, hook: str, meds: Any) -> None:
+def test_CR51_when_no_order_can_be_identified_the_answer_is_412(
+    service: Any, hook: str, meds: Any
+) -> None:
     answer = service.post(
         f"/cds-services/naltrexone-{hook}", json=call(hook, order("", **NOWHERE), meds=meds)
     )
@@ -59,8 +69,12 @@ def test_CR51_when_no_order_can_be_identified_the_answer_is_412(service: Any, ho
     refusal(answer)
 
 
-@pytest.mark.parametrize("reference", ["#m", "Medication/m", "urn:uuid:0f7e1a52-3a55-4f7c-93f7-6f5d60f9a0a1"])
-def test_CR51_a_reference_that_resolves_is_an_identified_order(service: Any, reference: str) -> None:
+@pytest.mark.parametrize(
+    "reference", ["#m", "Medication/m", "urn:uuid:0f7e1a52-3a55-4f7c-93f7-6f5d60f9a0a1"]
+)
+def test_CR51_a_reference_that_resolves_is_an_identified_order(
+    service: Any, reference: str
+) -> None:
     drug = {
         "resourceType": "Medication",
         "id": "m",
@@ -73,7 +87,11 @@ def test_CR51_a_reference_that_resolves_is_an_identified_order(service: Any, ref
     )
     body = call("order-sign", draft, meds=(listed(),))
     if reference != "#m":
-        full = reference if reference.startswith("urn") else "https://ehr.example.org/fhir/Medication/m"
+        full = (
+            reference
+            if reference.startswith("urn")
+            else "https://ehr.example.org/fhir/Medication/m"
+        )
         body["context"]["draftOrders"]["entry"].append({"fullUrl": full, "resource": drug})
     assert "critical" == topics(cards(service, body))[T1]
 
@@ -81,20 +99,29 @@ def test_CR51_a_reference_that_resolves_is_an_identified_order(service: Any, ref
 def test_CR51_the_display_of_a_reference_is_text_that_names_the_drug(service: Any) -> None:
     draft = ldn(
         medicationCodeableConcept=None,
-        medicationReference={"reference": "Medication/nowhere", "display": "Naltrexone 4.5 mg capsule"},
+        medicationReference={
+            "reference": "Medication/nowhere",
+            "display": "Naltrexone 4.5 mg capsule",
+        },
     )
     assert "critical" == topics(cards(service, call("order-sign", draft, meds=(listed(),))))[T1]
 
 
-@pytest.mark.parametrize("hook", ["order-sign", "order-select", "medication-prescribe", "medication-refill"])
-def test_CR51_a_known_drug_without_a_medication_list_is_a_card_and_no_error(service: Any, hook: str) -> None:
+@pytest.mark.parametrize(
+    "hook", ["order-sign", "order-select", "medication-prescribe", "medication-refill"]
+)
+def test_CR51_a_known_drug_without_a_medication_list_is_a_card_and_no_error(
+    service: Any, hook: str
+) -> None:
     (card,) = cards(service, call(hook, naltrexone_50(), meds=None))
     assert GAP == topics([card])
     assert "incomplete" in card["summary"]
 
 
 def test_CR51_one_unidentified_draft_beside_naltrexone_is_a_gap(service: Any) -> None:
-    assert GAP == topics(cards(service, call("order-sign", naltrexone_50(), order("", id="x", **NOWHERE))))
+    assert GAP == topics(
+        cards(service, call("order-sign", naltrexone_50(), order("", id="x", **NOWHERE)))
+    )
 
 
 def test_CR51_an_opioid_alone_without_a_list_is_silent(service: Any) -> None:
@@ -147,7 +174,12 @@ def test_CR53_what_did_arrive_beside_an_outcome_is_used(service: Any, severity: 
 
 @pytest.mark.parametrize("severity", ["warning", "information"])
 def test_CR53_a_remark_inside_a_bundle_does_not_fail_the_list(service: Any, severity: str) -> None:
-    found = {"resourceType": "Bundle", "type": "searchset", "total": 0, "entry": [outcome_entry(severity)]}
+    found = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": 0,
+        "entry": [outcome_entry(severity)],
+    }
     assert [] == cards(service, with_list(found))
 
 
@@ -160,7 +192,9 @@ def test_CR53_a_remark_inside_a_bundle_does_not_fail_the_list(service: Any, seve
         {"resourceType": "Bundle"},
     ],
 )
-def test_CR54_every_way_of_finding_nothing_gives_the_same_answer(service: Any, nothing: Any) -> None:
+def test_CR54_every_way_of_finding_nothing_gives_the_same_answer(
+    service: Any, nothing: Any
+) -> None:
     expected = cards(service, with_list(bundle(), ldn()))
     assert unnamed(expected) == unnamed(cards(service, with_list(nothing, ldn())))
 
@@ -206,7 +240,9 @@ def wrapped(value: Any, status: str) -> dict[str, Any]:
 
 def test_CR61_the_wrapper_of_before_1_0_is_opened(service: Any) -> None:
     plain, legacy = conflict(), conflict()
-    legacy["prefetch"] = {key: wrapped(value, "200 OK") for key, value in prefetch(listed()).items()}
+    legacy["prefetch"] = {
+        key: wrapped(value, "200 OK") for key, value in prefetch(listed()).items()
+    }
     assert unnamed(cards(service, plain)) == unnamed(cards(service, legacy))
 
 
@@ -223,7 +259,9 @@ def test_CR61_a_wrapper_of_a_failure_is_a_failed_key(service: Any, value: Any) -
     assert GAP == topics(cards(service, with_list(value)))
 
 
-@pytest.mark.parametrize("value", [[], "x", 5, True, {}, {"resourceType": "Foo"}, [None], {"entry": 5}])
+@pytest.mark.parametrize(
+    "value", [[], "x", 5, True, {}, {"resourceType": "Foo"}, [None], {"entry": 5}]
+)
 def test_CR53_a_list_that_is_no_bundle_is_a_failed_list(service: Any, value: Any) -> None:
     """Silence would say that the list was read; only a Bundle or null says so."""
     answer = service.post(path_of(with_list(value)), json=with_list(value))

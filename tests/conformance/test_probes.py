@@ -31,7 +31,10 @@ from tests.conformance.calls import (
 SIGN = "/cds-services/naltrexone-order-sign"
 SANDBOX = "https://sandbox.cds-hooks.org"
 JSON = {"Content-Type": "application/json"}
-OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "exception"}],
+}
 
 
 def ask(body: Any, path: str = SIGN) -> Callable[[Any], requests.Response]:
@@ -60,7 +63,9 @@ def from_origin(origin: str) -> Callable[[Any], requests.Response]:
 
 def allows_sandbox(answer: requests.Response) -> bool:
     allowed = answer.headers.get("Access-Control-Allow-Headers", "").lower()
-    return answer.headers.get("Access-Control-Allow-Origin") == SANDBOX and "authorization" in allowed
+    return (
+        answer.headers.get("Access-Control-Allow-Origin") == SANDBOX and "authorization" in allowed
+    )
 
 
 def cards_are(expected: dict[str, str]) -> Callable[[requests.Response], bool]:
@@ -72,9 +77,15 @@ def is_outcome(answer: requests.Response) -> bool:
 
 
 CRITICAL = cards_are({T1: "critical", T2: "info"})
-BIG = call("order-sign", ldn(), meds=(*(listed(LEVOTHYROXINE, id=f"levo-{n}") for n in range(1500)), listed()))
+BIG = call(
+    "order-sign",
+    ldn(),
+    meds=(*(listed(LEVOTHYROXINE, id=f"levo-{n}") for n in range(1500)), listed()),
+)
 BARE = {k: v for k, v in conflict().items() if k != "prefetch"}
-REFERENCE = order(LDN, medicationCodeableConcept=None, medicationReference={"reference": "Medication/x"})
+REFERENCE = order(
+    LDN, medicationCodeableConcept=None, medicationReference={"reference": "Medication/x"}
+)
 CONTAINED = ldn(
     medicationCodeableConcept=None,
     medicationReference={"reference": "#m"},
@@ -82,10 +93,16 @@ CONTAINED = ldn(
 )
 FAILED = {**conflict(), "prefetch": {**conflict()["prefetch"], "medicationRequests": OUTCOME}}
 
-PROBES: dict[str, tuple[Callable[[Any], requests.Response], int, Callable[[requests.Response], bool]]] = {
+PROBES: dict[
+    str, tuple[Callable[[Any], requests.Response], int, Callable[[requests.Response], bool]]
+] = {
     "discovery": (lambda s: s.get("/cds-services"), 200, lambda a: len(a.json()["services"]) == 4),
     "order-sign warns": (ask(conflict()), 200, CRITICAL),
-    "order-select warns": (ask(conflict("order-select"), SIGN.replace("sign", "select")), 200, CRITICAL),
+    "order-select warns": (
+        ask(conflict("order-select"), SIGN.replace("sign", "select")),
+        200,
+        CRITICAL,
+    ),
     "medication-prescribe warns": (
         ask(conflict("medication-prescribe"), "/cds-services/naltrexone-medication-prescribe"),
         200,
@@ -97,8 +114,16 @@ PROBES: dict[str, tuple[Callable[[Any], requests.Response], int, Callable[[reque
         200,
         CRITICAL,
     ),
-    "a contained medication is read": (ask(call("order-sign", CONTAINED, meds=(listed(),))), 200, CRITICAL),
-    "an unrelated drug is silent": (ask(call("order-sign", order(LEVOTHYROXINE))), 200, cards_are({})),
+    "a contained medication is read": (
+        ask(call("order-sign", CONTAINED, meds=(listed(),))),
+        200,
+        CRITICAL,
+    ),
+    "an unrelated drug is silent": (
+        ask(call("order-sign", order(LEVOTHYROXINE))),
+        200,
+        cards_are({}),
+    ),
     "an empty order bundle is silent": (ask(call("order-sign")), 200, cards_are({})),
     "no prefetch is said": (
         ask({**BARE, "context": {**BARE["context"], "draftOrders": [naltrexone_50()]}}),
@@ -147,12 +172,19 @@ def test_there_are_twenty_five() -> None:
 def test_probe(service: Any, name: str) -> None:
     send_it, status, holds = PROBES[name]
     answer = send_it(service)
-    assert status == answer.status_code or (name.startswith("preflight") and answer.status_code == 204)
+    assert status == answer.status_code or (
+        name.startswith("preflight") and answer.status_code == 204
+    )
     assert holds(answer)
 
 
 def test_a_listed_opioid_under_any_key_is_seen(service: Any) -> None:
-    for key in ("medicationRequests", "medicationStatements", "medicationOrders", "medicationDispenses"):
+    for key in (
+        "medicationRequests",
+        "medicationStatements",
+        "medicationOrders",
+        "medicationDispenses",
+    ):
         body = call("order-sign", ldn())
         body["prefetch"][key] = bundle(listed())
         assert CRITICAL(service.post(SIGN, json=body))

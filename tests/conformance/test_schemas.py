@@ -28,7 +28,9 @@ GOOD_CARD: dict[str, Any] = {
 SUGGESTION = {
     "label": "Cancel",
     "uuid": INSTANCE,
-    "actions": [{"type": "delete", "description": "Cancel it", "resourceId": "MedicationRequest/1"}],
+    "actions": [
+        {"type": "delete", "description": "Cancel it", "resourceId": "MedicationRequest/1"}
+    ],
 }
 GOOD_ITEM: dict[str, Any] = {
     "card": INSTANCE,
@@ -72,7 +74,10 @@ def test_the_schema_of_any_answer_gives_the_recorded_verdict(name: str, verdict:
 
 
 def test_a_link_without_a_type_is_refused_though_the_hl7_validator_passes_it() -> None:
-    card = {**example("fhir-validator-tests__cdshooks-response-source-link")["cards"][0], "summary": "Short."}
+    card = {
+        **example("fhir-validator-tests__cdshooks-response-source-link")["cards"][0],
+        "summary": "Short.",
+    }
     assert not VALID["cards"].is_valid({"cards": [card]})
     card["links"][0]["type"] = "absolute"
     assert VALID["cards"].is_valid({"cards": [card]})
@@ -87,7 +92,9 @@ def test_a_summary_of_140_or_more_is_refused_though_the_hl7_validator_passes_it(
 
 def test_our_own_profile_accepts_its_model_card() -> None:
     assert [] == complaints("response", with_card())
-    assert [] == complaints("response", with_card(suggestions=[SUGGESTION], selectionBehavior="at-most-one"))
+    assert [] == complaints(
+        "response", with_card(suggestions=[SUGGESTION], selectionBehavior="at-most-one")
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,12 +114,23 @@ def test_our_own_profile_accepts_its_model_card() -> None:
         {"suggestions": [SUGGESTION]},
         {"suggestions": [SUGGESTION], "selectionBehavior": "any"},
         {"suggestions": [{**SUGGESTION, "actions": []}], "selectionBehavior": "at-most-one"},
-        {"suggestions": [{**SUGGESTION, "isRecommended": True}] * 2, "selectionBehavior": "at-most-one"},
-        {"links": [{"label": "x", "url": "https://e.org/", "type": "absolute", "appContext": "{}"}]},
+        {
+            "suggestions": [{**SUGGESTION, "isRecommended": True}] * 2,
+            "selectionBehavior": "at-most-one",
+        },
+        {
+            "links": [
+                {"label": "x", "url": "https://e.org/", "type": "absolute", "appContext": "{}"}
+            ]
+        },
         {"links": [{"label": "x", "url": "https://user@e.org/", "type": "absolute"}]},
         {"links": [{"label": "x", "url": "javascript:alert(1)", "type": "absolute"}]},
         {"links": [{"label": "x", "url": "https://e.org/\n", "type": "absolute"}]},
-        {"links": [{"label": "x", "url": "https://e.org/", "type": "smart", "autolaunchable": True}]},
+        {
+            "links": [
+                {"label": "x", "url": "https://e.org/", "type": "smart", "autolaunchable": True}
+            ]
+        },
         {"overrideReasons": [{"code": "a", "system": "b"}]},
     ],
 )
@@ -123,13 +141,22 @@ def test_our_own_profile_refuses_what_we_must_not_send(members: dict[str, Any]) 
 @pytest.mark.parametrize(
     "action",
     [
-        {"type": "delete", "description": "x", "resource": "1", "resourceId": "MedicationRequest/1"},
+        {
+            "type": "delete",
+            "description": "x",
+            "resource": "1",
+            "resourceId": "MedicationRequest/1",
+        },
         {"type": "delete", "description": "x", "resource": {"resourceType": "MedicationRequest"}},
         {"type": "delete", "description": "x", "resourceId": "1"},
         {"type": "delete", "resourceId": "MedicationRequest/1"},
         {"type": "update", "description": "x"},
         {"type": "update", "description": "x", "resource": "1"},
-        {"type": "update", "description": "x", "resource": {"resourceType": "MedicationRequest", "note": []}},
+        {
+            "type": "update",
+            "description": "x",
+            "resource": {"resourceType": "MedicationRequest", "note": []},
+        },
         {
             "type": "update",
             "description": "x",
@@ -138,7 +165,9 @@ def test_our_own_profile_refuses_what_we_must_not_send(members: dict[str, Any]) 
     ],
 )
 def test_our_own_profile_refuses_half_an_action(action: dict[str, Any]) -> None:
-    body = with_card(suggestions=[{**SUGGESTION, "actions": [action]}], selectionBehavior="at-most-one")
+    body = with_card(
+        suggestions=[{**SUGGESTION, "actions": [action]}], selectionBehavior="at-most-one"
+    )
     assert not VALID["response"].is_valid(body)
 
 
@@ -225,7 +254,9 @@ def test_published_discovery_is_accepted(name: str) -> None:
 
 def test_a_published_operation_outcome_is_accepted() -> None:
     assert [] == complaints("operation-outcome", example("3.0-draft__spec__operationoutcome-01"))
-    assert not VALID["operation-outcome"].is_valid({"resourceType": "OperationOutcome", "issue": []})
+    assert not VALID["operation-outcome"].is_valid(
+        {"resourceType": "OperationOutcome", "issue": []}
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,10 @@ def bodies(service: Any) -> list[Any]:
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_CR01_a_hook_answer_is_json(service: Any, name: str) -> None:
     answer = service.post(path_of(SITUATIONS[name]), json=SITUATIONS[name])
-    assert (200, "application/json") == (answer.status_code, answer.headers["Content-Type"].split(";")[0])
+    assert (200, "application/json") == (
+        answer.status_code,
+        answer.headers["Content-Type"].split(";")[0],
+    )
     assert isinstance(answer.json(), dict)
 
 
@@ -81,7 +84,10 @@ def test_CR01_an_error_answer_is_json_too(
     service: Any, method: str, path: str, body: bytes | None, status: int
 ) -> None:
     answer = service.post(path, data=body, headers=JSON) if method == "post" else service.get(path)
-    assert (status, "application/json") == (answer.status_code, answer.headers["Content-Type"].split(";")[0])
+    assert (status, "application/json") == (
+        answer.status_code,
+        answer.headers["Content-Type"].split(";")[0],
+    )
     assert "OperationOutcome" == answer.json()["resourceType"]
 
 
@@ -95,7 +101,8 @@ def test_CR03_nothing_is_empty_but_the_list_of_cards(bodies: list[Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ['{"hook": "order-sign", // why\n "context": {}}', '{"hook": "order-sign",}', "{'hook': 1}"]
+    "text",
+    ['{"hook": "order-sign", // why\n "context": {}}', '{"hook": "order-sign",}', "{'hook': 1}"],
 )
 def test_CR04_json_with_comments_or_trailing_commas_is_refused(service: Any, text: str) -> None:
     answer = service.post("/cds-services/naltrexone-order-sign", data=text.encode(), headers=JSON)

@@ -19,7 +19,9 @@ PAGES = ["/", "/rules/", *RULE_PAGES]
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    return create_app(Settings(data_dir=str(tmp_path_factory.mktemp("data"))), now=lambda: AS_OF).test_client()
+    return create_app(
+        Settings(data_dir=str(tmp_path_factory.mktemp("data"))), now=lambda: AS_OF
+    ).test_client()
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -36,12 +38,17 @@ def test_a_page_is_small_whole_and_asks_nobody_else(web: FlaskClient, path: str)
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_a_rule_page_holds_every_wording_number_and_source(web: FlaskClient, rule) -> None:
-    content, sheet, page = load(), web.get(f"/rules/{rule.id}.json").json, web.get(f"/rules/{rule.id}").text
+    content, sheet, page = (
+        load(),
+        web.get(f"/rules/{rule.id}.json").json,
+        web.get(f"/rules/{rule.id}").text,
+    )
     card = content.cards[rule.id]
     assert [w["key"] for w in sheet["summaries"]] == list(card.summaries)
     assert [w["key"] for w in sheet["lines"]] == list(card.lines)
-    assert {n["name"] for n in sheet["numbers"]} == {name.split(".")[0] for name in rule.thresholds} & set(
-        content.threshold_history)
+    assert {n["name"] for n in sheet["numbers"]} == {
+        name.split(".")[0] for name in rule.thresholds
+    } & set(content.threshold_history)
     cited = {source for ids in card.cites.values() for source in ids}
     assert cited & set(content.sources) <= {source["id"] for source in sheet["sources"]}
     assert all(f'id="source-{source["id"]}"' in page for source in sheet["sources"])
@@ -66,7 +73,12 @@ def test_what_is_not_there_is_said_in_words_of_ours(web: FlaskClient, path: str)
 
 
 def test_the_production_profile_has_them_too(tmp_path) -> None:
-    settings = Settings(profile="production", data_dir=str(tmp_path), auth="off", public_base_url="https://cds.example.org")
+    settings = Settings(
+        profile="production",
+        data_dir=str(tmp_path),
+        auth="off",
+        public_base_url="https://cds.example.org",
+    )
     web = create_app(settings, now=lambda: AS_OF).test_client()
     assert web.get("/").status_code == 200
     assert "Demo profile" not in web.get("/").text

@@ -212,7 +212,8 @@ def test_a_broken_card_leaves_the_others_in_their_own_words() -> None:
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
     less = replace(
-        CONTENT, cards={**CONTENT.cards, T1: card_without(CONTENT.cards[T1], "lines", "why_start_low")}
+        CONTENT,
+        cards={**CONTENT.cards, T1: card_without(CONTENT.cards[T1], "lines", "why_start_low")},
     )
     whole, broken = (
         render(findings, call_, _BY_HOOK["order-sign"], engine(c).writer) for c in (CONTENT, less)

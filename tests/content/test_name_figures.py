@@ -14,13 +14,21 @@ from cds_service.terminology import load
 from cds_service.terminology.figures import Figures, Sample, measure, read_samples
 
 DATA = Path(__file__).parent / "data"
-OUR_NAME = {"pethidine": "meperidine", "diamorphine": "heroin", "morphine": "morphin", "methadone": "methad",
-            "foreign-other": "other"}
+OUR_NAME = {
+    "pethidine": "meperidine",
+    "diamorphine": "heroin",
+    "morphine": "morphin",
+    "methadone": "methad",
+    "foreign-other": "other",
+}
 
 
 def field() -> tuple[Sample, ...]:
     with (DATA / "names-field.csv").open(encoding="utf-8") as handle:
-        return tuple(Sample(r["name"], OUR_NAME.get(r["expected"], r["expected"])) for r in csv.DictReader(handle))
+        return tuple(
+            Sample(r["name"], OUR_NAME.get(r["expected"], r["expected"]))
+            for r in csv.DictReader(handle)
+        )
 
 
 def test_no_name_from_the_field_is_silent_and_nearly_all_are_known() -> None:

@@ -52,7 +52,11 @@ FAULTY = {
     ),
     "a key that is no text": ("shared.yaml", "? [a, b]\n: c", "not valid YAML"),
     "a link to nowhere": (f"{T1}.yaml", "links: [label-oral, J]", "'J' has no URL"),
-    "an unknown reason": (f"{T1}.yaml", "override_reasons: {start: [mine]}", "no override reason 'mine'"),
+    "an unknown reason": (
+        f"{T1}.yaml",
+        "override_reasons: {start: [mine]}",
+        "no override reason 'mine'",
+    ),
 }
 
 
@@ -66,7 +70,9 @@ def overlay(folder: Path, name: str, text: str) -> str:
 def test_an_overlay_of_one_key_changes_one_key(tmp_path: Path) -> None:
     """All other words, and the sources of a line whose text is changed, stay those of the package."""
     changed = clinical.load(
-        overlay(tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {moud: {text: 'Decide with the program.'}}")
+        overlay(
+            tmp_path, f"{T1}.yaml", OWN_WORDS + "lines: {moud: {text: 'Decide with the program.'}}"
+        )
     )
     own, packaged = changed.content.cards[T1], PACKAGED.cards[T1]
     assert () == changed.refused
@@ -79,7 +85,9 @@ def test_an_overlay_of_one_key_changes_one_key(tmp_path: Path) -> None:
 
 
 def test_a_list_replaces_the_whole_list(tmp_path: Path) -> None:
-    changed = clinical.load(overlay(tmp_path, f"{T1}.yaml", "override_reasons: {start: [list-outdated]}"))
+    changed = clinical.load(
+        overlay(tmp_path, f"{T1}.yaml", "override_reasons: {start: [list-outdated]}")
+    )
     own, packaged = (c.cards[T1].override_reasons for c in (changed.content, PACKAGED))
     assert {**packaged, "start": ("list-outdated",)} == own
 
@@ -126,7 +134,10 @@ def test_serve_with_a_faulty_overlay_answers_in_the_packaged_words_and_says_so(
     answer = client.post(
         "/cds-services/naltrexone-order-sign", json=call("order-sign", ldn(), meds=(held,))
     )
-    assert "Confirm the last dose of oxycodone before naltrexone" in card_of(answer.get_json()["cards"], T1)["summary"]
+    assert (
+        "Confirm the last dose of oxycodone before naltrexone"
+        in card_of(answer.get_json()["cards"], T1)["summary"]
+    )
     ready = client.get("/readyz")
     assert (200, "degraded") == (ready.status_code, ready.get_json()["status"])
     assert (

@@ -15,15 +15,49 @@ from cds_service.terminology import Terminology, load
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 DATA = files("cds_service.terminology") / "data"
 
-NOTHING = {"naloxone", "nalmefene", "methylnaltrexone", "naloxegol", "naldemedine", "alvimopan",
-           "apomorphine", "papaverine", "noscapine", "dextromethorphan", "lofexidine", "dimemorfan",
-           "racecadotril", "belladonna alkaloids", "levallorphan"}
-FIXED = {"methadone": Role.METHADONE, "levorphanol": Role.FULL_LA, "loperamide": Role.PERIPH,
-         "diphenoxylate": Role.PERIPH, "difenoxin": Role.PERIPH, "eluxadoline": Role.PERIPH,
-         "difelikefalin": Role.PERIPH, "samidorphan": Role.OTHER_ANTAG,
-         "butorphanol": Role.MIXED, "nalbuphine": Role.MIXED, "pentazocine": Role.MIXED}
-COUGH = ("guaifenesin", "promethazine", "homatropine", "chlorpheniramine", "brompheniramine", "pseudoephedrine",
-         "pyrilamine", "triprolidine", "phenylephrine", "diphenhydramine", "phenyltoloxamine")
+NOTHING = {
+    "naloxone",
+    "nalmefene",
+    "methylnaltrexone",
+    "naloxegol",
+    "naldemedine",
+    "alvimopan",
+    "apomorphine",
+    "papaverine",
+    "noscapine",
+    "dextromethorphan",
+    "lofexidine",
+    "dimemorfan",
+    "racecadotril",
+    "belladonna alkaloids",
+    "levallorphan",
+}
+FIXED = {
+    "methadone": Role.METHADONE,
+    "levorphanol": Role.FULL_LA,
+    "loperamide": Role.PERIPH,
+    "diphenoxylate": Role.PERIPH,
+    "difenoxin": Role.PERIPH,
+    "eluxadoline": Role.PERIPH,
+    "difelikefalin": Role.PERIPH,
+    "samidorphan": Role.OTHER_ANTAG,
+    "butorphanol": Role.MIXED,
+    "nalbuphine": Role.MIXED,
+    "pentazocine": Role.MIXED,
+}
+COUGH = (
+    "guaifenesin",
+    "promethazine",
+    "homatropine",
+    "chlorpheniramine",
+    "brompheniramine",
+    "pseudoephedrine",
+    "pyrilamine",
+    "triprolidine",
+    "phenylephrine",
+    "diphenhydramine",
+    "phenyltoloxamine",
+)
 PAIN = ("acetaminophen", "aspirin", "ibuprofen", "butalbital")
 
 
@@ -32,8 +66,13 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(handle))
 
 
-ACTIVE = [r for r in rows("products.csv") if r["active"] and r["tty"] in {"SCD", "SBD", "GPCK", "BPCK"}
-          and not set(r["ingredients"].split(";")) <= NOTHING]
+ACTIVE = [
+    r
+    for r in rows("products.csv")
+    if r["active"]
+    and r["tty"] in {"SCD", "SBD", "GPCK", "BPCK"}
+    and not set(r["ingredients"].split(";")) <= NOTHING
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +84,13 @@ def expected_role(ingredient: str, row: dict[str, str]) -> Role:
     """The role by the columns of the table, worked out apart from the service's own reading of words."""
     form, slow, name = row["dose_form"], row["extended_release"] == "1", row["name"].lower()
     if ingredient == "naltrexone":
-        return Role.NTX_XR if form == "Injection" else Role.NTX_BUP if "bupropion" in name else Role.NTX_ORAL
+        return (
+            Role.NTX_XR
+            if form == "Injection"
+            else Role.NTX_BUP
+            if "bupropion" in name
+            else Role.NTX_ORAL
+        )
     if ingredient in FIXED:
         return FIXED[ingredient]
     if ingredient == "buprenorphine":
@@ -67,7 +112,9 @@ def expected(row: dict[str, str]) -> dict[str, Role]:
     return {name: expected_role(name, row) for name in names}
 
 
-def test_every_opioid_product_is_recognised_with_its_role_by_code_alone(terminology: Terminology) -> None:
+def test_every_opioid_product_is_recognised_with_its_role_by_code_alone(
+    terminology: Terminology,
+) -> None:
     wrong = {}
     for row in ACTIVE:
         found = terminology.recognise(Drug(Concept((Coding(RXNORM, row["rxcui"]),))))
@@ -76,7 +123,9 @@ def test_every_opioid_product_is_recognised_with_its_role_by_code_alone(terminol
     assert {} == wrong
 
 
-def test_every_opioid_product_is_recognised_with_its_role_by_name_alone(terminology: Terminology) -> None:
+def test_every_opioid_product_is_recognised_with_its_role_by_name_alone(
+    terminology: Terminology,
+) -> None:
     wrong = {}
     for row in ACTIVE:
         found = terminology.recognise(Drug(Concept(text=row["name"])))
@@ -105,7 +154,10 @@ def test_name_and_code_together_never_conflict(terminology: Terminology) -> None
 
 
 def test_product_keys_are_the_code_for_coded_products(terminology: Terminology) -> None:
-    keys = {terminology.recognise(Drug(Concept((Coding(RXNORM, row["rxcui"]),)))).product_key for row in ACTIVE}
+    keys = {
+        terminology.recognise(Drug(Concept((Coding(RXNORM, row["rxcui"]),)))).product_key
+        for row in ACTIVE
+    }
     assert {f"rxnorm:{row['rxcui']}" for row in ACTIVE} == keys
 
 
@@ -118,13 +170,19 @@ def test_enough_opioid_products_are_active() -> None:
 def test_no_guard_is_an_opioid(terminology: Terminology) -> None:
     """Look-alikes such as hydrocortisone, trazodone, bupropion and apomorphine have no component."""
     guards = [row["text"] for row in rows("names.csv") if row["match"] == "guard"]
-    matched = [g for g in guards if terminology.recognise(Drug(Concept(text=f"{g} 10 mg oral tablet"))).components]
+    matched = [
+        g
+        for g in guards
+        if terminology.recognise(Drug(Concept(text=f"{g} 10 mg oral tablet"))).components
+    ]
     assert ([], True) == (matched, len(guards) >= 25)
 
 
 def test_drugs_that_never_count_are_identified_without_components(terminology: Terminology) -> None:
     found = {name: terminology.recognise(Drug(Concept(text=f"{name} 5 MG"))) for name in NOTHING}
-    assert dict.fromkeys(NOTHING, (True, ())) == {n: (r.identified, r.components) for n, r in found.items()}
+    assert dict.fromkeys(NOTHING, (True, ())) == {
+        n: (r.identified, r.components) for n, r in found.items()
+    }
 
 
 def test_every_retired_opioid_code_still_names_its_ingredients(terminology: Terminology) -> None:
@@ -136,8 +194,12 @@ def test_every_retired_opioid_code_still_names_its_ingredients(terminology: Term
     for row in rows("products.csv"):
         want = set(row["ingredients"].split(";")) - NOTHING
         found = terminology.recognise(Drug(Concept((Coding(RXNORM, row["rxcui"]),))))
-        got = {c.ingredient for c in found.components} | ({"naltrexone"} if found.sequestered else set())
-        if want != got and not ("Topical Solution" in row["name"] or row["brand"] in {"Recuvyra", "Zorbium"}):
+        got = {c.ingredient for c in found.components} | (
+            {"naltrexone"} if found.sequestered else set()
+        )
+        if want != got and not (
+            "Topical Solution" in row["name"] or row["brand"] in {"Recuvyra", "Zorbium"}
+        ):
             wrong[row["rxcui"]] = (row["name"], got)
     assert {} == wrong
 
@@ -148,7 +210,9 @@ def test_every_name_is_found_as_it_is_written(terminology: Terminology) -> None:
         if row["match"] in {"phrase", "whole", "upper", "coarse"}:
             want = set(row["ingredients"].split(";"))
             found = terminology.recognise(Drug(Concept(text=row["text"])))
-            got = {c.ingredient for c in found.components} | ({"naltrexone"} if found.sequestered else set())
+            got = {c.ingredient for c in found.components} | (
+                {"naltrexone"} if found.sequestered else set()
+            )
             if want - NOTHING != got:
                 wrong.append((row["text"], got))
     assert [] == wrong
@@ -170,17 +234,39 @@ def test_codes_are_unique_within_a_table(name: str) -> None:
 
 def test_tables_name_only_known_ingredients() -> None:
     known = {row["ingredient"] for row in rows("ingredients.csv")}
-    used = {i for name in ("products.csv", "atc.csv", "snomed.csv", "names.csv") for row in rows(name)
-            for i in row["ingredients"].split(";") if i}
+    used = {
+        i
+        for name in ("products.csv", "atc.csv", "snomed.csv", "names.csv")
+        for row in rows(name)
+        for i in row["ingredients"].split(";")
+        if i
+    }
     assert set() == used - known
 
 
 def test_crucial_codes_are_what_independent_sources_say(terminology: Terminology) -> None:
-    codes = {"7243": Role.NTX_ORAL, "105069": Role.NTX_ORAL, "1483744": Role.NTX_ORAL, "1483746": Role.NTX_ORAL,
-             "637213": Role.NTX_XR, "637216": Role.NTX_XR, "636556": Role.NTX_XR, "1551468": Role.NTX_BUP,
-             "1551474": Role.NTX_BUP, "1551469": Role.NTX_BUP, "1551467": Role.NTX_BUP, "372990": Role.NTX_ORAL,
-             "1740871": Role.NTX_XR, "1156982": Role.NTX_ORAL, "1996192": Role.BUP_DEPOT, "352364": Role.BUP}
-    found = {c: terminology.recognise(Drug(Concept((Coding(RXNORM, c),)))).components[0].role for c in codes}
+    codes = {
+        "7243": Role.NTX_ORAL,
+        "105069": Role.NTX_ORAL,
+        "1483744": Role.NTX_ORAL,
+        "1483746": Role.NTX_ORAL,
+        "637213": Role.NTX_XR,
+        "637216": Role.NTX_XR,
+        "636556": Role.NTX_XR,
+        "1551468": Role.NTX_BUP,
+        "1551474": Role.NTX_BUP,
+        "1551469": Role.NTX_BUP,
+        "1551467": Role.NTX_BUP,
+        "372990": Role.NTX_ORAL,
+        "1740871": Role.NTX_XR,
+        "1156982": Role.NTX_ORAL,
+        "1996192": Role.BUP_DEPOT,
+        "352364": Role.BUP,
+    }
+    found = {
+        c: terminology.recognise(Drug(Concept((Coding(RXNORM, c),)))).components[0].role
+        for c in codes
+    }
     assert codes == found
 
 
@@ -188,7 +274,9 @@ def test_sequestered_products_are_a_long_acting_opioid_alone(terminology: Termin
     """Embeda and Troxyca (generic and brand codes of the specification, section 6) never pair with themselves."""
     codes = [*range(863845, 863858), 1806701, 1806710, 1806716, 1806722, 1806728, 1806734]
     found = [terminology.recognise(Drug(Concept((Coding(RXNORM, str(code)),)))) for code in codes]
-    assert [(True, [Role.FULL_LA])] * len(codes) == [(r.sequestered, [c.role for c in r.components]) for r in found]
+    assert [(True, [Role.FULL_LA])] * len(codes) == [
+        (r.sequestered, [c.role for c in r.components]) for r in found
+    ]
 
 
 def test_version_names_the_release(terminology: Terminology) -> None:
@@ -198,8 +286,13 @@ def test_version_names_the_release(terminology: Terminology) -> None:
 def test_counts_are_complete(terminology: Terminology) -> None:
     counts = terminology.counts()
     total = counts["opioid_clinical_drugs"]
-    assert {"opioid_clinical_drugs": len(ACTIVE), "by_code": total, "by_name": total, "guards": 27,
-            "guards_matched": 0} == counts
+    assert {
+        "opioid_clinical_drugs": len(ACTIVE),
+        "by_code": total,
+        "by_name": total,
+        "guards": 27,
+        "guards_matched": 0,
+    } == counts
 
 
 def test_condition_kinds_of_the_table_are_those_of_the_model() -> None:

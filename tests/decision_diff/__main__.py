@@ -31,10 +31,24 @@ def compare(old: Version, new: Version, calls: Sequence[Call], *, words: bool = 
     for call, was, is_ in zip(calls, *run((old, new), "decide", calls), strict=True):
         if differing := [*changes(decision(call, was), decision(call, is_), words=words)]:
             found.append((call, differing))
-    traces = zip(*run((old, new), "explain", [call for call, _ in found]), strict=True) if found else ()
-    return Report(old.name, new.name, len(calls), tuple(
-        Changed(call.name, change.topic, change.what, causes(change.topic, was.get("trace"), is_.get("trace")))
-        for (call, differing), (was, is_) in zip(found, traces, strict=True) for change in differing))
+    traces = (
+        zip(*run((old, new), "explain", [call for call, _ in found]), strict=True) if found else ()
+    )
+    return Report(
+        old.name,
+        new.name,
+        len(calls),
+        tuple(
+            Changed(
+                call.name,
+                change.topic,
+                change.what,
+                causes(change.topic, was.get("trace"), is_.get("trace")),
+            )
+            for (call, differing), (was, is_) in zip(found, traces, strict=True)
+            for change in differing
+        ),
+    )
 
 
 def moment(text: str | None) -> datetime:
@@ -48,19 +62,45 @@ def moment(text: str | None) -> datetime:
 @click.command(help=__doc__)
 @click.argument("old")
 @click.argument("new")
-@click.option("--bodies", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
-              help="A folder with hook calls (*.json, *.ndjson); may be given again.")
-@click.option("--as-of", help="The day or moment to judge the --bodies at; default 2026-11-21T12:00Z.")
-@click.option("--only", default="", help="Only calls whose name contains this, as in vignettes/A01/ or field/.")
+@click.option(
+    "--bodies",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with hook calls (*.json, *.ndjson); may be given again.",
+)
+@click.option(
+    "--as-of", help="The day or moment to judge the --bodies at; default 2026-11-21T12:00Z."
+)
+@click.option(
+    "--only",
+    default="",
+    help="Only calls whose name contains this, as in vignettes/A01/ or field/.",
+)
 @click.option("--words", is_flag=True, help="Compare summaries, details and override reasons too.")
 @click.option("--examples", default=3, show_default=True, help="Cases printed for each group.")
 @click.option("--python-old", default=sys.executable, help="Interpreter of OLD; default: this one.")
 @click.option("--python-new", default=sys.executable, help="Interpreter of NEW; default: this one.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write every change here.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here too.")
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write every change here.",
+)
+@click.option(
+    "--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write the report here too."
+)
 def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each option
-    old: str, new: str, bodies: tuple[Path, ...], as_of: str | None, only: str, words: bool, examples: int,
-    python_old: str, python_new: str, json_file: Path | None, markdown: Path | None,
+    old: str,
+    new: str,
+    bodies: tuple[Path, ...],
+    as_of: str | None,
+    only: str,
+    words: bool,
+    examples: int,
+    python_old: str,
+    python_new: str,
+    json_file: Path | None,
+    markdown: Path | None,
 ) -> None:
     day = moment(as_of)
     calls = [call for call in all_calls((folder, day) for folder in bodies) if only in call.name]
@@ -72,7 +112,9 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
         sys.exit(2)
     click.echo(lines(as_text(report, examples)), nl=False)
     if json_file:
-        json_file.write_text(json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        json_file.write_text(
+            json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
     if markdown:
         markdown.write_text(lines(as_markdown(report, examples)), encoding="utf-8")
     sys.exit(1 if report.changed else 0)

@@ -16,9 +16,13 @@ from tests.vignettes.situations import naltrexone, opioid, situation
 REQUESTS = builder.FIXTURES / "requests"
 FIELD = REQUESTS / "field"
 FIELD_DAY = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
-LISTED_UNDER = {"MedicationRequest": "medicationRequests", "MedicationOrder": "medicationOrders",
-                "MedicationStatement": "medicationStatements", "MedicationDispense": "medicationDispenses",
-                "MedicationAdministration": "medicationAdministrations"}
+LISTED_UNDER = {
+    "MedicationRequest": "medicationRequests",
+    "MedicationOrder": "medicationOrders",
+    "MedicationStatement": "medicationStatements",
+    "MedicationDispense": "medicationDispenses",
+    "MedicationAdministration": "medicationAdministrations",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,9 @@ class Call:
         return f"/cds-services/{builder.service_of(self.body['hook'])}"
 
     def line(self) -> bytes:
-        return json.dumps({"path": self.path, "as_of": self.as_of.isoformat(), "body": self.body}).encode()
+        return json.dumps(
+            {"path": self.path, "as_of": self.as_of.isoformat(), "body": self.body}
+        ).encode()
 
 
 def all_calls(folders: Iterable[tuple[Path, datetime]] = ()) -> Iterator[Call]:
@@ -50,11 +56,14 @@ def all_calls(folders: Iterable[tuple[Path, datetime]] = ()) -> Iterator[Call]:
 
 def of_vignettes() -> Iterator[Call]:
     """Every vignette in every release and at every hook that can say it."""
-    for case in builder.vignettes(builder.SECOND_EDITION):      # holds the facts of the first as well
+    for case in builder.vignettes(builder.SECOND_EDITION):  # holds the facts of the first as well
         for release in RELEASES:
             for hook in builder.HOOKS:
                 if not builder.unsaid(case, release, hook):
-                    yield Call(f"vignettes/{case['id']}/{release}/{hook}", builder.request(case, release, hook))
+                    yield Call(
+                        f"vignettes/{case['id']}/{release}/{hook}",
+                        builder.request(case, release, hook),
+                    )
 
 
 def of_listed_resources() -> Iterator[Call]:
@@ -65,7 +74,11 @@ def of_listed_resources() -> Iterator[Call]:
             for word, draft in (("naltrexone", naltrexone()), ("opioid", opioid())):
                 body = builder.request(situation([draft]), release, "order-sign")
                 body["prefetch"][LISTED_UNDER[resource["resourceType"]]] = {
-                    "resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{"resource": resource}]}
+                    "resourceType": "Bundle",
+                    "type": "searchset",
+                    "total": 1,
+                    "entry": [{"resource": resource}],
+                }
                 yield Call(f"{release.lower()}/{path.stem}/{word}", body)
 
 
@@ -77,10 +90,17 @@ def of_folder(folder: Path, as_of: datetime) -> Iterator[Call]:
         if path.suffix == ".json":
             bodies = [(name, json.loads(text))]
         else:
-            bodies = [(f"{name}/{number}", json.loads(line)) for number, line in enumerate(text.splitlines(), 1)]
+            bodies = [
+                (f"{name}/{number}", json.loads(line))
+                for number, line in enumerate(text.splitlines(), 1)
+            ]
         yield from (Call(each, body, as_of) for each, body in bodies if is_ours(body))
 
 
 def is_ours(body: Any) -> bool:
     """A call of one of our hooks; a feedback body has no hook."""
-    return isinstance(body, dict) and body.get("hook") in builder.HOOKS and isinstance(body.get("context"), dict)
+    return (
+        isinstance(body, dict)
+        and body.get("hook") in builder.HOOKS
+        and isinstance(body.get("context"), dict)
+    )

@@ -14,7 +14,9 @@ from tests.vignettes.releases import Json
 NO_TRACE = "no trace of both versions"
 SAME_TRACE = "the traces agree: words, suggestions or settings"
 _KNOWN = frozenset({"read", "drafts", "exposures", "rules", "gaps"})
-_PASSING = frozenset({"timings_ms", "versions", "departures_from_fhir", "cards", "as_of", "hook", "service"})
+_PASSING = frozenset(
+    {"timings_ms", "versions", "departures_from_fhir", "cards", "as_of", "hook", "service"}
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,9 +31,17 @@ def causes(topic: str, old: Json | None, new: Json | None) -> tuple[Cause, ...]:
     """Every cause that the traces show, the nearest to the input first in meaning: a rule's own words come last."""
     if not old or not new:
         return (Cause(NO_TRACE, NO_TRACE),)
-    found = [*recognitions(old, new), *exposures(old, new), *drafts(old, new), *gaps(old, new),
-             *sections(old, new), *thresholds(topic, old, new)]
-    return tuple(dict.fromkeys(found or rule_words(topic, old, new))) or (Cause(SAME_TRACE, SAME_TRACE),)
+    found = [
+        *recognitions(old, new),
+        *exposures(old, new),
+        *drafts(old, new),
+        *gaps(old, new),
+        *sections(old, new),
+        *thresholds(topic, old, new),
+    ]
+    return tuple(dict.fromkeys(found or rule_words(topic, old, new))) or (
+        Cause(SAME_TRACE, SAME_TRACE),
+    )
 
 
 def paired(section: str, old: Json, new: Json) -> Iterator[tuple[str, Json, Json]]:
@@ -54,11 +64,20 @@ def differing(old: Json, new: Json, names: Iterable[str]) -> Iterator[tuple[str,
 def recognitions(old: Json, new: Json) -> Iterator[Cause]:
     """A medicine taken for something else than before."""
     for name, before, after in paired("read", old, new):
-        if before and after and (taken := (taken_for(before), taken_for(after))) and taken[0] != taken[1]:
-            yield Cause(f"recognition: {taken[0]} -> {taken[1]}",
-                        f"{name} ({label_of(after)}): {taken[0]} -> {taken[1]}")
-        yield from (Cause(f"{member}: {was} -> {is_}", f"{name}: {member} {was} -> {is_}")
-                    for member, was, is_ in differing(before, after, ("standing",)))
+        if (
+            before
+            and after
+            and (taken := (taken_for(before), taken_for(after)))
+            and taken[0] != taken[1]
+        ):
+            yield Cause(
+                f"recognition: {taken[0]} -> {taken[1]}",
+                f"{name} ({label_of(after)}): {taken[0]} -> {taken[1]}",
+            )
+        yield from (
+            Cause(f"{member}: {was} -> {is_}", f"{name}: {member} {was} -> {is_}")
+            for member, was, is_ in differing(before, after, ("standing",))
+        )
 
 
 def taken_for(record: Json) -> str:
@@ -70,7 +89,9 @@ def taken_for(record: Json) -> str:
 
 
 def label_of(record: Json) -> str:
-    return str(record.get("label") or record.get("text") or "; ".join(record.get("codings", ())))[:60]
+    return str(record.get("label") or record.get("text") or "; ".join(record.get("codings", ())))[
+        :60
+    ]
 
 
 def exposures(old: Json, new: Json) -> Iterator[Cause]:
@@ -80,23 +101,40 @@ def exposures(old: Json, new: Json) -> Iterator[Cause]:
         if states[0] != states[1]:
             why = after.get("because") or before.get("because") or ""
             words = [state.partition("(")[0] for state in states]
-            kind = f"exposure {words[0]} -> {words[1]}" if words[0] != words[1] else f"exposure days of {words[0]}"
-            yield Cause(kind, f"exposure of {name} ({label_of(after or before)}): "
-                              f"{states[0]} -> {states[1]}" + (f": {why}" if why else ""))
-        yield from (Cause(f"exposure {member}", f"exposure of {name}: {member} {was} -> {is_}")
-                    for member, was, is_ in differing(before, after, ("roles", "brief", "dose_lasts_days")))
+            kind = (
+                f"exposure {words[0]} -> {words[1]}"
+                if words[0] != words[1]
+                else f"exposure days of {words[0]}"
+            )
+            yield Cause(
+                kind,
+                f"exposure of {name} ({label_of(after or before)}): "
+                f"{states[0]} -> {states[1]}" + (f": {why}" if why else ""),
+            )
+        yield from (
+            Cause(f"exposure {member}", f"exposure of {name}: {member} {was} -> {is_}")
+            for member, was, is_ in differing(before, after, ("roles", "brief", "dose_lasts_days"))
+        )
 
 
 def state_of(record: Json) -> str:
     days = record.get("days_since_end")
-    return f"{record.get('state', 'absent')}({days})" if days is not None else str(record.get("state", "absent"))
+    return (
+        f"{record.get('state', 'absent')}({days})"
+        if days is not None
+        else str(record.get("state", "absent"))
+    )
 
 
 def drafts(old: Json, new: Json) -> Iterator[Cause]:
     for name, before, after in paired("drafts", old, new):
         if not (before and after):
-            yield Cause("draft taken up or left out", f"draft {name}: {'read' if after else 'not read'} now")
-        for member, was, is_ in differing(before, after, ("roles", "band", "renewal", "reasons", "says_ldn", "selected")):
+            yield Cause(
+                "draft taken up or left out", f"draft {name}: {'read' if after else 'not read'} now"
+            )
+        for member, was, is_ in differing(
+            before, after, ("roles", "band", "renewal", "reasons", "says_ldn", "selected")
+        ):
             yield Cause(f"draft {member}", f"draft {name}: {member} {was} -> {is_}")
         doses = [(record.get("dose") or {}).get("daily_mg") for record in (before, after)]
         if before and after and doses[0] != doses[1]:
@@ -104,7 +142,9 @@ def drafts(old: Json, new: Json) -> Iterator[Cause]:
 
 
 def gaps(old: Json, new: Json) -> Iterator[Cause]:
-    before, after = ({f"{g.get('about')}: {g.get('why')}" for g in trace.get("gaps", ())} for trace in (old, new))
+    before, after = (
+        {f"{g.get('about')}: {g.get('why')}" for g in trace.get("gaps", ())} for trace in (old, new)
+    )
     yield from (Cause("gap no longer", f"gap no longer: {gap}") for gap in sorted(before - after))
     yield from (Cause("gap new", f"gap new: {gap}") for gap in sorted(after - before))
 
@@ -130,8 +170,13 @@ def rule_words(topic: str, old: Json, new: Json) -> Iterator[Cause]:
     lost = [line for line in was.get("because", ()) if line not in is_.get("because", ())]
     come = [line for line in is_.get("because", ()) if line not in was.get("because", ())]
     if lost or come or was.get("verdict") != is_.get("verdict"):
-        yield Cause(f"rule: {was.get('verdict')} -> {is_.get('verdict')}", "; ".join(
-            [*(f"no longer: {line}" for line in lost), *(f"now: {line}" for line in come)]) or "without a reason")
+        yield Cause(
+            f"rule: {was.get('verdict')} -> {is_.get('verdict')}",
+            "; ".join(
+                [*(f"no longer: {line}" for line in lost), *(f"now: {line}" for line in come)]
+            )
+            or "without a reason",
+        )
 
 
 def rule_of(topic: str, trace: Json) -> Json:

@@ -18,7 +18,7 @@ class Card:
 
     topic: str
     indicator: str
-    suggestions: tuple[str, ...]          # DEL_NTX; DEL_NTX* = recommended
+    suggestions: tuple[str, ...]  # DEL_NTX; DEL_NTX* = recommended
     links: tuple[str, ...]
     situations: tuple[str, ...] | None = None
     words: tuple[str, ...] = ()
@@ -43,18 +43,26 @@ def decision(call: Call, line: Json) -> Decision:
     if "error" in line:
         return Decision(f"broken: {line['error'].split(':')[0]}")
     cards = (line["answer"] or {}).get("cards", ()) if line["status"] == 200 else ()
-    return Decision(str(line["status"]), tuple(card(each, call, line.get("situations")) for each in cards))
+    return Decision(
+        str(line["status"]), tuple(card(each, call, line.get("situations")) for each in cards)
+    )
 
 
 def card(said: Json, call: Call, situations: dict[str, list[str]] | None) -> Card:
     topic = said["source"]["topic"]["code"]
-    offered = [suggestion_code(s, call.body) + ("*" if s.get("isRecommended") else "")
-               for s in said.get("suggestions", ())]
+    offered = [
+        suggestion_code(s, call.body) + ("*" if s.get("isRecommended") else "")
+        for s in said.get("suggestions", ())
+    ]
     reasons = [reason.get("code", "") for reason in said.get("overrideReasons", ())]
-    return Card(topic, said["indicator"], tuple(sorted(offered)),
-                tuple(sorted(link["type"] for link in said.get("links", ()))),
-                tuple(situations.get(topic, ())) if situations is not None else None,
-                (said["summary"], said.get("detail", ""), *reasons))
+    return Card(
+        topic,
+        said["indicator"],
+        tuple(sorted(offered)),
+        tuple(sorted(link["type"] for link in said.get("links", ()))),
+        tuple(situations.get(topic, ())) if situations is not None else None,
+        (said["summary"], said.get("detail", ""), *reasons),
+    )
 
 
 def changes(old: Decision, new: Decision, *, words: bool = False) -> Iterator[Change]:
@@ -88,7 +96,9 @@ def card_changes(old: tuple[Card, ...], new: tuple[Card, ...], *, words: bool) -
         yield "links " + added_and_lost(*links)
     situations = [[c.situations for c in cards] for cards in (old, new)]
     if situations[0] != situations[1] and None not in (*situations[0], *situations[1]):
-        yield " -> ".join(",".join(name for each in found for name in each or ()) for found in situations)
+        yield " -> ".join(
+            ",".join(name for each in found for name in each or ()) for found in situations
+        )
     if words and [c.words for c in old] != [c.words for c in new]:
         yield "words"
 
@@ -100,4 +110,6 @@ def added_and_lost(old: Iterable[str], new: Iterable[str]) -> str:
         if each in lost:
             lost.remove(each)
             added.remove(each)
-    return " ".join([*(f"-{each}" for each in lost), *(f"+{each}" for each in added)]) or "reordered"
+    return (
+        " ".join([*(f"-{each}" for each in lost), *(f"+{each}" for each in added)]) or "reordered"
+    )

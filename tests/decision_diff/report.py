@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.decision_diff.causes import Cause
 
-Group = tuple[str, str, str]                       # topic, what changed, kinds of cause
+Group = tuple[str, str, str]  # topic, what changed, kinds of cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +36,10 @@ class Report:
     @property
     def headline(self) -> str:
         touched = len({each.call for each in self.changed})
-        return (f"{self.old} -> {self.new}: {self.calls} calls, {len(self.changed)} decisions changed "
-                f"in {touched} calls")
+        return (
+            f"{self.old} -> {self.new}: {self.calls} calls, {len(self.changed)} decisions changed "
+            f"in {touched} calls"
+        )
 
     def groups(self) -> list[tuple[Group, list[Changed]]]:
         """By topic, the largest group first."""
@@ -65,8 +67,10 @@ def as_markdown(report: Report, examples: int) -> Iterator[str]:
         if of != topic:
             yield f"\n## {(topic := of)}"
         yield f"\n**{what}** ({len(members)} calls); cause: {kinds}\n"
-        yield from (f"- `{call}` {why}" for call, _, why in
-                    (line.partition("  ") for line in sample(members, examples)))
+        yield from (
+            f"- `{call}` {why}"
+            for call, _, why in (line.partition("  ") for line in sample(members, examples))
+        )
 
 
 def sample(members: Sequence[Changed], examples: int) -> Iterator[str]:
@@ -78,14 +82,28 @@ def sample(members: Sequence[Changed], examples: int) -> Iterator[str]:
         count = f" and {len(same) - 1} more of {name}" if len(same) > 1 else ""
         yield f"{same[0].call}{count}  {'; '.join(cause.detail for cause in same[0].causes)}"
     if len(cases) > examples:
-        yield "and  " + ", ".join(list(cases)[examples:examples + 40]) + (" ..." if len(cases) > examples + 40 else "")
+        yield (
+            "and  "
+            + ", ".join(list(cases)[examples : examples + 40])
+            + (" ..." if len(cases) > examples + 40 else "")
+        )
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    return {"old": report.old, "new": report.new, "calls": report.calls,
-            "changed": [{"call": c.call, "topic": c.topic, "what": c.what,
-                         "causes": [{"kind": cause.kind, "detail": cause.detail} for cause in c.causes]}
-                        for c in report.changed]}
+    return {
+        "old": report.old,
+        "new": report.new,
+        "calls": report.calls,
+        "changed": [
+            {
+                "call": c.call,
+                "topic": c.topic,
+                "what": c.what,
+                "causes": [{"kind": cause.kind, "detail": cause.detail} for cause in c.causes],
+            }
+            for c in report.changed
+        ],
+    }
 
 
 def lines(pieces: Iterable[str]) -> str:

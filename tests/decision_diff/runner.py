@@ -45,7 +45,7 @@ def main(what: str, package: str) -> None:
             out.flush()
         out.close()
         sys.stderr.flush()
-        os._exit(0)                    # a version's own threads are none of our business
+        os._exit(0)  # a version's own threads are none of our business
 
 
 def isolate(data: Path) -> None:
@@ -53,8 +53,12 @@ def isolate(data: Path) -> None:
     for name in [name for name in os.environ if name.startswith(PREFIX)]:
         del os.environ[name]
     (data / "settings.toml").write_text(SETTINGS)
-    os.environ |= {PREFIX + "DATA_DIR": str(data), PREFIX + "AUDIT": "off",
-                   PREFIX + "SETTINGS": str(data / "settings.toml"), PREFIX + "LOG_LEVEL": "ERROR"}
+    os.environ |= {
+        PREFIX + "DATA_DIR": str(data),
+        PREFIX + "AUDIT": "off",
+        PREFIX + "SETTINGS": str(data / "settings.toml"),
+        PREFIX + "LOG_LEVEL": "ERROR",
+    }
 
 
 def answered(answer: Callable[[Line], Line], call: Line) -> Line:
@@ -65,6 +69,7 @@ def answered(answer: Callable[[Line], Line], call: Line) -> Line:
 
 
 # --- decide -----------------------------------------------------------------------------------------------------------
+
 
 def decider() -> Callable[[Line], Line]:
     """The whole service in this process, at the moment that each call names."""
@@ -111,13 +116,22 @@ def watched_pipeline() -> list[dict[str, list[str]]]:
 
 def situations(outcome: Any) -> dict[str, list[str]]:
     findings = [finding for verdict in outcome.verdicts for finding in verdict.findings]
-    return {str(f.topic): sorted(str(g.situation) for g in findings if g.topic == f.topic) for f in findings}
+    return {
+        str(f.topic): sorted(str(g.situation) for g in findings if g.topic == f.topic)
+        for f in findings
+    }
 
 
 def post(app: Any, path: str, body: bytes) -> tuple[int, bytes]:
     """One POST through WSGI: (status, body)."""
-    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": path, "CONTENT_TYPE": "application/json",
-               "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body), "REMOTE_ADDR": "127.0.0.1"}
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "PATH_INFO": path,
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+        "REMOTE_ADDR": "127.0.0.1",
+    }
     setup_testing_defaults(environ)
     started: list[str] = []
     pieces = app(environ, lambda status, headers, exc_info=None: started.append(status))
@@ -130,21 +144,33 @@ def post(app: Any, path: str, body: bytes) -> tuple[int, bytes]:
 
 # --- explain ----------------------------------------------------------------------------------------------------------
 
+
 def explainer() -> Callable[[Line], Line]:
     """``explain --json`` of this version, in this process; its tables are loaded once where they can be."""
     try:
         command = importlib.import_module("cds_service.__main__").main
     except (ImportError, AttributeError, SystemExit):
-        return lambda call: {}         # a version that cannot explain itself
+        return lambda call: {}  # a version that cannot explain itself
     for name in ("terminology", "content"):
         with suppress(ImportError, AttributeError):
             module: Any = importlib.import_module(f"cds_service.{name}")
             module.load = functools.cache(module.load)
 
     def explain(call: Line) -> Line:
-        words = ["explain", "-", "--as-of", call["as_of"], "--json", "--service", call["path"].rsplit("/", 1)[-1]]
+        words = [
+            "explain",
+            "-",
+            "--as-of",
+            call["as_of"],
+            "--json",
+            "--service",
+            call["path"].rsplit("/", 1)[-1],
+        ]
         printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
-        typed, sys.stdin = sys.stdin, io.TextIOWrapper(io.BytesIO(json.dumps(call["body"]).encode()))
+        typed, sys.stdin = (
+            sys.stdin,
+            io.TextIOWrapper(io.BytesIO(json.dumps(call["body"]).encode())),
+        )
         try:
             with redirect_stdout(printed):
                 command(words, standalone_mode=False)

@@ -32,7 +32,10 @@ def here() -> Version:
 def calls() -> list[Call]:
     """A drafted naltrexone meets methadone that ended so many days ago; an opioid drafted alone."""
     met = [situation([naltrexone()], [finished(METHADONE, days)]) for days in DAYS]
-    named = [Call(f"made/{days}", request(case, "R4", "order-sign")) for days, case in zip(DAYS, met, strict=True)]
+    named = [
+        Call(f"made/{days}", request(case, "R4", "order-sign"))
+        for days, case in zip(DAYS, met, strict=True)
+    ]
     return [*named, Call("made/alone", request(situation([opioid()]), "R4", "order-sign"))]
 
 
@@ -40,7 +43,9 @@ def copied(folder: Path) -> Path:
     """The package as it stands here, in another place."""
     for name in ("cds_service", "cards"):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
     return folder
 
 
@@ -57,15 +62,22 @@ def shorter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_one_moved_threshold_changes_exactly_its_decisions(
-        here: Version, shorter: Path, calls: list[Call]) -> None:
+    here: Version, shorter: Path, calls: list[Call]
+) -> None:
     """12 for 14 days: the calls at 12 and 13 days fall silent, each by that number, and no other call changes."""
     report = compare(here, Version("shorter", shorter), calls)
-    assert [("made/12", INTERACTION), ("made/13", INTERACTION)] == [(c.call, c.topic) for c in report.changed]
+    assert [("made/12", INTERACTION), ("made/13", INTERACTION)] == [
+        (c.call, c.topic) for c in report.changed
+    ]
     assert {"critical -> none; suggestions -DEL_NTX*"} == {c.what for c in report.changed}
-    assert {("threshold long_acting_days: 14 -> 12",)} == {tuple(k.kind for k in c.causes) for c in report.changed}
+    assert {("threshold long_acting_days: 14 -> 12",)} == {
+        tuple(k.kind for k in c.causes) for c in report.changed
+    }
 
 
-def test_a_version_beside_itself_changes_nothing(here: Version, tmp_path: Path, calls: list[Call]) -> None:
+def test_a_version_beside_itself_changes_nothing(
+    here: Version, tmp_path: Path, calls: list[Call]
+) -> None:
     """A copy decides like its original, words and override reasons included."""
     report = compare(here, Version("copy", copied(tmp_path)), calls, words=True)
     assert (len(calls), ()) == (report.calls, report.changed)
@@ -84,8 +96,9 @@ def test_a_wheel_stands_beside_a_folder(shorter: Path, tmp_path: Path, calls: li
     assert not old.folder.exists()
 
 
-def test_a_version_without_a_trace_is_still_compared(here: Version, shorter: Path, tmp_path: Path,
-                                                     calls: list[Call]) -> None:
+def test_a_version_without_a_trace_is_still_compared(
+    here: Version, shorter: Path, tmp_path: Path, calls: list[Call]
+) -> None:
     """Where a version cannot explain itself, its decisions count all the same, and the cause says so."""
     mute = tmp_path / "mute"
     shutil.copytree(shorter, mute)
@@ -107,20 +120,27 @@ def test_what_is_no_version_is_said(name: str, tmp_path: Path) -> None:
 
 
 def test_the_command_prints_writes_and_exits_by_what_it_found(
-        shorter: Path, tmp_path: Path, calls: list[Call]) -> None:
+    shorter: Path, tmp_path: Path, calls: list[Call]
+) -> None:
     """Any folder of bodies is compared; 1 with changes, 0 without, and both files say what was printed."""
     bodies = tmp_path / "bodies"
     bodies.mkdir()
-    (bodies / "all.ndjson").write_text("\n".join(json.dumps(c.body) for c in calls), encoding="utf-8")
+    (bodies / "all.ndjson").write_text(
+        "\n".join(json.dumps(c.body) for c in calls), encoding="utf-8"
+    )
     files = [str(tmp_path / "d.json"), str(tmp_path / "d.md")]
     words = [str(ROOT), str(shorter), "--bodies", str(bodies), "--only", "bodies/all"]
     result = CliRunner().invoke(main, [*words, "--json", files[0], "--markdown", files[1]])
     assert 1 == result.exit_code, result.output
     assert "7 calls, 2 decisions changed in 2 calls" in result.stdout
     assert "cause: threshold long_acting_days: 14 -> 12" in result.stdout
-    assert ["bodies/all/4", "bodies/all/5"] == [c["call"] for c in json.loads(Path(files[0]).read_text())["changed"]]
+    assert ["bodies/all/4", "bodies/all/5"] == [
+        c["call"] for c in json.loads(Path(files[0]).read_text())["changed"]
+    ]
     assert f"## {INTERACTION}" in Path(files[1]).read_text()
-    same = CliRunner().invoke(main, [str(ROOT), str(ROOT), "--bodies", str(bodies), "--only", "bodies/all"])
+    same = CliRunner().invoke(
+        main, [str(ROOT), str(ROOT), "--bodies", str(bodies), "--only", "bodies/all"]
+    )
     assert (0, True) == (same.exit_code, "0 decisions changed" in same.stdout)
 
 
@@ -128,17 +148,46 @@ def test_every_source_of_calls_is_used() -> None:
     """Vignettes, listed resources, fixtures and captures all bring calls, under names that occur once."""
     names = [call.name for call in all_calls()]
     assert len(names) == len(set(names))
-    assert {"vignettes", "r4", "dstu2", "captures", "examples", "order-sign", "medication-prescribe"} <= {
-        name.split("/")[0] for name in names}
-    assert all(call.body["hook"] for call in of_folder(ROOT / "fhir_fixtures" / "requests", moment("2026-11-25")))
+    assert {
+        "vignettes",
+        "r4",
+        "dstu2",
+        "captures",
+        "examples",
+        "order-sign",
+        "medication-prescribe",
+    } <= {name.split("/")[0] for name in names}
+    assert all(
+        call.body["hook"]
+        for call in of_folder(ROOT / "fhir_fixtures" / "requests", moment("2026-11-25"))
+    )
 
 
-OLD_TRACE = {"exposures": [{"source": "medicationRequests", "resource": "MedicationRequest/m-1", "label": "oxycodone",
-                            "state": "RECENT", "days_since_end": 20, "because": "written"}],
-             "read": [{"from": "medicationRequests", "resource": "MedicationRequest/m-2", "text": "Palexia",
-                       "identified": True, "components": [], "standing": "active"}],
-             "gaps": [], "drafts": [{"resource": "MedicationRequest/n", "band": "LDN", "dose": {"daily_mg": "4.5"}}],
-             "rules": [{"rule": INTERACTION, "verdict": "says nothing", "because": ["a"], "thresholds": {}}]}
+OLD_TRACE = {
+    "exposures": [
+        {
+            "source": "medicationRequests",
+            "resource": "MedicationRequest/m-1",
+            "label": "oxycodone",
+            "state": "RECENT",
+            "days_since_end": 20,
+            "because": "written",
+        }
+    ],
+    "read": [
+        {
+            "from": "medicationRequests",
+            "resource": "MedicationRequest/m-2",
+            "text": "Palexia",
+            "identified": True,
+            "components": [],
+            "standing": "active",
+        }
+    ],
+    "gaps": [],
+    "drafts": [{"resource": "MedicationRequest/n", "band": "LDN", "dose": {"daily_mg": "4.5"}}],
+    "rules": [{"rule": INTERACTION, "verdict": "says nothing", "because": ["a"], "thresholds": {}}],
+}
 
 
 def changed_trace(**sections: object) -> dict[str, object]:
@@ -147,13 +196,26 @@ def changed_trace(**sections: object) -> dict[str, object]:
 
 CAUSES = {
     "exposure of medicationRequests MedicationRequest/m-1 (oxycodone): RECENT(20) -> HELD: no end": changed_trace(
-        exposures=[{**OLD_TRACE["exposures"][0], "state": "HELD", "days_since_end": None, "because": "no end"}]),
+        exposures=[
+            {
+                **OLD_TRACE["exposures"][0],
+                "state": "HELD",
+                "days_since_end": None,
+                "because": "no end",
+            }
+        ]
+    ),
     "medicationRequests MedicationRequest/m-2 (Palexia): not ours -> tapentadol (DUAL)": changed_trace(
-        read=[{**OLD_TRACE["read"][0], "components": [{"ingredient": "tapentadol", "role": "DUAL"}]}]),
+        read=[
+            {**OLD_TRACE["read"][0], "components": [{"ingredient": "tapentadol", "role": "DUAL"}]}
+        ]
+    ),
     "draft MedicationRequest/n: 4.5 -> None mg/day": changed_trace(
-        drafts=[{**OLD_TRACE["drafts"][0], "dose": {"daily_mg": None}}]),
+        drafts=[{**OLD_TRACE["drafts"][0], "dose": {"daily_mg": None}}]
+    ),
     "gap new: medicationRequests: unreadable": changed_trace(
-        gaps=[{"about": "medicationRequests", "why": "unreadable"}]),
+        gaps=[{"about": "medicationRequests", "why": "unreadable"}]
+    ),
     "no longer: a; now: b": changed_trace(rules=[{**OLD_TRACE["rules"][0], "because": ["b"]}]),
 }
 
@@ -169,22 +231,29 @@ def test_every_part_of_a_decision_counts() -> None:
     base = Card("t", "warning", ("DEL_NTX",), ("absolute",), ("current",), ("words",))
     for said, other in {
         "warning -> none; suggestions -DEL_NTX": (),
-        "suggestions -DEL_NTX +DEL_NTX*": (Card("t", "warning", ("DEL_NTX*",), ("absolute",), ("current",)),),
+        "suggestions -DEL_NTX +DEL_NTX*": (
+            Card("t", "warning", ("DEL_NTX*",), ("absolute",), ("current",)),
+        ),
         "links -absolute": (Card("t", "warning", ("DEL_NTX",), (), ("current",)),),
         "current -> held": (Card("t", "warning", ("DEL_NTX",), ("absolute",), ("held",)),),
     }.items():
         assert [Change("t", said)] == [*changes(Decision("200", (base,)), Decision("200", other))]
     unsaid = Card("t", "warning", ("DEL_NTX",), ("absolute",), None, ("other words",))
     assert [] == [*changes(Decision("200", (base,)), Decision("200", (unsaid,)))]
-    assert [Change("t", "words")] == [*changes(Decision("200", (base,)), Decision("200", (unsaid,)), words=True)]
+    assert [Change("t", "words")] == [
+        *changes(Decision("200", (base,)), Decision("200", (unsaid,)), words=True)
+    ]
     assert [Change(HTTP, "412 -> 200")] == [*changes(Decision("412"), Decision("200", (base,)))]
 
 
 def test_a_report_groups_by_rule_and_cause_and_counts_the_forms_of_a_case_once() -> None:
     """One vignette in four releases is one line; cases beyond the examples are named."""
     why = causes(INTERACTION, OLD_TRACE, next(iter(CAUSES.values())))
-    changed = [Changed(f"vignettes/D{number}/{release}/order-sign", INTERACTION, "none -> warning", why)
-               for number in (20, 21, 22) for release in ("R4", "R5")]
+    changed = [
+        Changed(f"vignettes/D{number}/{release}/order-sign", INTERACTION, "none -> warning", why)
+        for number in (20, 21, 22)
+        for release in ("R4", "R5")
+    ]
     report = Report("old", "new", 10, tuple(changed))
     text = lines(as_text(report, 2))
     assert "cause: exposure RECENT -> HELD" in text

@@ -21,7 +21,7 @@ from tests.decision_diff.calls import Call
 ROOT = Path(__file__).parents[2]
 RUNNER = Path(__file__).with_name("runner.py")
 
-Line = dict[str, Any]                              # what the runner says about one call
+Line = dict[str, Any]  # what the runner says about one call
 
 
 class VersionError(Exception):
@@ -54,15 +54,21 @@ def version(name: str, python: str = sys.executable) -> Iterator[Version]:
 def unpack_wheel(wheel: Path, folder: Path) -> None:
     try:
         shutil.unpack_archive(wheel, folder, "zip")
-    except OSError as error:                   # shutil.ReadError is one
+    except OSError as error:  # shutil.ReadError is one
         raise VersionError(f"{wheel}: {error}") from error
 
 
 def unpack_revision(revision: str, folder: Path) -> None:
-    archive = subprocess.run(["git", "archive", "--format=tar", f"{revision}^{{commit}}"], cwd=ROOT,
-                             capture_output=True, check=False)
+    archive = subprocess.run(
+        ["git", "archive", "--format=tar", f"{revision}^{{commit}}"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
     if archive.returncode:
-        raise VersionError(f"{revision}: no folder, no wheel and no git revision of this repository")
+        raise VersionError(
+            f"{revision}: no folder, no wheel and no git revision of this repository"
+        )
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as files:
         files.extractall(folder, filter="data")
 
@@ -73,7 +79,9 @@ def run(versions: Sequence[Version], what: str, calls: Sequence[Call]) -> list[l
         asked = Path(place) / "asked.ndjson"
         asked.write_bytes(b"".join(call.line() + b"\n" for call in calls))
         files = [Path(place) / f"version-{number}" for number, _ in enumerate(versions)]
-        for process in [start(each, what, asked, file) for each, file in zip(versions, files, strict=True)]:
+        for process in [
+            start(each, what, asked, file) for each, file in zip(versions, files, strict=True)
+        ]:
             process.wait()
         return [answers(each, file, len(calls)) for each, file in zip(versions, files, strict=True)]
 
@@ -81,9 +89,19 @@ def run(versions: Sequence[Version], what: str, calls: Sequence[Call]) -> list[l
 def start(wanted: Version, what: str, asked: Path, answer: Path) -> subprocess.Popen[bytes]:
     """The runner, sent to this version's interpreter, which imports the package from its folder alone."""
     environ = {**os.environ, "PYTHONPATH": str(wanted.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    with asked.open("rb") as calls, answer.open("wb") as said, answer.with_suffix(".err").open("wb") as complained:
-        return subprocess.Popen([wanted.python, "-P", str(RUNNER), what, str(wanted.folder)], cwd=wanted.folder,
-                                env=environ, stdin=calls, stdout=said, stderr=complained)
+    with (
+        asked.open("rb") as calls,
+        answer.open("wb") as said,
+        answer.with_suffix(".err").open("wb") as complained,
+    ):
+        return subprocess.Popen(
+            [wanted.python, "-P", str(RUNNER), what, str(wanted.folder)],
+            cwd=wanted.folder,
+            env=environ,
+            stdin=calls,
+            stdout=said,
+            stderr=complained,
+        )
 
 
 def answers(wanted: Version, answer: Path, expected: int) -> list[Line]:

@@ -19,7 +19,7 @@ from tests.conformance.pages import CONFORMANCE, SPECIFICATION, bare, defined
 
 ROOT = Path(__file__).parents[2]
 TOP = ("cds_service", "cards", "tests", "docs", "fhir_fixtures", "deploy", ".ci")
-COPIED = {SPECIFICATION, CONFORMANCE}           # their code spans name files of other repositories
+COPIED = {SPECIFICATION, CONFORMANCE}  # their code spans name files of other repositories
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 _SPAN = re.compile(r"`([^`\n]+)`")
 _ID = re.compile(r"(?<![\w.#/-])([RDNTLIJKPG]\d{1,3}b?)(?![\w-]|\.\d)")
@@ -45,7 +45,9 @@ def commands(page: Path) -> str:
 
 def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+\s+(.*)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
 
 
 def dead_links(page: Path) -> Iterator[str]:
@@ -91,21 +93,30 @@ def unknown_commands(page: Path) -> Iterator[str]:
             yield f"naltrexone-cds {command}"
     for target in re.findall(r"^make ([a-z]+)|`make ([a-z]+)", text, flags=re.MULTILINE):
         name = target[0] or target[1]
-        if not re.search(rf"^{name}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE):
+        if not re.search(
+            rf"^{name}:", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+        ):
             yield f"make {name}"
 
 
-@pytest.mark.parametrize("page", [p for p in pages() if p not in COPIED], ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [p for p in pages() if p not in COPIED], ids=lambda p: str(p.relative_to(ROOT))
+)
 def test_every_command_exists(page: Path) -> None:
     assert [] == list(unknown_commands(page))
 
 
 # --- the ids in code ---------------------------------------------------------------------------------------------------
 
+
 @cache
 def known_ids() -> frozenset[str]:
     vignettes = (ROOT / "tests" / "vignettes" / "data").glob("*.jsonl")
-    cases = {json.loads(line)["id"] for file in vignettes for line in file.read_text(encoding="utf-8").splitlines()}
+    cases = {
+        json.loads(line)["id"]
+        for file in vignettes
+        for line in file.read_text(encoding="utf-8").splitlines()
+    }
     return frozenset(map(bare, {*defined(CONFORMANCE), *defined(SPECIFICATION), *cases, *RELEASES}))
 
 
@@ -126,23 +137,33 @@ def modules() -> list[Path]:
 
 def unknown_references(text: str) -> set[str]:
     ids = set(map(bare, _ID.findall(text))) - known_ids()
-    sections = {f"{page} {number}" for page, number in _SECTION.findall(text)
-                if number not in defined(SPECIFICATION if page == "specification" else CONFORMANCE)
-                and number.rpartition(".")[0] not in defined(SPECIFICATION)}
+    sections = {
+        f"{page} {number}"
+        for page, number in _SECTION.findall(text)
+        if number not in defined(SPECIFICATION if page == "specification" else CONFORMANCE)
+        and number.rpartition(".")[0] not in defined(SPECIFICATION)
+    }
     return ids | sections
 
 
 def test_every_id_and_section_that_the_code_names_is_in_the_documents() -> None:
-    found = {str(file.relative_to(ROOT)): sorted(unknown) for file in modules()
-             if (unknown := unknown_references("\n".join(sentences(file))))}
+    found = {
+        str(file.relative_to(ROOT)): sorted(unknown)
+        for file in modules()
+        if (unknown := unknown_references("\n".join(sentences(file))))
+    }
     assert {} == found
 
 
 def test_the_checks_can_fail(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("[a](nowhere.md) [b](#no) `tests/none.py` `python -m tests.none` `naltrexone-cds none`\n# Yes\n",
-                    encoding="utf-8")
+    page.write_text(
+        "[a](nowhere.md) [b](#no) `tests/none.py` `python -m tests.none` `naltrexone-cds none`\n# Yes\n",
+        encoding="utf-8",
+    )
     assert ["nowhere.md", "#no: no such heading"] == list(dead_links(page))
     assert ["tests/none.py"] == list(missing_paths(page))
     assert ["tests.none", "naltrexone-cds none"] == list(unknown_commands(page))
-    assert {"R999", "specification 9.9"} == unknown_references("as R999 and specification 9.9 say; R51 and 2.4 too")
+    assert {"R999", "specification 9.9"} == unknown_references(
+        "as R999 and specification 9.9 say; R51 and 2.4 too"
+    )

@@ -48,6 +48,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 def guard(context: BrowserContext) -> None:
     """No request of a page may leave this machine."""
+
     def only_loopback(route: Route) -> None:
         if urlsplit(route.request.url).hostname in {"127.0.0.1", "localhost"}:
             route.continue_()

@@ -22,19 +22,39 @@ from cds_service.settings import Settings, Smart, SmartIssuer
 from tests.e2e.oauth_server import Ehr, Quiet
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-PATIENT = {"resourceType": "Patient", "id": "ldn-1", "gender": "female", "birthDate": "1979-04-02",
-           "name": [{"use": "official", "family": "Canary-Novak", "given": ["Ada", "M."]}]}
+PATIENT = {
+    "resourceType": "Patient",
+    "id": "ldn-1",
+    "gender": "female",
+    "birthDate": "1979-04-02",
+    "name": [{"use": "official", "family": "Canary-Novak", "given": ["Ada", "M."]}],
+}
 FIBROMYALGIA = {
-    "resourceType": "Condition", "id": "c1", "subject": {"reference": "Patient/ldn-1"},
+    "resourceType": "Condition",
+    "id": "c1",
+    "subject": {"reference": "Patient/ldn-1"},
     "clinicalStatus": {"coding": [{"code": "active"}]},
-    "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7"}], "text": "Fibromyalgia"}}
+    "code": {
+        "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7"}],
+        "text": "Fibromyalgia",
+    },
+}
 
 
-def order(name: str, text: str, *, status: str = "active", authored: str = "2026-11-15", **more: Any) -> dict[str, Any]:
+def order(
+    name: str, text: str, *, status: str = "active", authored: str = "2026-11-15", **more: Any
+) -> dict[str, Any]:
     """A listed order of the test patient."""
-    return {"resourceType": "MedicationRequest", "id": name, "status": status, "intent": "order",
-            "subject": {"reference": "Patient/ldn-1"}, "authoredOn": authored,
-            "medicationCodeableConcept": {"text": text}, **more}
+    return {
+        "resourceType": "MedicationRequest",
+        "id": name,
+        "status": status,
+        "intent": "order",
+        "subject": {"reference": "Patient/ldn-1"},
+        "authoredOn": authored,
+        "medicationCodeableConcept": {"text": text},
+        **more,
+    }
 
 
 @dataclass
@@ -75,11 +95,20 @@ class Site:
         parts.store.close()
 
 
-def make_site(ehr: Ehr | None, folder: Path, *, base: str = "http://127.0.0.1:1", clock: Clock | None = None,
-              frame_ancestors: tuple[str, ...] = (), **registration: str) -> Site:
+def make_site(
+    ehr: Ehr | None,
+    folder: Path,
+    *,
+    base: str = "http://127.0.0.1:1",
+    clock: Clock | None = None,
+    frame_ancestors: tuple[str, ...] = (),
+    **registration: str,
+) -> Site:
     """The app registered at ``ehr`` (None = at none), with its store in ``folder``."""
     issuers = {ehr.iss: SmartIssuer(**{"client_id": ehr.client_id, **registration})} if ehr else {}
-    settings = Settings(public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors))
+    settings = Settings(
+        public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors)
+    )
     clock = clock or Clock()
     return Site(create_app(settings, clock), clock, settings)
 
@@ -92,7 +121,9 @@ def serve_site(ehr: Ehr | None, folder: Path, **options: Any) -> Iterator[Site]:
     probe.server_close()
     site = make_site(ehr, folder, base=f"http://127.0.0.1:{port}", **options)
     server = make_server("127.0.0.1", port, site.app, threaded=True, request_handler=Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield site

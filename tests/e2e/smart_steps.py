@@ -14,13 +14,28 @@ from werkzeug.test import TestResponse
 from tests.e2e.oauth_server import Ehr
 
 ANSWERS: dict[str, Any] = {
-    "confirm": ["pregnancy", "consent", "pharmacy"], "last_opioid": "none", "last_opioid_on": "",
-    "method": ["history", "pdmp"], "surgery": "no",
+    "confirm": ["pregnancy", "consent", "pharmacy"],
+    "last_opioid": "none",
+    "last_opioid_on": "",
+    "method": ["history", "pdmp"],
+    "surgery": "no",
 }
 PLAN_A: dict[str, Any] = {
-    "schedule": "A", "drawn": "A", "start_on": "2026-11-23", "start_mg": "1.5", "step_mg": "1.5",
-    "interval_days": "14", "maximum_mg": "4.5", "form": "one-strength", "fill_days": "28", "reason": "Fibromyalgia",
-    "reason_text": "", "reason_above": "", "change": "", "change_on": "", "hold_days": "14",
+    "schedule": "A",
+    "drawn": "A",
+    "start_on": "2026-11-23",
+    "start_mg": "1.5",
+    "step_mg": "1.5",
+    "interval_days": "14",
+    "maximum_mg": "4.5",
+    "form": "one-strength",
+    "fill_days": "28",
+    "reason": "Fibromyalgia",
+    "reason_text": "",
+    "reason_above": "",
+    "change": "",
+    "change_on": "",
+    "hold_days": "14",
 }
 
 

@@ -18,9 +18,15 @@ Json = dict[str, Any]
 
 def condition(name: str, code: str, text: str) -> Json:
     return {
-        "resourceType": "Condition", "id": name, "subject": {"reference": "Patient/ldn-1"},
+        "resourceType": "Condition",
+        "id": name,
+        "subject": {"reference": "Patient/ldn-1"},
         "clinicalStatus": {"coding": [{"code": "active"}]},
-        "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}], "text": text}}
+        "code": {
+            "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}],
+            "text": text,
+        },
+    }
 
 
 def ended(name: str, text: str, on: str) -> Json:
@@ -36,20 +42,40 @@ RUNNING = order("o1", "Naltrexone 50 mg tablet", authored="2026-11-10")
 
 BLOCKED = {
     "recent short-acting": (
-        [OXYCODONE], "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet (ended 3 days ago)."),
-    "active opioid": ([order("o1", "Oxycodone 5 mg tablet")], "Not before Tue 1 Dec 2026 at the earliest"),
-    "liver": ([condition("c2", "K72.00", "Acute liver failure")], "Not now: Acute hepatitis, liver failure"),
+        [OXYCODONE],
+        "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet (ended 3 days ago).",
+    ),
+    "active opioid": (
+        [order("o1", "Oxycodone 5 mg tablet")],
+        "Not before Tue 1 Dec 2026 at the earliest",
+    ),
+    "liver": (
+        [condition("c2", "K72.00", "Acute liver failure")],
+        "Not now: Acute hepatitis, liver failure",
+    ),
     "running naltrexone": ([RUNNING], "Not now: Naltrexone 50 mg tablet"),
     "methadone on hold": ([METHADONE], "Not before Sat 5 Dec 2026 at the earliest"),
 }
 OPEN = {
     "clean": ([], CLEAR),
-    "depot buprenorphine": ([DEPOT], "because of Sublocade 300 mg/1.5 mL injection (ended 50 days ago)."),
-    "unknown medicine": ([order("o1", "Zorbexil 7 mg")], "The record cannot tell what this is: Zorbexil 7 mg."),
+    "depot buprenorphine": (
+        [DEPOT],
+        "because of Sublocade 300 mg/1.5 mL injection (ended 50 days ago).",
+    ),
+    "unknown medicine": (
+        [order("o1", "Zorbexil 7 mg")],
+        "The record cannot tell what this is: Zorbexil 7 mg.",
+    ),
     "stale order": ([STALE], "The record cannot tell: Oxycodone 5 mg tablet"),
-    "pregnancy": ([condition("c2", "Z33.1", "Pregnant")], "The record asks for care: Pregnancy is on the problem list"),
+    "pregnancy": (
+        [condition("c2", "Z33.1", "Pregnant")],
+        "The record asks for care: Pregnancy is on the problem list",
+    ),
     "age 16": ([{**PATIENT, "birthDate": "2010-03-01"}], "The record asks for care: 16 years"),
-    "no birth date": ([{k: v for k, v in PATIENT.items() if k != "birthDate"}], "Unknown: no birth date"),
+    "no birth date": (
+        [{k: v for k, v in PATIENT.items() if k != "birthDate"}],
+        "Unknown: no birth date",
+    ),
     "man": ([{**PATIENT, "gender": "male"}], CLEAR),
 }
 
@@ -83,7 +109,9 @@ def test_what_the_record_leaves_open_is_asked_and_nothing_is_answered_before(
     expect(page.get_by_role("heading", level=1)).to_contain_text(says)
     answers = page.get_by_role("region", name="Your answers")
     expect(answers.locator(":checked:not(option)")).to_have_count(0)
-    expect(page.locator("#confirm-pregnancy")).to_have_count(0 if record and record[0].get("gender") == "male" else 1)
+    expect(page.locator("#confirm-pregnancy")).to_have_count(
+        0 if record and record[0].get("gender") == "male" else 1
+    )
     before = kinds(ehr)
     page.get_by_role("button", name="Write the drafts").click()
     expect(page.locator("#problem")).to_be_focused()
@@ -106,7 +134,9 @@ def test_what_was_asked_can_be_answered_and_written(
     pass_gate(page)
     for selector in more:
         page.locator(selector).check()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Nothing in the record or in your answers")
+    expect(page.get_by_role("heading", level=1)).to_contain_text(
+        "Nothing in the record or in your answers"
+    )
     page.get_by_role("button", name="Write the drafts").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("All drafts are in the EHR.")
     assert {"CarePlan", "MedicationRequest", "Task"} <= set(kinds(ehr))
@@ -133,7 +163,9 @@ def test_an_answer_turns_verdict_mark_and_plan_at_once_and_back(
     assert [] == loads
 
 
-def test_a_second_launch_shows_the_drafts_of_the_first(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_a_second_launch_shows_the_drafts_of_the_first(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """It asks whether they are replaced, and pressing write without that answer writes no twin."""
     page = opened(context, site, ehr, [])
     pass_gate(page)
@@ -159,12 +191,16 @@ def test_a_review_visit_shows_where_the_patient_is(
         signed["status"] = "active"
     site.clock.move(days=21)
     visit = opened(context, site, ehr, [])
-    expect(visit.get_by_role("heading", level=1)).to_contain_text("Today, Sat 12 Dec 2026: 3 mg a day")
+    expect(visit.get_by_role("heading", level=1)).to_contain_text(
+        "Today, Sat 12 Dec 2026: 3 mg a day"
+    )
     expect(visit.locator("svg .today")).to_have_count(1)
     check_page(visit, tmp_path, "diary")
 
 
-def test_one_minute_from_the_opened_page_to_written_drafts(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_one_minute_from_the_opened_page_to_written_drafts(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """A clean patient: the attestations, and at most twelve actions besides; here it is one."""
     page = opened(context, site, ehr, [])
     actions = 0
@@ -176,7 +212,9 @@ def test_one_minute_from_the_opened_page_to_written_drafts(context: BrowserConte
     assert kinds(ehr) == ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
 
 
-def test_print_names_the_patient_on_every_page(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_print_names_the_patient_on_every_page(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """In print the head of the page repeats, the buttons are gone and the plan stays."""
     page = opened(context, site, ehr, [])
     page.emulate_media(media="print")

@@ -37,7 +37,9 @@ FETCH = """async ([url, body]) => {
 def serve_app(app: Flask, server: Any) -> Iterator[None]:
     """Answer with ``app`` on a port that is already bound."""
     server.app = app
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield
@@ -65,8 +67,14 @@ def service(ehr_port: int, tmp_path: Path) -> Iterator[str]:
     """The base URL of the whole service, which allows the localhost origin of the EHR page and no other."""
     server = bind()
     base = f"http://127.0.0.1:{server.server_port}"
-    app = create_app(Settings(public_base_url=base, data_dir=str(tmp_path),
-                              cors_origins=(f"http://localhost:{ehr_port}",)), lambda: NOON)
+    app = create_app(
+        Settings(
+            public_base_url=base,
+            data_dir=str(tmp_path),
+            cors_origins=(f"http://localhost:{ehr_port}",),
+        ),
+        lambda: NOON,
+    )
     with serve_app(app, server):
         yield base
     parts = app.extensions["naltrexone_cds"]
@@ -93,31 +101,52 @@ def test_CR140_a_page_of_an_allowed_origin_reads_discovery(page: Page, service: 
     answer = call(page, f"{service}/cds-services")
     assert 200 == answer["status"]
     assert ["medication-prescribe", "order-select", "order-sign", "medication-refill"] == [
-        each["hook"] for each in answer["body"]["services"]]
+        each["hook"] for each in answer["body"]["services"]
+    ]
 
 
 @pytest.mark.parametrize("slashes", ["/", "//"])
-def test_CR140_a_page_reads_cards_and_sends_feedback_on_one(page: Page, service: str, slashes: str) -> None:
+def test_CR140_a_page_reads_cards_and_sends_feedback_on_one(
+    page: Page, service: str, slashes: str
+) -> None:
     """Cards and the answer to an override are readable, also below a discovery URL typed with a trailing slash."""
     url = f"{service}/cds-services{slashes}naltrexone-order-select"
     cards = call(page, url, NALTREXONE)["body"]["cards"]
     assert ["warning", "info"] == [card["indicator"] for card in cards]
-    feedback = {"card": cards[0]["uuid"], "outcome": "overridden", "outcomeTimestamp": "2026-11-21T12:00:05.000Z",
-                "overrideReason": {"reason": {key: cards[0]["overrideReasons"][0][key] for key in ("code", "system")}}}
+    feedback = {
+        "card": cards[0]["uuid"],
+        "outcome": "overridden",
+        "outcomeTimestamp": "2026-11-21T12:00:05.000Z",
+        "overrideReason": {
+            "reason": {key: cards[0]["overrideReasons"][0][key] for key in ("code", "system")}
+        },
+    }
     assert 200 == call(page, f"{url}/feedback", json.dumps({"feedback": [feedback]}))["status"]
 
 
-@pytest.mark.parametrize(("path", "body", "status"), [
-    ("naltrexone-order-select", "{", 400), ("naltrexone-order-select", "{}", 400), ("no-such-service", "{}", 404),
-    ("naltrexone-order-select/feedback", "{}", 400)])
-def test_CR140_a_page_reads_why_a_call_was_refused(page: Page, service: str, path: str, body: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("naltrexone-order-select", "{", 400),
+        ("naltrexone-order-select", "{}", 400),
+        ("no-such-service", "{}", 404),
+        ("naltrexone-order-select/feedback", "{}", 400),
+    ],
+)
+def test_CR140_a_page_reads_why_a_call_was_refused(
+    page: Page, service: str, path: str, body: str, status: int
+) -> None:
     """A refusal without CORS headers would look like "no recommendations" to a prescriber."""
     answer = call(page, f"{service}/cds-services/{path}", body)
     assert (status, "OperationOutcome") == (answer["status"], answer["body"]["resourceType"])
 
 
-def test_CT11_a_page_of_another_origin_reads_nothing(page: Page, service: str, ehr_port: int) -> None:
+def test_CT11_a_page_of_another_origin_reads_nothing(
+    page: Page, service: str, ehr_port: int
+) -> None:
     """The same page under its other name is another origin: the browser refuses it every answer."""
     page.goto(f"http://127.0.0.1:{ehr_port}/")
-    assert [BLOCKED, BLOCKED] == [call(page, f"{service}/cds-services"),
-                                  call(page, f"{service}/cds-services/naltrexone-order-select", NALTREXONE)]
+    assert [BLOCKED, BLOCKED] == [
+        call(page, f"{service}/cds-services"),
+        call(page, f"{service}/cds-services/naltrexone-order-select", NALTREXONE),
+    ]

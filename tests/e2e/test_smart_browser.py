@@ -15,8 +15,10 @@ from tests.e2e.smart_site import Site, order, serve_site
 
 pytestmark = pytest.mark.browser
 APP_CONTEXT = '{"draft": "d1", "mgPerDay": "4.5", "band": "LDN", "gate": "none"}'
-RULES = {"resultTypes": ["violations"], "runOnly": [
-    "wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+RULES = {
+    "resultTypes": ["violations"],
+    "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+}
 WIDTHS = {"panel": 400, "desktop": 1280}
 SCHEMES = ("light", "dark")
 OUTLINES = """[...new Set([document.activeElement, document.activeElement.closest("label")].filter(Boolean)
@@ -37,7 +39,10 @@ def check_page(page: Page, folder: Path, name: str) -> None:
             page.set_viewport_size({"width": width, "height": 800})
             page.screenshot(path=folder / f"{name}-{width_name}-{scheme}.png", full_page=True)
             found = Axe().run(page, options=RULES).response["violations"]
-            assert [] == [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found], (scheme, width)
+            assert [] == [(v["id"], [n["html"][:120] for n in v["nodes"]]) for v in found], (
+                scheme,
+                width,
+            )
     for width in (320, 400, 1280, 1600):
         page.set_viewport_size({"width": width, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -55,12 +60,15 @@ def pass_gate(page: Page) -> None:
 
 
 def kinds(ehr: Ehr) -> list[str]:
-    return sorted(kind for kind in ("MedicationRequest", "Task", "CarePlan") for _ in ehr.of_type(kind))
+    return sorted(
+        kind for kind in ("MedicationRequest", "Task", "CarePlan") for _ in ehr.of_type(kind)
+    )
 
 
 @pytest.mark.parametrize("app_context", [APP_CONTEXT, None])
 def test_a_complete_launch_writes_a_plan_that_is_read_back(
-        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path, app_context: str | None) -> None:
+    context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path, app_context: str | None
+) -> None:
     """From the card to five drafts in the EHR, with appContext and without; nothing is loaded from elsewhere."""
     page = context.new_page()
     complaints: list[str] = []
@@ -69,7 +77,9 @@ def test_a_complete_launch_writes_a_plan_that_is_read_back(
     launch(page, site, ehr, appContext=app_context)
     expect(page.get_by_role("heading", level=1)).to_have_text(CLEAR)
     expect(page.get_by_role("banner")).to_contain_text("Ada M. Canary-Novak")
-    assert ("opened from: naltrexone 4.5 mg a day (draft)" in page.content()) == (app_context is not None)
+    assert ("opened from: naltrexone 4.5 mg a day (draft)" in page.content()) == (
+        app_context is not None
+    )
     assert page.evaluate("document.documentElement.scrollHeight") <= 2 * 800
     check_page(page, tmp_path, "plan")
 
@@ -85,14 +95,18 @@ def test_a_complete_launch_writes_a_plan_that_is_read_back(
 
     assert kinds(ehr) == ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
     (request,) = ehr.of_type("MedicationRequest")
-    assert [1.5, 3] == [d["doseAndRate"][0]["doseQuantity"]["value"] for d in request["dosageInstruction"]]
+    assert [1.5, 3] == [
+        d["doseAndRate"][0]["doseQuantity"]["value"] for d in request["dosageInstruction"]
+    ]
     page.get_by_role("link", name="Patient handout").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Your low-dose naltrexone plan")
     check_page(page, tmp_path, "handout")
     assert [] == complaints
 
 
-def test_the_page_without_a_launch_is_accessible(context: BrowserContext, site: Site, tmp_path: Path) -> None:
+def test_the_page_without_a_launch_is_accessible(
+    context: BrowserContext, site: Site, tmp_path: Path
+) -> None:
     """What it will do, with the default schedule."""
     page = context.new_page()
     page.goto(f"{site.base}/smart/launch")
@@ -100,7 +114,8 @@ def test_the_page_without_a_launch_is_accessible(context: BrowserContext, site: 
 
 
 def test_a_blocked_gate_shows_the_reason_and_offers_no_plan(
-        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path
+) -> None:
     """An active opioid: why, from when, and no button that writes."""
     ehr.store["MedicationRequest", "o1"] = order("o1", "Oxycodone 5 mg tablet")
     page = context.new_page()
@@ -112,7 +127,8 @@ def test_a_blocked_gate_shows_the_reason_and_offers_no_plan(
 
 
 def test_an_open_gate_is_refused_with_a_list_of_links(
-        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path
+) -> None:
     """Pressing write too early writes nothing, focuses the list of what is missing, and keeps the entries."""
     page = context.new_page()
     launch(page, site, ehr)
@@ -143,12 +159,21 @@ def test_the_essentials_work_without_javascript(browser: Browser, site: Site, eh
     context.close()
 
 
-def test_the_whole_way_can_be_gone_with_the_keyboard(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_the_whole_way_can_be_gone_with_the_keyboard(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """Tab, space and Enter reach and press everything, and the focus is always visible."""
     page = context.new_page()
     launch(page, site, ehr)
     pressed: set[str] = set()
-    wanted = {"confirm-pregnancy", "confirm-consent", "confirm-pharmacy", "last-none", "method-history", "surgery-no"}
+    wanted = {
+        "confirm-pregnancy",
+        "confirm-consent",
+        "confirm-pharmacy",
+        "last-none",
+        "method-history",
+        "surgery-no",
+    }
     for _ in range(80):
         page.keyboard.press("Tab")
         name = page.evaluate("document.activeElement.id")
@@ -163,7 +188,9 @@ def test_the_whole_way_can_be_gone_with_the_keyboard(context: BrowserContext, si
     expect(page.get_by_role("heading", level=1)).to_have_text("All drafts are in the EHR.")
 
 
-def test_another_schedule_brings_its_own_values_at_once(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_another_schedule_brings_its_own_values_at_once(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """Choosing D fills its fixed dose and redraws; no page is loaded."""
     page = context.new_page()
     launch(page, site, ehr)
@@ -175,13 +202,17 @@ def test_another_schedule_brings_its_own_values_at_once(context: BrowserContext,
     expect(page.locator("#live-plan tbody tr")).to_have_count(2)
 
 
-def test_an_impossible_value_is_explained_at_once(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_an_impossible_value_is_explained_at_once(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """15 instead of 1.5: no plan is drawn, the limit is named."""
     page = context.new_page()
     launch(page, site, ehr)
     page.get_by_text("Change doses, form, supply").click()
     page.get_by_label("Starting dose").fill("15")
-    expect(page.locator("#live-plan")).to_contain_text("Starting dose of schedule A must be between 0.5 and 1.5 mg.")
+    expect(page.locator("#live-plan")).to_contain_text(
+        "Starting dose of schedule A must be between 0.5 and 1.5 mg."
+    )
     expect(page.get_by_label("Starting dose")).to_have_attribute("aria-invalid", "true")
     page.get_by_label("Starting dose").fill("1.5")
     expect(page.get_by_label("Starting dose")).not_to_have_attribute("aria-invalid", "true")
@@ -198,7 +229,9 @@ def test_a_double_click_writes_once(context: BrowserContext, site: Site, ehr: Eh
     assert kinds(ehr) == ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
 
 
-def test_the_back_button_after_writing_leads_to_the_result(context: BrowserContext, site: Site, ehr: Ehr) -> None:
+def test_the_back_button_after_writing_leads_to_the_result(
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """A finished plan cannot be written again from history."""
     page = context.new_page()
     launch(page, site, ehr)
@@ -210,7 +243,8 @@ def test_the_back_button_after_writing_leads_to_the_result(context: BrowserConte
 
 
 def test_an_expired_session_is_a_readable_page(
-        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path) -> None:
+    context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path
+) -> None:
     """What happened and what to do."""
     page = context.new_page()
     launch(page, site, ehr)
@@ -220,15 +254,24 @@ def test_an_expired_session_is_a_readable_page(
     check_page(page, tmp_path, "expired")
 
 
-@pytest.mark.parametrize(("bend", "title"), [
-    ({"authorize_error": "access_denied"}, "Access was not granted"),
-    ({"authorize_error": "invalid_scope"}, "The EHR refused the access asked for"),
-    ({"token_error": "invalid_grant"}, "The EHR did not issue access"),
-    ({"statuses": {"Patient": 403}}, "The EHR refused to show the record"),
-    ({"statuses": {"Patient": 500}}, "The record could not be read"),
-])
+@pytest.mark.parametrize(
+    ("bend", "title"),
+    [
+        ({"authorize_error": "access_denied"}, "Access was not granted"),
+        ({"authorize_error": "invalid_scope"}, "The EHR refused the access asked for"),
+        ({"token_error": "invalid_grant"}, "The EHR did not issue access"),
+        ({"statuses": {"Patient": 403}}, "The EHR refused to show the record"),
+        ({"statuses": {"Patient": 500}}, "The record could not be read"),
+    ],
+)
 def test_each_failure_of_the_ehr_is_a_readable_accessible_page(
-        context: BrowserContext, site: Site, ehr: Ehr, tmp_path: Path, bend: dict[str, object], title: str) -> None:
+    context: BrowserContext,
+    site: Site,
+    ehr: Ehr,
+    tmp_path: Path,
+    bend: dict[str, object],
+    title: str,
+) -> None:
     """Denied, bad scope, token error, FHIR refusal and failure."""
     for name, value in bend.items():
         setattr(ehr, name, value)
@@ -248,27 +291,36 @@ def test_an_unknown_ehr_is_a_readable_page(context: BrowserContext, site: Site, 
 
 
 def test_CT09_nothing_of_the_session_is_in_browser_storage_or_addresses(
-        context: BrowserContext, site: Site, ehr: Ehr) -> None:
+    context: BrowserContext, site: Site, ehr: Ehr
+) -> None:
     """No token in local or session storage, in an address that was visited, or in a script's reach."""
     addresses: list[str] = []
     page = context.new_page()
-    page.on("request", lambda request: addresses.append(request.url + str(request.headers.get("referer"))))
+    page.on(
+        "request",
+        lambda request: addresses.append(request.url + str(request.headers.get("referer"))),
+    )
     launch(page, site, ehr)
     expect(page.get_by_role("heading", level=1)).to_have_text(CLEAR)
-    stored = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    stored = page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    )
     assert '[{},{},""]' == stored
     assert "CANARY-TOK" not in str(addresses) + page.content()
 
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_CT10_only_a_listed_ehr_can_frame_the_app(
-        context: BrowserContext, ehr: Ehr, tmp_path: Path, listed: bool) -> None:
+    context: BrowserContext, ehr: Ehr, tmp_path: Path, listed: bool
+) -> None:
     """In the frame of a listed EHR on another site the whole launch works, cookie included; elsewhere nothing shows."""
     outside = ehr.root.replace("127.0.0.1", "localhost")
     origins = (outside,) if listed else ("https://another-ehr.example",)
     with serve_site(ehr, tmp_path, frame_ancestors=origins) as site:
         page = context.new_page()
-        page.goto(f"{outside}/panel?src={site.base}/smart/launch%3Fiss%3D{ehr.iss}%26launch%3D{ehr.new_launch('ldn-1')}")
+        page.goto(
+            f"{outside}/panel?src={site.base}/smart/launch%3Fiss%3D{ehr.iss}%26launch%3D{ehr.new_launch('ldn-1')}"
+        )
         frame = page.frame_locator("iframe")
         if listed:
             expect(frame.get_by_role("heading", level=1)).to_have_text(CLEAR)

@@ -16,8 +16,11 @@ from tests.vignettes.compare import Told, told
 from tests.vignettes.releases import Json
 
 CAPTURES = Path(__file__).parents[2] / "fhir_fixtures" / "requests" / "captures"
-SERVICES = {"order-select": "naltrexone-order-select", "order-sign": "naltrexone-order-sign",
-            "medication-prescribe": "naltrexone-medication-prescribe"}
+SERVICES = {
+    "order-select": "naltrexone-order-select",
+    "order-sign": "naltrexone-order-sign",
+    "medication-prescribe": "naltrexone-medication-prescribe",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,12 @@ class Expected:
     link: bool = False
 
 
-STALE_OPIOID = Expected("opioid-interaction", "warning", ("naltrexone", "oxycodone", "reconcile"), ("DEL_NTX",))
-STALE_NALTREXONE = Expected("opioid-interaction", "warning", ("naltrexone", "oxycodone", "reconcile"))
+STALE_OPIOID = Expected(
+    "opioid-interaction", "warning", ("naltrexone", "oxycodone", "reconcile"), ("DEL_NTX",)
+)
+STALE_NALTREXONE = Expected(
+    "opioid-interaction", "warning", ("naltrexone", "oxycodone", "reconcile")
+)
 OFF_LABEL_PLANNED = Expected("off-label", "info", ("off-label", "not fda-approved"), link=True)
 LOW_DOSE = Expected("dose-check", "warning", ("low-dose range",))
 LIVER = Expected("dose-check", "warning", ("hepat",))
@@ -41,17 +48,28 @@ GAP = Expected("data-gap", "warning", ("medication list",))
 
 SILENT = ("02", "08", "10", "12", "13", "14", "22")
 ANSWERS = {
-    "03": (STALE_OPIOID, OFF_LABEL_PLANNED), "04": (GAP,), "05": (STALE_OPIOID, LOW_DOSE, OFF_LABEL_PLANNED),
+    "03": (STALE_OPIOID, OFF_LABEL_PLANNED),
+    "04": (GAP,),
+    "05": (STALE_OPIOID, LOW_DOSE, OFF_LABEL_PLANNED),
     **dict.fromkeys(("06", "07", "09"), (STALE_OPIOID, LIVER_AND_LOW_DOSE, OFF_LABEL_PLANNED)),
-    "11": (STALE_OPIOID, LIVER, OFF_LABEL_PLANNED), **dict.fromkeys(("15", "16"), (STALE_NALTREXONE,)),
+    "11": (STALE_OPIOID, LIVER, OFF_LABEL_PLANNED),
+    **dict.fromkeys(("15", "16"), (STALE_NALTREXONE,)),
     "17": (STALE_OPIOID, OFF_LABEL_PLANNED),
     **dict.fromkeys(("23", "24", "25", "26", "27"), (STALE_OPIOID, OFF_LABEL_PLANNED)),
 }
 IN_2019 = ("28", "29", "30")
-FEEDBACK = {"18": "naltrexone-order-sign", "19": "naltrexone-order-select", "20": "naltrexone-order-select"}
-NOT_OURS = {"01": "/cds-services/pv", "21": "/cds-services/pv", "32": "/cds-services/pv",
-            "31": "/cds-services/naltrexone-medication-prescribe/analytics/22222222-aaaa-4222-8222-222222222222",
-            "33": "/_services/smart/Launch"}
+FEEDBACK = {
+    "18": "naltrexone-order-sign",
+    "19": "naltrexone-order-select",
+    "20": "naltrexone-order-select",
+}
+NOT_OURS = {
+    "01": "/cds-services/pv",
+    "21": "/cds-services/pv",
+    "32": "/cds-services/pv",
+    "31": "/cds-services/naltrexone-medication-prescribe/analytics/22222222-aaaa-4222-8222-222222222222",
+    "33": "/_services/smart/Launch",
+}
 
 
 def captured(number: str) -> Json:
@@ -62,7 +80,11 @@ def captured(number: str) -> Json:
 def service_of(number: str) -> str:
     """The service that was called: by the name of the file, for in 22 the hook in the body is another one's."""
     name = next(CAPTURES.glob(f"{number}-*.json")).name
-    return "naltrexone-order-select" if number == "22" else next(s for hook, s in SERVICES.items() if hook in name)
+    return (
+        "naltrexone-order-select"
+        if number == "22"
+        else next(s for hook, s in SERVICES.items() if hook in name)
+    )
 
 
 def cards(service: Any, number: str) -> list[Json]:
@@ -74,7 +96,9 @@ def cards(service: Any, number: str) -> list[Json]:
 def met(expected: Expected, card: Told) -> Expected:
     """What the card is, in the words of the expectation."""
     said = tuple(words for words in expected.words if words in card.words)
-    return Expected(card.topic.removeprefix("naltrexone-"), card.indicator, said, card.suggestions, card.link)
+    return Expected(
+        card.topic.removeprefix("naltrexone-"), card.indicator, said, card.suggestions, card.link
+    )
 
 
 @pytest.mark.parametrize("number", SILENT)
@@ -99,10 +123,13 @@ def test_the_2019_client_gets_a_delete_without_a_resource(number: str, service: 
     """As capture 03; the single draft of medication-prescribe has no id, so the delete names no resource."""
     found = cards(service, number)
     assert [("naltrexone-opioid-interaction", "warning"), ("naltrexone-off-label", "info")] == [
-        (c["source"]["topic"]["code"], c["indicator"]) for c in found]
+        (c["source"]["topic"]["code"], c["indicator"]) for c in found
+    ]
     suggestions = found[0]["suggestions"]
     actions = [action for suggestion in suggestions for action in suggestion["actions"]]
-    assert [("delete", False, False)] == [(a["type"], "resource" in a, "resourceId" in a) for a in actions]
+    assert [("delete", False, False)] == [
+        (a["type"], "resource" in a, "resourceId" in a) for a in actions
+    ]
     assert [False] == [s.get("isRecommended", False) for s in suggestions]
     assert 1 == len([link for link in found[1].get("links", ()) if link["type"] == "smart"])
 

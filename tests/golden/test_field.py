@@ -22,7 +22,8 @@ from tests.vignettes.releases import Json
 
 FIELD = Path(__file__).parents[2] / "fhir_fixtures" / "requests" / "field"
 EXPECTED: dict[str, list[list[Json]]] = yaml.safe_load(
-    Path(__file__).with_name("field_expected.yaml").read_text(encoding="utf-8"))
+    Path(__file__).with_name("field_expected.yaml").read_text(encoding="utf-8")
+)
 AS_OF = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
@@ -48,10 +49,14 @@ def card_faults(expected: Json, card: Told) -> Iterator[str]:
     for words in expected.get("says", ()):
         if not any(plain(each) in card.words for each in words.split("|")):
             yield f"{topic} does not name {words!r}"
-    yield from (f"{topic} says {words!r}" for words in expected.get("never", ()) if says(card.words, words))
+    yield from (
+        f"{topic} says {words!r}" for words in expected.get("never", ()) if says(card.words, words)
+    )
     if "recommended" in expected and (expected["recommended"],) != card.recommended:
         yield f"{topic} should recommend {expected['recommended']}, recommends {card.recommended}"
-    changes = [code for code in card.suggestions if code == "START_1_5" or code.startswith("update(")]
+    changes = [
+        code for code in card.suggestions if code == "START_1_5" or code.startswith("update(")
+    ]
     if "start" in expected and changes != (["START_1_5"] if expected["start"] else []):
         yield f"{topic} should {'' if expected['start'] else 'not '}offer START_1_5, offers {card.suggestions}"
 
@@ -72,8 +77,11 @@ ROW = re.compile(r"\| `(?P<name>[^`]+)\.json` \| [^|]+ \| (?P<answer>[^|]+) \|")
 
 def in_words(card: Json) -> list[str]:
     """What the README must say where the data say this card."""
-    words = [f"{card['topic']} {card['indicator']}", *card.get("says", ()),
-             *(f"'{each}'" for each in card.get("never", ()))]
+    words = [
+        f"{card['topic']} {card['indicator']}",
+        *card.get("says", ()),
+        *(f"'{each}'" for each in card.get("never", ())),
+    ]
     if "recommended" in card:
         words.append(f"recommending {card['recommended']}")
     if "start" in card:
@@ -83,7 +91,10 @@ def in_words(card: Json) -> list[str]:
 
 def test_the_data_say_what_the_readme_says() -> None:
     """Every file has a row, every row its data, with the same cards and words, and nothing is expected beside them."""
-    rows = {m["name"]: m["answer"] for m in ROW.finditer((FIELD / "README.md").read_text(encoding="utf-8"))}
+    rows = {
+        m["name"]: m["answer"]
+        for m in ROW.finditer((FIELD / "README.md").read_text(encoding="utf-8"))
+    }
     assert sorted(rows) == sorted(EXPECTED) == sorted(path.stem for path in FIELD.glob("*.json"))
     for name, answers in EXPECTED.items():
         cards = [card for answer in answers for card in answer]
@@ -93,23 +104,51 @@ def test_the_data_say_what_the_readme_says() -> None:
 
 
 def card(**more: Any) -> Told:
-    facts = {"topic": "naltrexone-off-label", "indicator": "info", "words": "naltrexone is not for you. an nsaid.",
-             "suggestions": (), "recommended": (), "link": False, **more}
+    facts = {
+        "topic": "naltrexone-off-label",
+        "indicator": "info",
+        "words": "naltrexone is not for you. an nsaid.",
+        "suggestions": (),
+        "recommended": (),
+        "link": False,
+        **more,
+    }
     return Told(**facts)
 
 
-@pytest.mark.parametrize(("expected", "cards", "count"), [
-    ([{"topic": "off-label", "indicator": "info", "says": ["x|naltrexone"], "start": False}], (card(),), 0),
-    ([], (card(),), 1),
-    ([{"topic": "off-label", "indicator": "info"}], (card(), card()), 1),
-    ([{"topic": "off-label", "indicator": "warning"}], (card(),), 1),
-    ([{"topic": "off-label", "indicator": "info", "says": ["oxycodone"]}], (card(),), 1),
-    ([{"topic": "off-label", "indicator": "info", "never": ["for you", "nsaid"]}], (card(),), 1),
-    ([{"topic": "off-label", "indicator": "info", "start": True}], (card(),), 1),
-    ([{"topic": "off-label", "indicator": "info", "start": False}], (card(suggestions=("START_1_5",)),), 1),
-    ([{"topic": "off-label", "indicator": "info", "start": False}], (card(suggestions=("update(X/1)",)),), 1),
-    ([{"topic": "off-label", "indicator": "info", "recommended": "HOLD_NTX"}], (card(),), 1),
-])
-def test_a_wrong_answer_has_faults(expected: list[Json], cards: tuple[Told, ...], count: int) -> None:
+@pytest.mark.parametrize(
+    ("expected", "cards", "count"),
+    [
+        (
+            [{"topic": "off-label", "indicator": "info", "says": ["x|naltrexone"], "start": False}],
+            (card(),),
+            0,
+        ),
+        ([], (card(),), 1),
+        ([{"topic": "off-label", "indicator": "info"}], (card(), card()), 1),
+        ([{"topic": "off-label", "indicator": "warning"}], (card(),), 1),
+        ([{"topic": "off-label", "indicator": "info", "says": ["oxycodone"]}], (card(),), 1),
+        (
+            [{"topic": "off-label", "indicator": "info", "never": ["for you", "nsaid"]}],
+            (card(),),
+            1,
+        ),
+        ([{"topic": "off-label", "indicator": "info", "start": True}], (card(),), 1),
+        (
+            [{"topic": "off-label", "indicator": "info", "start": False}],
+            (card(suggestions=("START_1_5",)),),
+            1,
+        ),
+        (
+            [{"topic": "off-label", "indicator": "info", "start": False}],
+            (card(suggestions=("update(X/1)",)),),
+            1,
+        ),
+        ([{"topic": "off-label", "indicator": "info", "recommended": "HOLD_NTX"}], (card(),), 1),
+    ],
+)
+def test_a_wrong_answer_has_faults(
+    expected: list[Json], cards: tuple[Told, ...], count: int
+) -> None:
     """Each kind of departure is found, and the right answer has none."""
     assert count == len([*faults(expected, cards)])

@@ -76,7 +76,9 @@ class Shape:
             "intent": "order",
             "authoredOn": "2026-11-01",
             "medicationCodeableConcept": {"text": name, "coding": coding},
-            "dosageInstruction": [{"text": f"{SIGS[self.sig]}{number}"} for _ in range(self.dosages)],
+            "dosageInstruction": [
+                {"text": f"{SIGS[self.sig]}{number}"} for _ in range(self.dosages)
+            ],
             "note": [{"text": SIGS[self.sig]} for _ in range(self.notes)],
         }
 

@@ -32,21 +32,58 @@ from tests.mutation.mutants import Mutant, mutants_of
 ROOT = Path(__file__).parents[2]
 EXPLAINED = Path(__file__).with_name("survivors.md")
 RECOGNISING = ("terminology/test_recognition.py", "terminology/test_conditions.py")
-RULES = ("rules/test_tables.py", "rules/test_rules.py", "rules/test_rules_notes.py", "rules/test_thresholds_move.py")
+RULES = (
+    "rules/test_tables.py",
+    "rules/test_rules.py",
+    "rules/test_rules_notes.py",
+    "rules/test_thresholds_move.py",
+)
 DOSES, SIGS = "dosing/test_structured.py", "dosing/test_sig.py"
 TARGETS = {
-    "cds_service/dosing/structured.py": (DOSES,), "cds_service/dosing/amounts.py": (DOSES, SIGS),
-    "cds_service/dosing/sig.py": (SIGS,), "cds_service/dosing/sig_words.py": (SIGS,),
+    "cds_service/dosing/structured.py": (DOSES,),
+    "cds_service/dosing/amounts.py": (DOSES, SIGS),
+    "cds_service/dosing/sig.py": (SIGS,),
+    "cds_service/dosing/sig_words.py": (SIGS,),
     "cds_service/exposure/timeline.py": ("exposure/test_timeline.py",),
-    **{f"cds_service/terminology/{name}.py": RECOGNISING for name in (
-        "recognition", "texts", "roles", "strengths", "evidence", "names", "words", "forms", "conflicts", "conditions")},
-    **{f"cds_service/rules/{name}.py": RULES for name in (
-        "__init__", "tables", "pairs", "interaction", "offers", "naltrexone", "off_label", "dose_check", "patient_safety",
-        "data_gap")},
+    **{
+        f"cds_service/terminology/{name}.py": RECOGNISING
+        for name in (
+            "recognition",
+            "texts",
+            "roles",
+            "strengths",
+            "evidence",
+            "names",
+            "words",
+            "forms",
+            "conflicts",
+            "conditions",
+        )
+    },
+    **{
+        f"cds_service/rules/{name}.py": RULES
+        for name in (
+            "__init__",
+            "tables",
+            "pairs",
+            "interaction",
+            "offers",
+            "naltrexone",
+            "off_label",
+            "dose_check",
+            "patient_safety",
+            "data_gap",
+        )
+    },
 }
-EVERYWHERE = "tests/unit/test_small_changes.py"    # cases that once let a mutant pass, for every module
-ALL_TESTS = (*dict.fromkeys(f"tests/unit/{name}" for names in TARGETS.values() for name in names), EVERYWHERE,
-             "tests/vignettes")
+EVERYWHERE = (
+    "tests/unit/test_small_changes.py"  # cases that once let a mutant pass, for every module
+)
+ALL_TESTS = (
+    *dict.fromkeys(f"tests/unit/{name}" for names in TARGETS.values() for name in names),
+    EVERYWHERE,
+    "tests/vignettes",
+)
 _COPIED = ("cds_service", "cards", "tests", "fhir_fixtures", "pyproject.toml")
 _HEAVY = ("flask", "sqlalchemy", "orjson", "jsonschema", "jsonschema_rs", "yaml", "requests")
 
@@ -70,7 +107,9 @@ def main(minutes: float, seed: int, only: str, quiet: bool) -> None:
     files = [file for file in TARGETS if only in file]
     with tempfile.TemporaryDirectory() as folder:
         copy = _copy(Path(folder))
-        everyone = {file: mutants_of(file, (copy / file).read_text(encoding="utf-8")) for file in files}
+        everyone = {
+            file: mutants_of(file, (copy / file).read_text(encoding="utf-8")) for file in files
+        }
         whole = _baseline(copy)
         verdicts = []
         for mutant in _drawn(everyone, seed):
@@ -78,8 +117,10 @@ def main(minutes: float, seed: int, only: str, quiet: bool) -> None:
                 break
             verdicts.append(verdict := judge(mutant, copy, whole))
             if verdict.outcome == "survived" or not quiet:
-                click.echo(f"{verdict.outcome:9} {mutant.file}:{mutant.line}  {mutant.before} -> {mutant.after}"
-                           f"  {verdict.by}")
+                click.echo(
+                    f"{verdict.outcome:9} {mutant.file}:{mutant.line}  {mutant.before} -> {mutant.after}"
+                    f"  {verdict.by}"
+                )
     sys.exit(_report(everyone, verdicts, seed))
 
 
@@ -87,7 +128,9 @@ def _copy(folder: Path) -> Path:
     for name in _COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*")
+            )
         else:
             shutil.copy2(source, folder / name)
     return folder
@@ -104,8 +147,13 @@ def _baseline(copy: Path) -> float:
 
 def _drawn(everyone: dict[str, list[Mutant]], seed: int) -> Iterator[Mutant]:
     """All mutants in random order, taking the files in turn."""
-    shuffled = [random.Random(f"{seed} {file}").sample(mutants, len(mutants)) for file, mutants in everyone.items()]
-    return (mutant for turn in itertools.zip_longest(*shuffled) for mutant in turn if mutant is not None)
+    shuffled = [
+        random.Random(f"{seed} {file}").sample(mutants, len(mutants))
+        for file, mutants in everyone.items()
+    ]
+    return (
+        mutant for turn in itertools.zip_longest(*shuffled) for mutant in turn if mutant is not None
+    )
 
 
 def judge(mutant: Mutant, copy: Path, whole: float) -> Verdict:
@@ -113,19 +161,25 @@ def judge(mutant: Mutant, copy: Path, whole: float) -> Verdict:
     target = copy / mutant.file
     before, right = target.stat(), target.read_bytes()
     target.write_text(mutant.source, encoding="utf-8")
-    os.utime(target, (before.st_atime, before.st_mtime + 100))    # no stale bytecode of the same size and second
+    os.utime(
+        target, (before.st_atime, before.st_mtime + 100)
+    )  # no stale bytecode of the same size and second
     try:
         own = [*(f"tests/unit/{name}" for name in TARGETS[mutant.file]), EVERYWHERE]
         outcome, by = _run_tests(copy, own, 60 + 4 * whole)
         if outcome == "survived":
-            outcome, by = _run_tests(copy, [name for name in ALL_TESTS if name not in own], 60 + 4 * whole)
+            outcome, by = _run_tests(
+                copy, [name for name in ALL_TESTS if name not in own], 60 + 4 * whole
+            )
         return Verdict(mutant, outcome, by)
     finally:
         target.write_bytes(right)
         os.utime(target, (before.st_atime, before.st_mtime))
 
 
-def _run_tests(copy: Path, tests: Iterable[str], seconds: float, *, compiled: bool = False) -> tuple[str, str]:
+def _run_tests(
+    copy: Path, tests: Iterable[str], seconds: float, *, compiled: bool = False
+) -> tuple[str, str]:
     """("killed", test), ("survived", "") or ("timed out", ""): in a child process that loads the copy's modules afresh."""
     for name in _HEAVY:
         __import__(name)
@@ -139,7 +193,11 @@ def _run_tests(copy: Path, tests: Iterable[str], seconds: float, *, compiled: bo
         return "timed out", ""
     if status == 0:
         return "survived", ""
-    failed = (line for line in log.read_text(errors="replace").splitlines() if line.startswith(("FAILED", "ERROR", "E ")))
+    failed = (
+        line
+        for line in log.read_text(errors="replace").splitlines()
+        if line.startswith(("FAILED", "ERROR", "E "))
+    )
     return "killed", next(failed, "").partition(" - ")[0][:110]
 
 
@@ -153,11 +211,27 @@ def _become_test_run(copy: Path, tests: Iterable[str], log: Path, *, compiled: b
         sys.path[:] = [str(copy), *(entry for entry in sys.path if entry not in {"", str(ROOT)})]
         sys.argv[:] = ["pytest"]
         sys.dont_write_bytecode = not compiled
-        for name in [name for name in sys.modules if name.partition(".")[0] in {"tests", "cds_service"}]:
+        for name in [
+            name for name in sys.modules if name.partition(".")[0] in {"tests", "cds_service"}
+        ]:
             del sys.modules[name]
-        status = int(pytest.main([
-            "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-k", "not over_http", "--hypothesis-seed=0",
-            "--rootdir", str(copy), *tests]))
+        status = int(
+            pytest.main(
+                [
+                    "-x",
+                    "-q",
+                    "--tb=no",
+                    "-p",
+                    "no:cacheprovider",
+                    "-k",
+                    "not over_http",
+                    "--hypothesis-seed=0",
+                    "--rootdir",
+                    str(copy),
+                    *tests,
+                ]
+            )
+        )
     except BaseException:  # noqa: BLE001 - a broken run counts as red, and says why in the log
         traceback.print_exc()
         status = 99
@@ -180,22 +254,30 @@ def _wait(child: int, seconds: float) -> int | None:
 
 def _report(everyone: dict[str, list[Mutant]], verdicts: list[Verdict], seed: int) -> int:
     """Print the table and the survivors; 1 if one of them is not explained."""
-    run, survived = (Counter(v.mutant.file for v in verdicts if v.outcome in wanted)
-                     for wanted in ({"killed", "survived", "timed out"}, {"survived"}))
+    run, survived = (
+        Counter(v.mutant.file for v in verdicts if v.outcome in wanted)
+        for wanted in ({"killed", "survived", "timed out"}, {"survived"})
+    )
     click.echo(f"\n{'file':44} mutants    run  killed  survived  not run")
     for file, mutants in everyone.items():
-        click.echo(f"{file:44} {len(mutants):7} {run[file]:6} {run[file] - survived[file]:7} {survived[file]:9} "
-                   f"{len(mutants) - run[file]:8}")
+        click.echo(
+            f"{file:44} {len(mutants):7} {run[file]:6} {run[file] - survived[file]:7} {survived[file]:9} "
+            f"{len(mutants) - run[file]:8}"
+        )
     total = sum(map(len, everyone.values()))
     late = sum(v.outcome == "timed out" for v in verdicts)
-    click.echo(f"seed {seed}: {len(verdicts)} of {total} mutants were run, {total - len(verdicts)} were NOT run; "
-               f"{sum(survived.values())} survived, {late} timed out (counted as killed)")
+    click.echo(
+        f"seed {seed}: {len(verdicts)} of {total} mutants were run, {total - len(verdicts)} were NOT run; "
+        f"{sum(survived.values())} survived, {late} timed out (counted as killed)"
+    )
     explained = EXPLAINED.read_text(encoding="utf-8") if EXPLAINED.exists() else ""
     unexplained = 0
     for verdict in (v for v in verdicts if v.outcome == "survived"):
         known = f"`{verdict.mutant.key}`" in explained
         unexplained += not known
-        click.echo(f"{'explained' if known else 'SURVIVED '} line {verdict.mutant.line} of `{verdict.mutant.key}`")
+        click.echo(
+            f"{'explained' if known else 'SURVIVED '} line {verdict.mutant.line} of `{verdict.mutant.key}`"
+        )
     return 1 if unexplained else 0
 
 

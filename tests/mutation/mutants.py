@@ -8,15 +8,28 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 
 _SWAPPED: dict[type, tuple[type, ...]] = {
-    ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),
-    ast.Eq: (ast.NotEq,), ast.NotEq: (ast.Eq,), ast.Is: (ast.IsNot,), ast.IsNot: (ast.Is,),
-    ast.In: (ast.NotIn,), ast.NotIn: (ast.In,),
-    ast.Add: (ast.Sub,), ast.Sub: (ast.Add,), ast.Mult: (ast.Div,), ast.Div: (ast.Mult,),
-    ast.BitOr: (ast.BitAnd,), ast.BitAnd: (ast.BitOr,), ast.And: (ast.Or,), ast.Or: (ast.And,),
+    ast.Lt: (ast.LtE, ast.GtE),
+    ast.LtE: (ast.Lt, ast.Gt),
+    ast.Gt: (ast.GtE, ast.LtE),
+    ast.GtE: (ast.Gt, ast.Lt),
+    ast.Eq: (ast.NotEq,),
+    ast.NotEq: (ast.Eq,),
+    ast.Is: (ast.IsNot,),
+    ast.IsNot: (ast.Is,),
+    ast.In: (ast.NotIn,),
+    ast.NotIn: (ast.In,),
+    ast.Add: (ast.Sub,),
+    ast.Sub: (ast.Add,),
+    ast.Mult: (ast.Div,),
+    ast.Div: (ast.Mult,),
+    ast.BitOr: (ast.BitAnd,),
+    ast.BitAnd: (ast.BitOr,),
+    ast.And: (ast.Or,),
+    ast.Or: (ast.And,),
 }
 _CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
-Path = tuple[tuple[str, int | None], ...]          # member names and list positions, from the module down
-_LONGEST_TEXT = 40         # longer texts are patterns and explanations; a change inside them says little
+Path = tuple[tuple[str, int | None], ...]  # member names and list positions, from the module down
+_LONGEST_TEXT = 40  # longer texts are patterns and explanations; a change inside them says little
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +67,20 @@ class Mutant:
 def mutants_of(file: str, source: str) -> list[Mutant]:
     """Every mutant of one module, in the order of its lines."""
     tree = ast.parse(source)
-    docstrings = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+    docstrings = {
+        id(n.value)
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
+    }
     found: list[Mutant] = []
     for path, node in _walk(tree, ()):
         if id(node) in docstrings:
             continue
-        found += [_mutant(file, tree, path, node, other)
-                  for kind in (_operators, _values, _steps_left_out) for other in kind(node)]
+        found += [
+            _mutant(file, tree, path, node, other)
+            for kind in (_operators, _values, _steps_left_out)
+            for other in kind(node)
+        ]
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -68,10 +88,23 @@ def _walk(node: ast.AST, path: Path) -> Iterator[tuple[Path, ast.AST]]:
     """Every node that runs: no annotations, decorators, imports or ``__all__``."""
     yield path, node
     for name, value in ast.iter_fields(node):
-        if name in {"annotation", "returns", "decorator_list", "type_params", "bases", "ctx", "op", "ops"}:
+        if name in {
+            "annotation",
+            "returns",
+            "decorator_list",
+            "type_params",
+            "bases",
+            "ctx",
+            "op",
+            "ops",
+        }:
             continue
         for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
-            if isinstance(child, ast.AST) and not isinstance(child, ast.Import | ast.ImportFrom) and not _is_all(child):
+            if (
+                isinstance(child, ast.AST)
+                and not isinstance(child, ast.Import | ast.ImportFrom)
+                and not _is_all(child)
+            ):
                 yield from _walk(child, (*path, (name, index)))
 
 
@@ -90,8 +123,10 @@ def _operators(node: ast.AST) -> Iterator[ast.AST]:
                 yield _with(node, op=swapped())
         case ast.UnaryOp(op=ast.Not()):
             yield node.operand
-        case ast.If(test=ast.Name() | ast.Call() | ast.Attribute() as test) | \
-                ast.IfExp(test=ast.Name() | ast.Call() | ast.Attribute() as test):
+        case (
+            ast.If(test=ast.Name() | ast.Call() | ast.Attribute() as test)
+            | ast.IfExp(test=ast.Name() | ast.Call() | ast.Attribute() as test)
+        ):
             yield _with(node, test=ast.UnaryOp(ast.Not(), test))
     if isinstance(node, ast.BoolOp):
         for rest in _one_less(node.values):
@@ -103,7 +138,10 @@ def _values(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.Constant():
             yield from _constants(node)
-        case ast.Set(elts=[_, _, *_] as members) | ast.Tuple(elts=[_, _, *_] as members, ctx=ast.Load()):
+        case (
+            ast.Set(elts=[_, _, *_] as members)
+            | ast.Tuple(elts=[_, _, *_] as members, ctx=ast.Load())
+        ):
             if all(isinstance(e, ast.Constant | ast.Attribute | ast.Name) for e in members):
                 yield from (_with(node, elts=rest) for rest in _one_less(members))
         case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
@@ -115,7 +153,9 @@ def _steps_left_out(node: ast.AST) -> Iterator[ast.AST]:
     match node:
         case ast.comprehension(ifs=[_, *_]):
             yield from (_with(node, ifs=rest) for rest in _one_less(node.ifs))
-        case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(value=ast.expr() as value) if not (
+            isinstance(value, ast.Constant) and value.value is None
+        ):
             yield _with(node, value=ast.Constant(None))
         case ast.Continue():
             yield ast.Break()
@@ -126,7 +166,7 @@ def _steps_left_out(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _one_less(parts: list[ast.expr]) -> Iterator[list[ast.expr]]:
-    return ([*parts[:i], *parts[i + 1:]] for i in range(len(parts)))
+    return ([*parts[:i], *parts[i + 1 :]] for i in range(len(parts)))
 
 
 def _constants(node: ast.Constant) -> Iterator[ast.AST]:
@@ -140,7 +180,9 @@ def _constants(node: ast.Constant) -> Iterator[ast.AST]:
 
 
 def _with(node: ast.AST, **fields: object) -> ast.AST:
-    changed = type(node)(**{name: getattr(node, name) for name in node._fields if hasattr(node, name)})
+    changed = type(node)(
+        **{name: getattr(node, name) for name in node._fields if hasattr(node, name)}
+    )
     for name, value in fields.items():
         setattr(changed, name, value)
     return changed
@@ -160,8 +202,11 @@ def _mutant(file: str, tree: ast.Module, path: Path, node: ast.AST, other: ast.A
 def _missing(node: ast.AST, other: ast.AST) -> str:
     """Which member was left out of a set or tuple, or which condition of several; "" for other changes."""
     match node, other:
-        case (ast.Set(elts=whole), ast.Set(elts=kept)) | (ast.Tuple(elts=whole), ast.Tuple(elts=kept)) \
-                | (ast.BoolOp(values=whole), ast.BoolOp(values=kept)) if len(kept) < len(whole):
+        case (
+            (ast.Set(elts=whole), ast.Set(elts=kept))
+            | (ast.Tuple(elts=whole), ast.Tuple(elts=kept))
+            | (ast.BoolOp(values=whole), ast.BoolOp(values=kept))
+        ) if len(kept) < len(whole):
             return "without " + next(_shown(member) for member in whole if member not in kept)
     return ""
 

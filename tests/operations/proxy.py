@@ -43,7 +43,7 @@ def nginx() -> str:
 
 def for_loopback(shipped: str, port: int, replicas: list[int]) -> str:
     """The shipped file without TLS, with our ports; everything else stays as it is."""
-    text = re.sub(r"^\s*(ssl_\w+|http2) .*$", "", shipped, flags=re.M)
+    text = re.sub(r"^\s*(ssl_\w+|http2) .*$", "", shipped, flags=re.MULTILINE)
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
     for number, replica in enumerate(replicas, 1):
         text = text.replace(f"server replica-{number}:8000", f"server 127.0.0.1:{replica}")
@@ -57,8 +57,13 @@ class Replica:
         self.port = free_port()
         folder.mkdir()
         self._log = folder / "log.txt"
-        self._env = {**os.environ, "NALTREXONE_CDS_SETTINGS": str(settings), "NALTREXONE_CDS_PORT": str(self.port),
-                     "NALTREXONE_CDS_DATA_DIR": str(folder), "NALTREXONE_CDS_DATABASE_URL": database}
+        self._env = {
+            **os.environ,
+            "NALTREXONE_CDS_SETTINGS": str(settings),
+            "NALTREXONE_CDS_PORT": str(self.port),
+            "NALTREXONE_CDS_DATA_DIR": str(folder),
+            "NALTREXONE_CDS_DATABASE_URL": database,
+        }
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,8 +72,14 @@ class Replica:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-m", "tests.serving"], cwd=ROOT, env=self._env,
-                                             stdout=log, stderr=log, start_new_session=True)
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.serving"],
+                cwd=ROOT,
+                env=self._env,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         wait_until_ready(self.url)
 
     def stop(self) -> None:
@@ -90,16 +101,25 @@ def two_replicas(folder: Path, database: str) -> Iterator[tuple[str, list[Replic
     settings = write_settings(folder / "etc", client(folder / "etc"), trusted_proxy=True)
     replicas = [Replica(folder / f"replica-{number}", settings, database) for number in (1, 2)]
     port = free_port()
-    (folder / "site.conf").write_text(for_loopback(SHIPPED.read_text("utf-8"), port, [r.port for r in replicas]))
+    (folder / "site.conf").write_text(
+        for_loopback(SHIPPED.read_text("utf-8"), port, [r.port for r in replicas])
+    )
     (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
-    subprocess.run([program, "-t", "-q", "-p", str(folder), "-c", str(folder / "nginx.conf")], check=True,
-                   capture_output=True, timeout=20)
+    subprocess.run(
+        [program, "-t", "-q", "-p", str(folder), "-c", str(folder / "nginx.conf")],
+        check=True,
+        capture_output=True,
+        timeout=20,
+    )
     proxy: subprocess.Popen[bytes] | None = None
     try:
         for replica in replicas:
             replica.start()
-        proxy = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf")],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        proxy = subprocess.Popen(
+            [program, "-p", str(folder), "-c", str(folder / "nginx.conf")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         wait_until_ready(f"http://127.0.0.1:{port}", "/cds-services")
         yield f"http://127.0.0.1:{port}", replicas
     finally:

@@ -27,8 +27,13 @@ SERVICE = COMPOSE["services"]["service"]
 
 
 def manifests() -> list[dict[str, Any]]:
-    kustomization = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text("utf-8"))
-    return [yaml.safe_load((DEPLOY / "kubernetes" / name).read_text("utf-8")) for name in kustomization["resources"]]
+    kustomization = yaml.safe_load(
+        (DEPLOY / "kubernetes" / "kustomization.yaml").read_text("utf-8")
+    )
+    return [
+        yaml.safe_load((DEPLOY / "kubernetes" / name).read_text("utf-8"))
+        for name in kustomization["resources"]
+    ]
 
 
 def pods() -> Iterator[dict[str, Any]]:
@@ -47,7 +52,9 @@ def test_the_settings_are_accepted(file: str, tmp_path: Path) -> None:
     """As shipped, but for the folder of the keys, which only a site has."""
     (tmp_path / "audit.key").write_text("k" * 40)
     copy = tmp_path / "settings.toml"
-    copy.write_text((DEPLOY / file).read_text("utf-8").replace("/run/secrets/naltrexone-cds", str(tmp_path)))
+    copy.write_text(
+        (DEPLOY / file).read_text("utf-8").replace("/run/secrets/naltrexone-cds", str(tmp_path))
+    )
     loaded = settings.load(str(copy), environ={})
     assert loaded.profile == "production"
     assert loaded.audit == "required"
@@ -62,16 +69,27 @@ def test_every_variable_that_is_set_is_a_setting() -> None:
 
 
 def test_one_version_is_named_everywhere() -> None:
-    named = re.findall(r"(?:naltrexone-cds:|version=\"|newTag: |app.kubernetes.io/version: )(\d+\.\d+\.\d+)",
-                       CONTAINERFILE + (DEPLOY / "compose.yaml").read_text("utf-8")
-                       + (DEPLOY / "kubernetes" / "kustomization.yaml").read_text("utf-8"))
+    named = re.findall(
+        r"(?:naltrexone-cds:|version=\"|newTag: |app.kubernetes.io/version: )(\d+\.\d+\.\d+)",
+        CONTAINERFILE
+        + (DEPLOY / "compose.yaml").read_text("utf-8")
+        + (DEPLOY / "kubernetes" / "kustomization.yaml").read_text("utf-8"),
+    )
     assert len(named) >= 4
     assert set(named) == {VERSION}
 
 
 def test_every_file_that_an_image_copies_is_there_and_not_ignored() -> None:
-    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")}
-    copied = [word for line in re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.M) for word in line.split()]
+    kept = {
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+        if line.startswith("!")
+    }
+    copied = [
+        word
+        for line in re.findall(r"^COPY (?!--from)(.+) \S+$", CONTAINERFILE, re.MULTILINE)
+        for word in line.split()
+    ]
     assert copied
     for name in copied:
         assert (ROOT / name).exists(), name
@@ -79,8 +97,8 @@ def test_every_file_that_an_image_copies_is_there_and_not_ignored() -> None:
 
 
 def test_the_image_runs_as_nobody_and_installs_by_hash() -> None:
-    assert re.findall(r"^USER (.+)$", CONTAINERFILE, re.M)[-1] == "10001:10001"
-    installs = re.findall(r"pip install (.+?)(?: \\?$| &&|$)", CONTAINERFILE, re.M)
+    assert re.findall(r"^USER (.+)$", CONTAINERFILE, re.MULTILINE)[-1] == "10001:10001"
+    installs = re.findall(r"pip install (.+?)(?: \\?$| &&|$)", CONTAINERFILE, re.MULTILINE)
     assert installs
     assert all("--require-hashes" in line or "--no-index" in line for line in installs)
 
@@ -93,7 +111,10 @@ def test_no_pod_is_root_or_writes_to_its_image() -> None:
         assert pod["spec"]["automountServiceAccountToken"] is False
         for container in pod["spec"]["containers"]:
             assert container["securityContext"] == {
-                "readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+                "readOnlyRootFilesystem": True,
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
             assert container["resources"]["limits"]["memory"]
             mounted = {mount["name"] for mount in container["volumeMounts"]}
             assert mounted == {volume["name"] for volume in pod["spec"]["volumes"]}
@@ -104,7 +125,10 @@ def test_no_pod_is_root_or_writes_to_its_image() -> None:
 def test_every_probe_asks_a_page_that_there_is(web: FlaskClient) -> None:
     deployment = next(m for m in manifests() if m["kind"] == "Deployment")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
-    paths = {name: container[name]["httpGet"]["path"] for name in ("startupProbe", "readinessProbe", "livenessProbe")}
+    paths = {
+        name: container[name]["httpGet"]["path"]
+        for name in ("startupProbe", "readinessProbe", "livenessProbe")
+    }
     assert len(set(paths.values())) == 3
     assert all(web.get(path).status_code in {200, 503} for path in paths.values())
 
@@ -113,9 +137,11 @@ def test_selectors_meet_the_deployment_and_not_the_job() -> None:
     by_kind = {m["kind"]: m for m in manifests()}
     labels = by_kind["Deployment"]["spec"]["template"]["metadata"]["labels"]
     job = by_kind["Job"]["spec"]["template"]["metadata"]["labels"]
-    for selector in (by_kind["Service"]["spec"]["selector"],
-                     by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
-                     by_kind["Deployment"]["spec"]["selector"]["matchLabels"]):
+    for selector in (
+        by_kind["Service"]["spec"]["selector"],
+        by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        by_kind["Deployment"]["spec"]["selector"]["matchLabels"],
+    ):
         assert selector.items() <= labels.items()
         assert not selector.items() <= job.items()
     isolated = by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchExpressions"][0]
@@ -124,6 +150,12 @@ def test_selectors_meet_the_deployment_and_not_the_job() -> None:
 
 
 def test_every_resource_is_one_that_kubernetes_serves() -> None:
-    served = {("apps/v1", "Deployment"), ("v1", "Service"), ("batch/v1", "Job"), ("policy/v1", "PodDisruptionBudget"),
-              ("autoscaling/v2", "HorizontalPodAutoscaler"), ("networking.k8s.io/v1", "NetworkPolicy")}
+    served = {
+        ("apps/v1", "Deployment"),
+        ("v1", "Service"),
+        ("batch/v1", "Job"),
+        ("policy/v1", "PodDisruptionBudget"),
+        ("autoscaling/v2", "HorizontalPodAutoscaler"),
+        ("networking.k8s.io/v1", "NetworkPolicy"),
+    }
     assert {(m["apiVersion"], m["kind"]) for m in manifests()} == served

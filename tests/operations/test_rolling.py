@@ -40,8 +40,10 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     found = server()
     if not isinstance(found, PostgresServer):
         pytest.skip(found)
-    with (new_database(found) as database,
-          two_replicas(tmp_path_factory.mktemp("house"), database) as (url, replicas)):
+    with (
+        new_database(found) as database,
+        two_replicas(tmp_path_factory.mktemp("house"), database) as (url, replicas),
+    ):
         yield House(url, replicas, database)
 
 
@@ -83,8 +85,12 @@ class Load:
 
     def _tell(self, session: requests.Session, card: str) -> bool:
         try:
-            return session.post(self._url + FEEDBACK, json={"feedback": [feedback_item(card=card)]},
-                                headers=bearer(FEEDBACK), timeout=10).ok
+            return session.post(
+                self._url + FEEDBACK,
+                json={"feedback": [feedback_item(card=card)]},
+                headers=bearer(FEEDBACK),
+                timeout=10,
+            ).ok
         except requests.RequestException:
             return False
 
@@ -118,7 +124,9 @@ def test_a_killed_replica_costs_at_most_the_calls_that_it_held(house: House) -> 
 
 def test_a_token_that_one_replica_took_is_refused_by_the_other(house: House) -> None:
     body, headers = json.loads(DRAFT.read_text("utf-8")), bearer(HOOK)
-    answers = [requests.post(r.url + HOOK, json=body, headers=headers, timeout=10) for r in house.replicas]
+    answers = [
+        requests.post(r.url + HOOK, json=body, headers=headers, timeout=10) for r in house.replicas
+    ]
     assert [a.status_code for a in answers] == [200, 401]
 
 
@@ -130,4 +138,3 @@ def test_what_is_for_operators_is_not_passed_on(house: House, path: str) -> None
 def _stored(house: House) -> set[str]:
     with open_to_read(house.database) as store:
         return {item["card"] for item in json.loads("".join(export_feedback(store, "json")))}
-

@@ -19,6 +19,8 @@ from datetime import date
 from pathlib import Path
 from urllib.parse import urlencode
 
+import click
+
 from tests.bench import bodies, load
 from tests.bench.servers import SERVICE, serve
 from tests.e2e.oauth_server import serve_ehr
@@ -77,7 +79,9 @@ def main() -> int:
     sent_bodies = bodies.calls(20, date(2026, 11, 21))
 
     def hooks(port: int) -> load.Sent:
-        return load.send(port, sent_bodies, [], connections=4, calls=options.calls, rate=options.rate)
+        return load.send(
+            port, sent_bodies, [], connections=4, calls=options.calls, rate=options.rate
+        )
 
     with tempfile.TemporaryDirectory() as folder, serve_ehr() as ehr, silent_server() as slow:
         issuers = [ehr.iss, f"http://127.0.0.1:{slow.getsockname()[1]}/fhir"]
@@ -90,10 +94,14 @@ def main() -> int:
                 clinician = launch(server.port, ehr.iss)
             rounds["alone again"] = hooks(server.port)
     for name, found in rounds.items():
-        print(f"{name:12} p50 {found.percentile(0.5):7.1f} ms  p99 {found.percentile(0.99):7.1f} ms  failed {found.failed}")
+        click.echo(
+            f"{name:12} p50 {found.percentile(0.5):7.1f} ms  p99 {found.percentile(0.99):7.1f} ms  failed {found.failed}"
+        )
     alone = max(rounds["alone"].percentile(0.99), rounds["alone again"].percentile(0.99))
     ratio = rounds["flooded"].percentile(0.99) / alone
-    print(f"launches {dict(flood.answers)}, the clinician's {clinician}; hook p99 flooded / alone = {ratio:.2f}")
+    click.echo(
+        f"launches {dict(flood.answers)}, the clinician's {clinician}; hook p99 flooded / alone = {ratio:.2f}"
+    )
     return 0 if ratio <= options.most and clinician == 302 and not rounds["flooded"].failed else 1
 
 

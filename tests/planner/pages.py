@@ -147,9 +147,7 @@ class Planner:
 
     def preview(self) -> str:
         with self.app.test_request_context("/smart/launch"):
-            return render_template(
-                "smart/_preview.html", **routes._shown(self.desk, self.case)
-            )
+            return render_template("smart/_preview.html", **routes._shown(self.desk, self.case))
 
     @property
     def finished(self) -> FinishedPlan:
@@ -163,7 +161,10 @@ class Planner:
         done = self.finished
         with self.app.test_request_context("/smart/launch"):
             return render_template(
-                "smart/handout.html", done=done, handle="h", **routes._drawn(done.wish, done.edition)
+                "smart/handout.html",
+                done=done,
+                handle="h",
+                **routes._drawn(done.wish, done.edition),
             )
 
     def drafts(self) -> list[dict[str, Any]]:

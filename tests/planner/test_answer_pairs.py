@@ -77,7 +77,9 @@ RECORDS = {
     "use disorder": (condition("F11.20"),),
     "liver failure": (condition("K72.00"),),
 }
-GATES = {name: JUDGE(chart_of(*listed), {}, drafted(), "pat-1", NOON) for name, listed in RECORDS.items()}
+GATES = {
+    name: JUDGE(chart_of(*listed), {}, drafted(), "pat-1", NOON) for name, listed in RECORDS.items()
+}
 
 
 def gate_of(record: str, answers: Answers) -> Gate:
@@ -97,7 +99,9 @@ def is_forbidden(record: str, a: Answers) -> bool:
     """What the specification forbids, written down again without the code under test."""
     days = (a.last_opioid_on, a.maintenance_on, a.maintenance_tested_on)
     impossible = any(day and not BORN <= day <= TODAY for day in days) or bool(a.unread)
-    unanswered = not a.methods or not a.last_opioid or a.surgery != "no" or "consent" not in a.confirmed
+    unanswered = (
+        not a.methods or not a.last_opioid or a.surgery != "no" or "consent" not in a.confirmed
+    )
     wait = {"none": 0, "short": 10, "long": 14}.get(a.last_opioid, 0)
     untimely = bool(wait) and (a.last_opioid_on is None or a.last_opioid_on > ago(wait))
     recent_dose = a.maintenance_on is not None and a.maintenance_on > ago(14)
@@ -110,7 +114,9 @@ def is_forbidden(record: str, a: Answers) -> bool:
         and a.maintenance_tested_on
         and a.maintenance_tested_on > a.maintenance_on
     )
-    before_record = record == "methadone ended 40 days ago" and (a.maintenance_on or TODAY) < ago(40)
+    before_record = record == "methadone ended 40 days ago" and (a.maintenance_on or TODAY) < ago(
+        40
+    )
     early_challenge = (
         treated
         and a.maintenance_test == "challenge"
@@ -118,7 +124,11 @@ def is_forbidden(record: str, a: Answers) -> bool:
     )
     alone = (treated or record == "use disorder") and a.methods == ("history",)
     open_list = record == "oxycodone ended 8 days ago" and "opioids" not in a.confirmed
-    blocked = record in {"oxycodone active", "liver failure", "methadone on hold, ordered 3 days ago"}
+    blocked = record in {
+        "oxycodone active",
+        "liver failure",
+        "methadone on hold, ordered 3 days ago",
+    }
     return any((impossible, unanswered, untimely, recent_dose, none_but, unproven, before_record,
                 early_challenge, alone, open_list, blocked))  # fmt: skip
 
@@ -181,6 +191,7 @@ def test_unknown_medicines_are_attested_one_by_one() -> None:
         chart_of(order("Zzyzxomab 5 mg", id="a"), order("Qwertolone 2 mg", id="b")),
         {}, drafted(), "pat-1", NOON,
     )  # fmt: skip
+
     def point(ticks: frozenset[str]):
         gate = check(judged.snapshot, judged.verdicts, Answers(ticks), EDITION.say)
         return next(p for p in gate.points if p.id == "unknown")

@@ -35,7 +35,9 @@ def url(client: FlaskClient, ehr: Ehr, site: Site) -> str:
 
 def test_opening_shows_where_the_patient_is(client: FlaskClient, url: str) -> None:
     page = client.get(url, follow_redirects=True)
-    assert "Today, Mon 14 Dec 2026: 3 mg a day since 7 Dec 2026 (45 mg of the plan taken" in words(page)
+    assert "Today, Mon 14 Dec 2026: 3 mg a day since 7 Dec 2026 (45 mg of the plan taken" in words(
+        page
+    )
     assert "Next step: 4.5 mg a day on Mon 21 Dec 2026" in words(page)
 
 
@@ -48,7 +50,11 @@ def test_opening_shows_where_the_patient_is(client: FlaskClient, url: str) -> No
     ],
 )  # fmt: skip
 def test_a_change_rewrites_the_rest_as_new_drafts(
-    client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str], expected: list[tuple[str, str, float]]
+    client: FlaskClient,
+    ehr: Ehr,
+    url: str,
+    change: dict[str, str],
+    expected: list[tuple[str, str, float]],
 ) -> None:
     """The old order stays as history and is named; the new one begins today."""
     page = client.get(f"{url}diary")
@@ -63,7 +69,9 @@ def test_a_change_rewrites_the_rest_as_new_drafts(
 
 
 @pytest.mark.parametrize("change", [{}, {"change": "hold", "hold_days": "99"}, {"change": "raise"}])
-def test_no_other_change_is_written(client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str]) -> None:
+def test_no_other_change_is_written(
+    client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str]
+) -> None:
     page = client.get(f"{url}diary")
     fields = {"csrf": csrf_of(page), "fill_days": "28", "form": "one-strength", **change}
     assert 422 == client.post(f"{url}diary", data=fields).status_code
@@ -71,8 +79,15 @@ def test_no_other_change_is_written(client: FlaskClient, ehr: Ehr, url: str, cha
 
 
 def test_an_opioid_on_the_record_means_stop(client: FlaskClient, ehr: Ehr, url: str) -> None:
-    ehr.store["MedicationRequest", "o1"] = order("o1", "Oxycodone 5 mg tablet", authored="2026-12-13")
+    ehr.store["MedicationRequest", "o1"] = order(
+        "o1", "Oxycodone 5 mg tablet", authored="2026-12-13"
+    )
     page = client.get(f"{url}diary")
     assert "Stop naltrexone now" in words(page)
-    fields = {"csrf": csrf_of(client.get(f"{url}end")), "change": "hold", "hold_days": "14", "fill_days": "28"}
+    fields = {
+        "csrf": csrf_of(client.get(f"{url}end")),
+        "change": "hold",
+        "hold_days": "14",
+        "fill_days": "28",
+    }
     assert 422 == client.post(f"{url}diary", data=fields).status_code

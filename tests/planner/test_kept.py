@@ -23,7 +23,9 @@ def sent(page, **changes: str) -> dict[str, object]:
     return {**FORM, **own, **changes}
 
 
-def test_an_update_is_answered_by_a_redirect_and_survives_reload(client: FlaskClient, ehr: Ehr) -> None:
+def test_an_update_is_answered_by_a_redirect_and_survives_reload(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     url = open_app(client, ehr)
     answer = client.post(url, data=sent(client.get(url)))
     assert (303, url) == (answer.status_code, answer.headers["Location"])
@@ -55,7 +57,9 @@ def test_one_tab_may_send_many_times(client: FlaskClient, ehr: Ehr) -> None:
     url = open_app(client, ehr)
     page = client.get(url)
     for n in range(3):
-        assert 200 == client.post(f"{url}preview", data=sent(page, reason_text=f"try {n}")).status_code
+        assert (
+            200 == client.post(f"{url}preview", data=sent(page, reason_text=f"try {n}")).status_code
+        )
     assert "try 2" in client.get(url).text
 
 
@@ -70,7 +74,9 @@ def test_answers_outlive_the_sign_in(client: FlaskClient, ehr: Ehr, site: Site) 
     assert "late" in client.get(open_app(client, ehr)).text
 
 
-def test_answers_are_those_of_one_patient_user_and_browser(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_answers_are_those_of_one_patient_user_and_browser(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     ehr.store["Patient", "other"] = {**PATIENT, "id": "other"}
     url = open_app(client, ehr, fhirUser="Practitioner/1")
     client.post(url, data=sent(client.get(url)))
@@ -79,7 +85,10 @@ def test_answers_are_those_of_one_patient_user_and_browser(client: FlaskClient, 
         ("Practitioner/1", "other", client),
         ("Practitioner/1", "ldn-1", site.app.test_client()),
     ):
-        assert "pain of the hands" not in browser.get(open_app(browser, ehr, patient, fhirUser=user)).text
+        assert (
+            "pain of the hands"
+            not in browser.get(open_app(browser, ehr, patient, fhirUser=user)).text
+        )
     assert "pain of the hands" in client.get(open_app(client, ehr, fhirUser="Practitioner/1")).text
 
 

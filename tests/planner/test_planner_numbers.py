@@ -290,7 +290,13 @@ DRAWN: list[tuple[str, Any, dict[str, Any], Callable[[Planner], Any], Any, Any]]
             [3, 9],
             picked(s),
             lambda p: [r.week for r in p.finished.plan.reviews],
-            {"A": [2, 4, 12], "B": [2, 4, 10], "C": [2, 4, 8], "D": [2, 4, 6], "E": [2, 4, 8, 12, 16, 24]}[s],
+            {
+                "A": [2, 4, 12],
+                "B": [2, 4, 10],
+                "C": [2, 4, 8],
+                "D": [2, 4, 6],
+                "E": [2, 4, 8, 12, 16, 24],
+            }[s],
             {"A": [3, 9, 12], "B": [3, 9, 10], "C": [3, 8], "D": [3, 6], "E": [3, 9, 13, 24]}[s],
         )
         for s in "ABCDE"

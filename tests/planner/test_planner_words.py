@@ -198,12 +198,7 @@ def test_no_page_holds_words_of_its_own() -> None:
 def test_nothing_of_the_record_is_markup_and_only_the_words_are_bold() -> None:
     """Facts are escaped, stars in a fact stay stars."""
     shown = edition.edition_of(SHIPPED, TODAY).say_html("drawn.stop", day="**<i>1 Dec</i>**")
-    assert (
-        Markup(
-            "if it has not helped by <strong>**&lt;i&gt;1 Dec&lt;/i&gt;**</strong>"
-        )
-        == shown
-    )
+    assert Markup("if it has not helped by <strong>**&lt;i&gt;1 Dec&lt;/i&gt;**</strong>") == shown
 
 
 def test_a_site_changes_one_sentence(tmp_path: Path) -> None:

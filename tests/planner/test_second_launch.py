@@ -27,7 +27,9 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     """It asks; without an answer nothing is written, and with "replace" both are known for what they are."""
     write_plan(client, open_app(client, ehr))
     again = open_app(client, ehr)
-    assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(client.get(again))
+    assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(
+        client.get(again)
+    )
     assert 422 == write_plan(client, again).status_code
     assert 1 == len(written(ehr))
     done = client.get(write_plan(client, again, **TICKED).headers["Location"])
@@ -37,14 +39,18 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
 
 
 @pytest.mark.parametrize("text", ["Naltrexone 50 mg oral tablet", "LDN 4.5 mg capsule"])
-def test_a_draft_of_somebody_else_is_asked_about_as_well(client: FlaskClient, ehr: Ehr, text: str) -> None:
+def test_a_draft_of_somebody_else_is_asked_about_as_well(
+    client: FlaskClient, ehr: Ehr, text: str
+) -> None:
     put(ehr, order("theirs", text, status="draft"))
     url = open_app(client, ehr)
     assert 422 == write_plan(client, url).status_code
     assert 303 == write_plan(client, url, **TICKED).status_code
 
 
-def test_the_order_that_opened_the_planner_is_named_and_can_be_cancelled(client: FlaskClient, ehr: Ehr) -> None:
+def test_the_order_that_opened_the_planner_is_named_and_can_be_cancelled(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """It is no question of the gate: it is why we are here."""
     put(ehr, order("mine", "Naltrexone 50 mg oral tablet", status="draft"))
     url = open_app(client, ehr, appContext={"draft": "MedicationRequest/mine", "mgPerDay": "50"})
@@ -75,7 +81,9 @@ def test_without_permission_to_change_orders_it_says_how(client: FlaskClient, eh
     assert "draft" == ehr.store["MedicationRequest", "mine"]["status"]
 
 
-def test_a_write_that_was_refused_says_why_in_the_words_of_the_server(client: FlaskClient, ehr: Ehr) -> None:
+def test_a_write_that_was_refused_says_why_in_the_words_of_the_server(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """As text: nothing of it is markup."""
     ehr.statuses["POST Task"] = 422
     done = client.get(write_plan(client, open_app(client, ehr)).headers["Location"])

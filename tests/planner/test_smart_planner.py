@@ -26,20 +26,33 @@ def put(ehr: Ehr, *resources: dict[str, Any]) -> None:
 
 
 def condition(code: str, text: str) -> dict[str, Any]:
-    return {"resourceType": "Condition", "id": code, "subject": {"reference": "Patient/ldn-1"},
-            "code": {"coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}], "text": text}}
+    return {
+        "resourceType": "Condition",
+        "id": code,
+        "subject": {"reference": "Patient/ldn-1"},
+        "code": {
+            "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": code}],
+            "text": text,
+        },
+    }
 
 
 def written(ehr: Ehr) -> list[str]:
     """Types of all that was created by the app."""
-    return sorted(kind for kind in ("MedicationRequest", "Task", "ServiceRequest", "CarePlan")
-                  for r in ehr.of_type(kind) if r.get("identifier"))
+    return sorted(
+        kind
+        for kind in ("MedicationRequest", "Task", "ServiceRequest", "CarePlan")
+        for r in ehr.of_type(kind)
+        if r.get("identifier")
+    )
 
 
 WHOLE_PLAN = ["CarePlan", "MedicationRequest", "Task", "Task", "Task"]
 
 
-def test_a_passed_gate_and_plan_a_are_written_as_valid_drafts(client: FlaskClient, ehr: Ehr) -> None:
+def test_a_passed_gate_and_plan_a_are_written_as_valid_drafts(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """The whole of 3.4: one order with its sequence, three reviews, a care plan that names them; all drafts."""
     answer = write_plan(client, open_app(client, ehr))
     assert 303 == answer.status_code
@@ -47,21 +60,36 @@ def test_a_passed_gate_and_plan_a_are_written_as_valid_drafts(client: FlaskClien
     (request,) = ehr.of_type("MedicationRequest")
     (plan,) = ehr.of_type("CarePlan")
     assert {"draft"} == {r["status"] for r in [request, plan, *ehr.of_type("Task")]}
-    assert [1.5, 3, 4.5] == [d["doseAndRate"][0]["doseQuantity"]["value"] for d in request["dosageInstruction"]]
-    assert {"text": "Fibromyalgia", "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7"}]} == \
-        request["reasonCode"][0]
+    assert [1.5, 3, 4.5] == [
+        d["doseAndRate"][0]["doseQuantity"]["value"] for d in request["dosageInstruction"]
+    ]
+    assert {
+        "text": "Fibromyalgia",
+        "coding": [{"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "M79.7"}],
+    } == request["reasonCode"][0]
     refs = [f"MedicationRequest/{request['id']}", *(f"Task/{t['id']}" for t in ehr.of_type("Task"))]
     assert refs == [a["reference"]["reference"] for a in plan["activity"]]
     for resource in [request, plan, *ehr.of_type("Task")]:
         validate({k: v for k, v in resource.items() if k != "meta"}, Release.R4)
 
 
-@pytest.mark.parametrize(("system", "code"), [("not a uri", "M79.7"), ("http://hl7.org/fhir/sid/icd-10-cm", "M 79")])
+@pytest.mark.parametrize(
+    ("system", "code"), [("not a uri", "M79.7"), ("http://hl7.org/fhir/sid/icd-10-cm", "M 79")]
+)
 def test_an_untidy_problem_still_gives_a_valid_order(
-        client: FlaskClient, ehr: Ehr, system: str, code: str) -> None:
+    client: FlaskClient, ehr: Ehr, system: str, code: str
+) -> None:
     """A coding that a strict server would refuse is left out; its words stay."""
-    put(ehr, {**condition("c1", "Fibromyalgia"), "code": {
-        "coding": [{"system": system, "code": code}, {"code": "x"}], "text": "Fibromyalgia"}})
+    put(
+        ehr,
+        {
+            **condition("c1", "Fibromyalgia"),
+            "code": {
+                "coding": [{"system": system, "code": code}, {"code": "x"}],
+                "text": "Fibromyalgia",
+            },
+        },
+    )
     assert 303 == write_plan(client, open_app(client, ehr)).status_code
     (request,) = ehr.of_type("MedicationRequest")
     assert [{"text": "Fibromyalgia"}] == request["reasonCode"]
@@ -71,9 +99,13 @@ def test_the_result_page_says_what_was_written(client: FlaskClient, ehr: Ehr) ->
     """Each draft with its reference, the text to paste, handout and file."""
     done = client.get(write_plan(client, open_app(client, ehr)).headers["Location"])
     assert "All drafts are in the EHR" in words(done)
-    for needed in (f"MedicationRequest/{ehr.of_type('MedicationRequest')[0]['id']}", "written as a draft",
-                   "Dispense for 28 days: 42 × 1.5 mg. No repeats.", "four point five milligrams",
-                   "Off-label LDN, schedule A"):
+    for needed in (
+        f"MedicationRequest/{ehr.of_type('MedicationRequest')[0]['id']}",
+        "written as a draft",
+        "Dispense for 28 days: 42 × 1.5 mg. No repeats.",
+        "four point five milligrams",
+        "Off-label LDN, schedule A",
+    ):
         assert needed in words(done)
 
 
@@ -82,8 +114,15 @@ def test_the_handout_has_calendar_warnings_and_side_effects(client: FlaskClient,
     plan_url = open_app(client, ehr)
     write_plan(client, plan_url)
     page = words(client.get(f"{plan_url}handout"))
-    for needed in ("No opioids.", "Tell every clinician, dentist and emergency room that you take naltrexone",
-                   "Mon 23 Nov 2026", "Mon 7 Dec 2026", "vivid dreams", "Ada M. Canary-Novak", "off-label"):
+    for needed in (
+        "No opioids.",
+        "Tell every clinician, dentist and emergency room that you take naltrexone",
+        "Mon 23 Nov 2026",
+        "Mon 7 Dec 2026",
+        "vivid dreams",
+        "Ada M. Canary-Novak",
+        "off-label",
+    ):
         assert needed in page
 
 
@@ -95,35 +134,69 @@ def test_the_file_is_a_valid_bundle_of_drafts(client: FlaskClient, ehr: Ehr) -> 
     bundle = json.loads(answer.data)
     validate(bundle, Release.R4)
     assert ("application/fhir+json", WHOLE_PLAN) == (
-        answer.mimetype, sorted(e["resource"]["resourceType"] for e in bundle["entry"]))
+        answer.mimetype,
+        sorted(e["resource"]["resourceType"] for e in bundle["entry"]),
+    )
 
 
-@pytest.mark.parametrize("missing", [
-    {"confirm": ["consent", "pharmacy"]}, {"confirm": ["pregnancy", "pharmacy"]}, {"confirm": ["pregnancy", "consent"]},
-    {"confirm": []}, {"last_opioid": ""}, {"method": []}, {"surgery": ""}, {"surgery": "yes"},
-    {"last_opioid": "short", "last_opioid_on": "2026-11-15"}, {"last_opioid": "long", "last_opioid_on": "2026-11-08"},
-    {"last_opioid": "short", "last_opioid_on": ""}, {"last_opioid": "none", "last_opioid_on": "2026-12-01"},
-    {"reason": ""}, {"maximum_mg": "5"}, {"maximum_mg": "50"}, {"start_mg": "15"}, {"start_on": "2026-11-20"},
-    {"start_on": "2027-11-20"}, {"start_on": "soon"}, {"interval_days": "2"}, {"step_mg": "x"}, {"schedule": "Z"},
-    {"fill_days": "29"},
-])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"confirm": ["consent", "pharmacy"]},
+        {"confirm": ["pregnancy", "pharmacy"]},
+        {"confirm": ["pregnancy", "consent"]},
+        {"confirm": []},
+        {"last_opioid": ""},
+        {"method": []},
+        {"surgery": ""},
+        {"surgery": "yes"},
+        {"last_opioid": "short", "last_opioid_on": "2026-11-15"},
+        {"last_opioid": "long", "last_opioid_on": "2026-11-08"},
+        {"last_opioid": "short", "last_opioid_on": ""},
+        {"last_opioid": "none", "last_opioid_on": "2026-12-01"},
+        {"reason": ""},
+        {"maximum_mg": "5"},
+        {"maximum_mg": "50"},
+        {"start_mg": "15"},
+        {"start_on": "2026-11-20"},
+        {"start_on": "2027-11-20"},
+        {"start_on": "soon"},
+        {"interval_days": "2"},
+        {"step_mg": "x"},
+        {"schedule": "Z"},
+        {"fill_days": "29"},
+    ],
+)
 def test_nothing_is_written_while_a_point_is_open_or_the_plan_is_outside_its_limits(
-        client: FlaskClient, ehr: Ehr, missing: dict[str, Any]) -> None:
+    client: FlaskClient, ehr: Ehr, missing: dict[str, Any]
+) -> None:
     """Every gate and every limit holds on the server, whatever the page allowed; the page says what is missing."""
     answer = write_plan(client, open_app(client, ehr), **missing)
     assert (422, []) == (answer.status_code, written(ehr))
     assert "Nothing was written yet" in words(answer)
 
 
-@pytest.mark.parametrize("allowed", [
-    {"last_opioid": "short", "last_opioid_on": "2026-11-11"}, {"last_opioid": "long", "last_opioid_on": "2026-11-07"},
-    {"maximum_mg": "5", "reason_above": "partial response"}, {"start_on": "2026-11-21"}, {"start_mg": "1,5"},
-    {"reason": "", "reason_text": "chronic pain"}, {"form": "solution"}, {"form": "each-strength", "fill_days": "42"},
-    {"schedule": "C", "drawn": "C", "start_mg": "4.5", "step_mg": "0"},
-    {"schedule": "B", "drawn": "A"}, {"schedule": "D", "drawn": "A"}, {"schedule": "E", "drawn": "A"},
-    {"change": "hold", "change_on": "2026-12-02"},
-])
-def test_what_the_limits_allow_is_written(client: FlaskClient, ehr: Ehr, allowed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        {"last_opioid": "short", "last_opioid_on": "2026-11-11"},
+        {"last_opioid": "long", "last_opioid_on": "2026-11-07"},
+        {"maximum_mg": "5", "reason_above": "partial response"},
+        {"start_on": "2026-11-21"},
+        {"start_mg": "1,5"},
+        {"reason": "", "reason_text": "chronic pain"},
+        {"form": "solution"},
+        {"form": "each-strength", "fill_days": "42"},
+        {"schedule": "C", "drawn": "C", "start_mg": "4.5", "step_mg": "0"},
+        {"schedule": "B", "drawn": "A"},
+        {"schedule": "D", "drawn": "A"},
+        {"schedule": "E", "drawn": "A"},
+        {"change": "hold", "change_on": "2026-12-02"},
+    ],
+)
+def test_what_the_limits_allow_is_written(
+    client: FlaskClient, ehr: Ehr, allowed: dict[str, Any]
+) -> None:
     """The other side of each limit: ten and fourteen days ago, 5 mg with a reason, every schedule and form."""
     assert 303 == write_plan(client, open_app(client, ehr), **allowed).status_code
     assert "MedicationRequest" in written(ehr)
@@ -132,9 +205,11 @@ def test_what_the_limits_allow_is_written(client: FlaskClient, ehr: Ehr, allowed
 def test_capsules_of_each_strength_are_orders_of_their_own(client: FlaskClient, ehr: Ehr) -> None:
     """A pharmacy dispenses one product per order."""
     write_plan(client, open_app(client, ehr), form="each-strength", fill_days="42")
-    assert ["naltrexone 1.5 mg oral capsule (compounded)", "naltrexone 3 mg oral capsule (compounded)",
-            "naltrexone 4.5 mg oral capsule (compounded)"] == [
-        r["medicationCodeableConcept"]["text"] for r in ehr.of_type("MedicationRequest")]
+    assert [
+        "naltrexone 1.5 mg oral capsule (compounded)",
+        "naltrexone 3 mg oral capsule (compounded)",
+        "naltrexone 4.5 mg oral capsule (compounded)",
+    ] == [r["medicationCodeableConcept"]["text"] for r in ehr.of_type("MedicationRequest")]
 
 
 def test_a_script_in_the_record_is_only_text(client: FlaskClient, ehr: Ehr) -> None:
@@ -157,46 +232,93 @@ BLOCKING = [
 
 @pytest.mark.parametrize(("resource", "why"), BLOCKING)
 def test_a_blocked_gate_shows_why_and_writes_nothing(
-        client: FlaskClient, ehr: Ehr, resource: dict[str, Any], why: str) -> None:
+    client: FlaskClient, ehr: Ehr, resource: dict[str, Any], why: str
+) -> None:
     """No tick box overrides an active opioid, MOUD, other naltrexone, liver failure or withdrawal."""
     put(ehr, resource)
     plan_url = open_app(client, ehr)
     assert why in words(client.get(plan_url))
-    everything = ["opioids", "opioid-free", "dependence", "liver", "duplicate", "pregnancy", "consent", "pharmacy"]
+    everything = [
+        "opioids",
+        "opioid-free",
+        "dependence",
+        "liver",
+        "duplicate",
+        "pregnancy",
+        "consent",
+        "pharmacy",
+    ]
     answer = write_plan(client, plan_url, confirm=everything)
     assert (422, []) == (answer.status_code, written(ehr))
 
 
-def test_an_opioid_that_ended_blocks_until_its_interval_is_over(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_an_opioid_that_ended_blocks_until_its_interval_is_over(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """Oxycodone ended on 18 November: earliest start 28 November, and then the gate opens."""
-    put(ehr, order("o1", "Oxycodone 5 mg tablet", status="completed", authored="2026-11-01",
-                   dosageInstruction=[{"timing": {"repeat": {"boundsPeriod": {
-                       "start": "2026-11-01", "end": "2026-11-18"}}}}]))
-    assert "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet" in words(client.get(open_app(client, ehr)))
+    put(
+        ehr,
+        order(
+            "o1",
+            "Oxycodone 5 mg tablet",
+            status="completed",
+            authored="2026-11-01",
+            dosageInstruction=[
+                {
+                    "timing": {
+                        "repeat": {"boundsPeriod": {"start": "2026-11-01", "end": "2026-11-18"}}
+                    }
+                }
+            ],
+        ),
+    )
+    assert "Not before Sat 28 Nov 2026, because of Oxycodone 5 mg tablet" in words(
+        client.get(open_app(client, ehr))
+    )
     site.clock.move(days=7)
     assert 303 == write_plan(client, open_app(client, ehr), start_on="2026-11-28").status_code
 
 
 def test_a_start_before_the_earliest_day_is_refused(client: FlaskClient, ehr: Ehr) -> None:
     """Ended 13 November (day 8, a warning): confirmed by the clinician, but the first dose waits until the 23rd."""
-    put(ehr, order("o1", "Oxycodone 5 mg tablet", status="completed", authored="2026-11-01",
-                   dosageInstruction=[{"timing": {"repeat": {"boundsPeriod": {
-                       "start": "2026-11-01", "end": "2026-11-13"}}}}]))
+    put(
+        ehr,
+        order(
+            "o1",
+            "Oxycodone 5 mg tablet",
+            status="completed",
+            authored="2026-11-01",
+            dosageInstruction=[
+                {
+                    "timing": {
+                        "repeat": {"boundsPeriod": {"start": "2026-11-01", "end": "2026-11-13"}}
+                    }
+                }
+            ],
+        ),
+    )
     plan_url = open_app(client, ehr)
     confirmed = {"confirm": [*ANSWERS["confirm"], "opioids"]}
-    assert "Not before 23 Nov 2026" in words(write_plan(client, plan_url, **confirmed, start_on="2026-11-22"))
+    assert "Not before 23 Nov 2026" in words(
+        write_plan(client, plan_url, **confirmed, start_on="2026-11-22")
+    )
     assert 303 == write_plan(client, plan_url, **confirmed, start_on="2026-11-23").status_code
 
 
-@pytest.mark.parametrize("kind", ["MedicationRequest", "MedicationStatement", "MedicationDispense",
-                                  "MedicationAdministration"])
+@pytest.mark.parametrize(
+    "kind",
+    ["MedicationRequest", "MedicationStatement", "MedicationDispense", "MedicationAdministration"],
+)
 def test_a_list_that_could_not_be_read_is_unknown_and_blocks_until_confirmed(
-        client: FlaskClient, ehr: Ehr, kind: str) -> None:
+    client: FlaskClient, ehr: Ehr, kind: str
+) -> None:
     """Silence of the record is never "no opioid"."""
     ehr.statuses[f"GET {kind}"] = 500
     ehr.statuses[kind] = 500
     plan_url = open_app(client, ehr)
-    assert "Unknown: medication" in words(client.get(plan_url)) or "Unknown: " in words(client.get(plan_url))
+    assert "Unknown: medication" in words(client.get(plan_url)) or "Unknown: " in words(
+        client.get(plan_url)
+    )
     assert 422 == write_plan(client, plan_url).status_code
     del ehr.statuses[kind]
     ehr.statuses[f"GET {kind}"] = 500
@@ -211,19 +333,33 @@ def test_an_unread_problem_list_and_age_are_asked(client: FlaskClient, ehr: Ehr)
     plan_url = open_app(client, ehr)
     answer = write_plan(client, plan_url, reason="", reason_text="pain")
     assert 422 == answer.status_code
-    for title in ("No acute hepatitis or liver failure on the problem list", "No kidney disease of stage 4-5",
-                  "Age 18 or over"):
+    for title in (
+        "No acute hepatitis or liver failure on the problem list",
+        "No kidney disease of stage 4-5",
+        "Age 18 or over",
+    ):
         assert title in words(answer).split("2. Plan")[0].split("1. Gate")[0]
     confirmed = [*ANSWERS["confirm"], "dependence", "liver", "kidney", "age"]
-    assert 303 == write_plan(client, plan_url, reason="", reason_text="pain", confirm=confirmed).status_code
+    assert (
+        303
+        == write_plan(
+            client, plan_url, reason="", reason_text="pain", confirm=confirmed
+        ).status_code
+    )
 
 
-@pytest.mark.parametrize(("status", "title"), [(401, "The EHR refused to show the record"),
-                                               (403, "The EHR refused to show the record"),
-                                               (500, "The record could not be read"),
-                                               (404, "The record could not be read")])
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [
+        (401, "The EHR refused to show the record"),
+        (403, "The EHR refused to show the record"),
+        (500, "The record could not be read"),
+        (404, "The record could not be read"),
+    ],
+)
 def test_a_patient_that_cannot_be_read_stops_the_planner(
-        client: FlaskClient, ehr: Ehr, status: int, title: str) -> None:
+    client: FlaskClient, ehr: Ehr, status: int, title: str
+) -> None:
     """Without the patient nobody knows whose plan it would be."""
     ehr.statuses["Patient"] = status
     assert title in words(client.get(open_app(client, ehr)))
@@ -238,6 +374,7 @@ def test_a_record_that_hangs_is_a_readable_page_in_time(client: FlaskClient, ehr
 
 # --- writing ----------------------------------------------------------------------------------------------------------
 
+
 def test_a_second_press_writes_nothing_twice(client: FlaskClient, ehr: Ehr) -> None:
     """The same form sent again, from the same page, leads to the first one's result."""
     plan_url = open_app(client, ehr)
@@ -247,7 +384,9 @@ def test_a_second_press_writes_nothing_twice(client: FlaskClient, ehr: Ehr) -> N
     assert written(ehr) == WHOLE_PLAN
 
 
-def test_two_presses_at_the_same_moment_write_once(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_two_presses_at_the_same_moment_write_once(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """The server takes one of them, even where the EHR ignores If-None-Exist."""
     ehr.ignores_condition, ehr.write_delay = True, 0.1
     plan_url = open_app(client, ehr)
@@ -287,13 +426,22 @@ def test_a_permission_that_is_missing_for_one_type_is_told(client: FlaskClient, 
     assert 3 == words(done).count("the permission was not granted")
 
 
-@pytest.mark.parametrize(("status", "told"), [
-    (400, "the EHR refused it"), (401, "the EHR refused the permission"), (403, "the EHR refused the permission"),
-    (409, "the EHR reported a conflict"), (412, "the EHR reported a conflict"), (422, "the EHR refused it"),
-    (500, "it may have been written"), (503, "it may have been written"),
-])
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (400, "the EHR refused it"),
+        (401, "the EHR refused the permission"),
+        (403, "the EHR refused the permission"),
+        (409, "the EHR reported a conflict"),
+        (412, "the EHR reported a conflict"),
+        (422, "the EHR refused it"),
+        (500, "it may have been written"),
+        (503, "it may have been written"),
+    ],
+)
 def test_a_partial_failure_is_reported_and_mended_without_writing_twice(
-        client: FlaskClient, ehr: Ehr, status: int, told: str) -> None:
+    client: FlaskClient, ehr: Ehr, status: int, told: str
+) -> None:
     """Reviews fail, then the EHR is well again: only they are sent."""
     ehr.statuses["POST Task"] = status
     result_url = write_plan(client, open_app(client, ehr)).headers["Location"]
@@ -308,14 +456,18 @@ def test_a_partial_failure_is_reported_and_mended_without_writing_twice(
         assert written(ehr) == WHOLE_PLAN
 
 
-def test_an_order_that_is_refused_leaves_no_reviews_without_it(client: FlaskClient, ehr: Ehr) -> None:
+def test_an_order_that_is_refused_leaves_no_reviews_without_it(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """A care plan for an order that is not there would mislead."""
     ehr.statuses["POST MedicationRequest"] = 422
     page = client.get(write_plan(client, open_app(client, ehr)).headers["Location"])
     assert ([], 4) == (written(ehr), words(page).count("not tried"))
 
 
-def test_an_unclear_end_is_looked_up_before_it_is_tried_again(client: FlaskClient, ehr: Ehr) -> None:
+def test_an_unclear_end_is_looked_up_before_it_is_tried_again(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """The order was stored but the answer got lost: the second try finds it, though If-None-Exist is ignored."""
     ehr.ignores_condition = True
     ehr.loses_answer.add("MedicationRequest")
@@ -333,22 +485,48 @@ def abandon_write(client: FlaskClient, site: Site, plan_url: str, seconds_ago: f
     """Leave the session as a worker leaves it that dies while it writes."""
     now = site.clock.now
     store = site.app.extensions["naltrexone_cds"].store
-    sessions = SmartSessions(store, read_or_make_key(Path(site.settings.data_dir) / "smart.key"), now.timestamp)
+    sessions = SmartSessions(
+        store, read_or_make_key(Path(site.settings.data_dir) / "smart.key"), now.timestamp
+    )
     cookie = client.get_cookie("__Host-titration", "localhost")
     assert cookie is not None
     session = sessions.find(OPEN, plan_url.split("/")[3], cookie.value)
     assert session is not None
-    fields = {name: value if isinstance(value, list) else [value] for name, value in {**ANSWERS, **PLAN_A}.items()}
-    sessions.change(session, {**session.body, "outcome": {
-        "fields": fields, "today": "2026-11-21", "release": "R4", "reason": {"text": "Fibromyalgia"}, "items": [],
-        "person": {"name": "Ada", "born": "1979-04-02", "sex": "female"}, "at": now.isoformat(), "state": "writing",
-        "since": now.timestamp() - seconds_ago}})
+    fields = {
+        name: value if isinstance(value, list) else [value]
+        for name, value in {**ANSWERS, **PLAN_A}.items()
+    }
+    sessions.change(
+        session,
+        {
+            **session.body,
+            "outcome": {
+                "fields": fields,
+                "today": "2026-11-21",
+                "release": "R4",
+                "reason": {"text": "Fibromyalgia"},
+                "items": [],
+                "person": {"name": "Ada", "born": "1979-04-02", "sex": "female"},
+                "at": now.isoformat(),
+                "state": "writing",
+                "since": now.timestamp() - seconds_ago,
+            },
+        },
+    )
 
 
-@pytest.mark.parametrize(("seconds_ago", "words_shown", "kinds"), [
-    (61, "did not report back", WHOLE_PLAN), (30, "The drafts are being written", [])])
+@pytest.mark.parametrize(
+    ("seconds_ago", "words_shown", "kinds"),
+    [(61, "did not report back", WHOLE_PLAN), (30, "The drafts are being written", [])],
+)
 def test_a_write_whose_worker_died_can_be_taken_up_after_a_minute(
-        client: FlaskClient, ehr: Ehr, site: Site, seconds_ago: float, words_shown: str, kinds: list[str]) -> None:
+    client: FlaskClient,
+    ehr: Ehr,
+    site: Site,
+    seconds_ago: float,
+    words_shown: str,
+    kinds: list[str],
+) -> None:
     """Until then it counts as under way, and nobody else writes."""
     plan_url = open_app(client, ehr)
     token = csrf_of(client.get(plan_url))
@@ -377,13 +555,26 @@ def test_the_orders_of_a_dstu2_server_are_judged(client: FlaskClient, ehr: Ehr) 
     """MedicationOrder is the medication list there: an active opioid blocks, an empty list is known to be empty."""
     ehr.fhir_version = "1.0.2"
     assert "No opioid found on the lists that were read" in words(client.get(open_app(client, ehr)))
-    put(ehr, {"resourceType": "MedicationOrder", "id": "o1", "status": "active", "dateWritten": "2026-11-15",
-              "patient": {"reference": "Patient/ldn-1"}, "medicationCodeableConcept": {"text": "Oxycodone 5 mg tablet"}})
-    assert "Oxycodone 5 mg tablet: short-acting opioid, active." in words(client.get(open_app(client, ehr)))
+    put(
+        ehr,
+        {
+            "resourceType": "MedicationOrder",
+            "id": "o1",
+            "status": "active",
+            "dateWritten": "2026-11-15",
+            "patient": {"reference": "Patient/ldn-1"},
+            "medicationCodeableConcept": {"text": "Oxycodone 5 mg tablet"},
+        },
+    )
+    assert "Oxycodone 5 mg tablet: short-acting opioid, active." in words(
+        client.get(open_app(client, ehr))
+    )
 
 
 @pytest.mark.parametrize("version", ["1.0.2", "", "6.0.0"])
-def test_an_unknown_or_old_release_is_not_written_to(client: FlaskClient, ehr: Ehr, version: str) -> None:
+def test_an_unknown_or_old_release_is_not_written_to(
+    client: FlaskClient, ehr: Ehr, version: str
+) -> None:
     """DSTU2 and what nobody knows get the file and the text."""
     ehr.fhir_version = version
     plan_url = open_app(client, ehr)
@@ -393,8 +584,12 @@ def test_an_unknown_or_old_release_is_not_written_to(client: FlaskClient, ehr: E
     assert "Nothing was written to the EHR" in words(client.get(f"{plan_url}result"))
 
 
-@pytest.mark.parametrize(("version", "member"), [("3.0.2", "medicationCodeableConcept"), ("5.0.0", "medication")])
-def test_drafts_follow_the_release_of_the_server(client: FlaskClient, ehr: Ehr, version: str, member: str) -> None:
+@pytest.mark.parametrize(
+    ("version", "member"), [("3.0.2", "medicationCodeableConcept"), ("5.0.0", "medication")]
+)
+def test_drafts_follow_the_release_of_the_server(
+    client: FlaskClient, ehr: Ehr, version: str, member: str
+) -> None:
     """STU3 and R5 get their own shapes."""
     ehr.fhir_version = version
     assert 303 == write_plan(client, open_app(client, ehr)).status_code
@@ -403,14 +598,27 @@ def test_drafts_follow_the_release_of_the_server(client: FlaskClient, ehr: Ehr, 
     validate(request, Release.STU3 if version.startswith("3") else Release.R5)
 
 
-@pytest.mark.parametrize(("scope", "allowed"), [
-    ("patient/MedicationRequest.write", True), ("user/MedicationRequest.*", True), ("patient/*.write", True),
-    ("patient/*.*", True), ("patient/MedicationRequest.c", True), ("patient/MedicationRequest.cruds", True),
-    ("patient/MedicationRequest.cu", True), ("patient/MedicationRequest.rs", False), ("patient/Task.write", False),
-    ("patient/MedicationRequest.read", False), ("system/MedicationRequest.write", False), ("", False),
-    ("patient/MedicationRequest", False), ("patient/MedicationRequest.c?status=draft", False), ("launch", False),
-    ("patient/MedicationRequest.create", False),
-])
+@pytest.mark.parametrize(
+    ("scope", "allowed"),
+    [
+        ("patient/MedicationRequest.write", True),
+        ("user/MedicationRequest.*", True),
+        ("patient/*.write", True),
+        ("patient/*.*", True),
+        ("patient/MedicationRequest.c", True),
+        ("patient/MedicationRequest.cruds", True),
+        ("patient/MedicationRequest.cu", True),
+        ("patient/MedicationRequest.rs", False),
+        ("patient/Task.write", False),
+        ("patient/MedicationRequest.read", False),
+        ("system/MedicationRequest.write", False),
+        ("", False),
+        ("patient/MedicationRequest", False),
+        ("patient/MedicationRequest.c?status=draft", False),
+        ("launch", False),
+        ("patient/MedicationRequest.create", False),
+    ],
+)
 def test_only_a_granted_create_lets_the_app_write(scope: str, allowed: bool) -> None:
     """Scopes of SMART 1 and 2; a narrowed scope is not taken for the whole."""
     assert allowed == may_create(scope, "MedicationRequest")
@@ -418,9 +626,12 @@ def test_only_a_granted_create_lets_the_app_write(scope: str, allowed: bool) -> 
 
 # --- sessions and forms -----------------------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("path", ["", "preview", "write", "result", "end"])
 @pytest.mark.parametrize("csrf", ["", "wrong", "x" * 5_000])
-def test_CT09_a_form_without_our_token_does_nothing(client: FlaskClient, ehr: Ehr, path: str, csrf: str) -> None:
+def test_CT09_a_form_without_our_token_does_nothing(
+    client: FlaskClient, ehr: Ehr, path: str, csrf: str
+) -> None:
     """Cross-site request forgery: every POST needs the token of this session."""
     plan_url = open_app(client, ehr)
     answer = client.post(f"{plan_url}{path}", data={**ANSWERS, **PLAN_A, "csrf": csrf})
@@ -445,7 +656,9 @@ def test_CT09_two_patients_in_one_browser_never_mix(client: FlaskClient, ehr: Eh
     assert {"Patient/ldn-1"} == {r["subject"]["reference"] for r in ehr.of_type("CarePlan")}
 
 
-def test_CT09_a_session_opens_only_in_its_own_browser(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_CT09_a_session_opens_only_in_its_own_browser(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """The address alone, or with another browser's cookie, is worth nothing."""
     plan_url = open_app(client, ehr)
     stranger = site.app.test_client()
@@ -458,11 +671,15 @@ def test_CT09_a_session_opens_only_in_its_own_browser(client: FlaskClient, ehr: 
 def test_a_session_can_be_ended(client: FlaskClient, ehr: Ehr) -> None:
     """Afterwards the address shows that the session has ended."""
     plan_url = open_app(client, ehr)
-    assert "Session ended" in words(client.post(f"{plan_url}end", data={"csrf": csrf_of(client.get(plan_url))}))
+    assert "Session ended" in words(
+        client.post(f"{plan_url}end", data={"csrf": csrf_of(client.get(plan_url))})
+    )
     assert 401 == client.get(plan_url).status_code
 
 
-def test_an_expired_token_without_refresh_ends_the_session(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_an_expired_token_without_refresh_ends_the_session(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """The page says that the session has ended and how to open it again."""
     ehr.expires_in = 300
     plan_url = open_app(client, ehr)
@@ -471,7 +688,9 @@ def test_an_expired_token_without_refresh_ends_the_session(client: FlaskClient, 
     assert (401, True) == (page.status_code, "Your session has ended" in words(page))
 
 
-def test_an_expiring_token_is_refreshed_where_the_ehr_offers_it(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_an_expiring_token_is_refreshed_where_the_ehr_offers_it(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """The work goes on; the refresh token is used once and replaced."""
     ehr.expires_in, ehr.offers_refresh = 300, True
     plan_url = open_app(client, ehr)
@@ -490,7 +709,9 @@ def test_a_refused_refresh_ends_the_session(client: FlaskClient, ehr: Ehr, site:
     assert "Your session has ended" in words(client.get(plan_url))
 
 
-def test_a_refreshed_token_for_another_patient_ends_the_session(client: FlaskClient, ehr: Ehr, site: Site) -> None:
+def test_a_refreshed_token_for_another_patient_ends_the_session(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
     """The chart of a session never changes."""
     ehr.expires_in, ehr.offers_refresh, ehr.refresh_patient = 300, True, "other-2"
     plan_url = open_app(client, ehr)
@@ -511,25 +732,45 @@ def test_the_preview_judges_the_record_as_it_was_just_read(client: FlaskClient, 
     plan_url = open_app(client, ehr)
     page = client.get(plan_url)
     before = len(ehr.seen)
-    answer = client.post(f"{plan_url}preview", data={**PLAN_A, "maximum_mg": "3", "csrf": csrf_of(page)})
+    answer = client.post(
+        f"{plan_url}preview", data={**PLAN_A, "maximum_mg": "3", "csrf": csrf_of(page)}
+    )
     assert (200, before) == (answer.status_code, len(ehr.seen))
     assert ("3 mg" in words(answer), "4.5 mg at bedtime" in words(answer)) == (True, False)
     assert "5 answers are yours" in words(answer)
 
 
-@pytest.mark.parametrize("fields", [
-    {"start_on": "9999-99-99"}, {"start_on": "0001-01-01"}, {"start_mg": "1e400"}, {"start_mg": "NaN"},
-    {"step_mg": "-0"},
-    {"interval_days": "9" * 5_000}, {"maximum_mg": "∞"}, {"schedule": "<script>"}, {"form": "x"}, {"fill_days": "-1"},
-    {"change": "hold", "change_on": "2026-11-23"}, {"change": "step-down", "change_on": "2026-11-30"},
-    {"reason_above": "<script>alert(1)</script>" * 100}, {"earliest": "x"}, {"start_mg": "٣"}, {"start_mg": ""},
-])
-def test_no_field_can_break_the_planner(client: FlaskClient, ehr: Ehr, fields: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"start_on": "9999-99-99"},
+        {"start_on": "0001-01-01"},
+        {"start_mg": "1e400"},
+        {"start_mg": "NaN"},
+        {"step_mg": "-0"},
+        {"interval_days": "9" * 5_000},
+        {"maximum_mg": "∞"},
+        {"schedule": "<script>"},
+        {"form": "x"},
+        {"fill_days": "-1"},
+        {"change": "hold", "change_on": "2026-11-23"},
+        {"change": "step-down", "change_on": "2026-11-30"},
+        {"reason_above": "<script>alert(1)</script>" * 100},
+        {"earliest": "x"},
+        {"start_mg": "٣"},
+        {"start_mg": ""},
+    ],
+)
+def test_no_field_can_break_the_planner(
+    client: FlaskClient, ehr: Ehr, fields: dict[str, str]
+) -> None:
     """Hostile input gives a page with words, never a fault and never live markup."""
     plan_url = open_app(client, ehr)
     token = csrf_of(client.get(plan_url))
     for path in ("", "preview", "write"):
-        answer = client.post(f"{plan_url}{path}", data={**ANSWERS, **PLAN_A, **fields, "csrf": token})
+        answer = client.post(
+            f"{plan_url}{path}", data={**ANSWERS, **PLAN_A, **fields, "csrf": token}
+        )
         assert answer.status_code in {200, 303, 422}
         assert "<script>alert" not in answer.text
 
@@ -541,7 +782,9 @@ def test_an_overlong_form_is_refused_with_words(client: FlaskClient, ehr: Ehr) -
     assert (413, True) == (answer.status_code, "The form is too large" in words(answer))
 
 
-def test_the_first_page_with_its_style_and_script_is_under_100_kb(client: FlaskClient, ehr: Ehr) -> None:
+def test_the_first_page_with_its_style_and_script_is_under_100_kb(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     """Light enough for a side panel on a slow line."""
     page = client.get(open_app(client, ehr))
     size = len(page.data)
@@ -554,7 +797,8 @@ def test_the_first_page_with_its_style_and_script_is_under_100_kb(client: FlaskC
 
 @pytest.mark.parametrize("banner", [True, None])
 def test_the_patient_banner_is_shown_unless_the_ehr_shows_it(
-        client: FlaskClient, ehr: Ehr, banner: bool | None) -> None:
+    client: FlaskClient, ehr: Ehr, banner: bool | None
+) -> None:
     """need_patient_banner true or not said: on the screen; false: the EHR has it, and only the print names them."""
     shown, printed = "<strong>Ada M. Canary-Novak", '<strong class="print-only">Ada M. Canary-Novak'
     page = client.get(open_app(client, ehr, need_patient_banner=banner)).text
@@ -565,17 +809,24 @@ def test_the_patient_banner_is_shown_unless_the_ehr_shows_it(
 
 def test_the_order_that_opened_the_planner_is_named(client: FlaskClient, ehr: Ehr) -> None:
     """On the plan, and on the result with what to do about it."""
-    plan_url = open_app(client, ehr, appContext='{"gate": "none", "mgPerDay": "4.5", "draft": "d1"}')
+    plan_url = open_app(
+        client, ehr, appContext='{"gate": "none", "mgPerDay": "4.5", "draft": "d1"}'
+    )
     assert "opened from: naltrexone 4.5 mg a day (draft)" in words(client.get(plan_url))
     result = words(client.get(write_plan(client, plan_url).headers["Location"]))
     assert "naltrexone 4.5 mg a day" in result
     assert "This plan does not change it. Cancel it in the EHR" in result
 
 
-def test_a_man_is_not_asked_about_pregnancy_unless_the_record_is(client: FlaskClient, ehr: Ehr) -> None:
+def test_a_man_is_not_asked_about_pregnancy_unless_the_record_is(
+    client: FlaskClient, ehr: Ehr
+) -> None:
     put(ehr, {**PATIENT, "gender": "male"})
     page = client.get(open_app(client, ehr))
-    assert ('id="confirm-pregnancy"' in page.text, "Recorded as male" in words(page)) == (False, True)
+    assert ('id="confirm-pregnancy"' in page.text, "Recorded as male" in words(page)) == (
+        False,
+        True,
+    )
 
 
 def test_ending_asks_first(client: FlaskClient, ehr: Ehr) -> None:

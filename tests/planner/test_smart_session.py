@@ -71,8 +71,11 @@ def test_a_session_is_found_by_handle_and_browser_together(sessions: SmartSessio
     found = sessions.find(OPEN, handle, BROWSER)
     assert found is not None
     assert {"a": 1} == found.body
-    assert [None] * 3 == [sessions.find(OPEN, handle, new_secret()), sessions.find(OPEN, new_secret(), BROWSER),
-                          sessions.find(PENDING, handle, BROWSER)]
+    assert [None] * 3 == [
+        sessions.find(OPEN, handle, new_secret()),
+        sessions.find(OPEN, new_secret(), BROWSER),
+        sessions.find(PENDING, handle, BROWSER),
+    ]
 
 
 def test_a_session_ends_with_its_time(sessions: SmartSessions, time: Time) -> None:
@@ -100,7 +103,10 @@ def test_twenty_takers_of_one_launch_get_it_once(sessions: SmartSessions) -> Non
     """A state is used up by exactly one callback."""
     handle = sessions.begin(PENDING, BROWSER, {"iss": "x"}, 60)
     got: list[object] = []
-    takers = [threading.Thread(target=lambda: got.append(sessions.take(PENDING, handle, BROWSER))) for _ in range(20)]
+    takers = [
+        threading.Thread(target=lambda: got.append(sessions.take(PENDING, handle, BROWSER)))
+        for _ in range(20)
+    ]
     for taker in takers:
         taker.start()
     for taker in takers:
@@ -108,38 +114,61 @@ def test_twenty_takers_of_one_launch_get_it_once(sessions: SmartSessions) -> Non
     assert 1 == sum(body is not None for body in got)
 
 
-def test_another_worker_with_the_same_key_file_reads_the_session(store: Store, time: Time, tmp_path: Path) -> None:
+def test_another_worker_with_the_same_key_file_reads_the_session(
+    store: Store, time: Time, tmp_path: Path
+) -> None:
     """Any worker can answer; a store with a lost key has no sessions, and no fault."""
     key = read_or_make_key(tmp_path / "key")
     handle = SmartSessions(store, key, time).begin(OPEN, BROWSER, {"a": 1}, 60)
-    assert SmartSessions(store, read_or_make_key(tmp_path / "key"), time).find(OPEN, handle, BROWSER) is not None
+    assert (
+        SmartSessions(store, read_or_make_key(tmp_path / "key"), time).find(OPEN, handle, BROWSER)
+        is not None
+    )
     assert SmartSessions(store, Fernet.generate_key(), time).find(OPEN, handle, BROWSER) is None
 
 
 def test_a_body_moved_to_another_row_is_not_opened(store: Store, sessions: SmartSessions) -> None:
     """Somebody who can write the database cannot give one browser the session of another."""
-    mine, theirs = (sessions.begin(OPEN, browser, {"who": browser}, 60) for browser in (BROWSER, "b" * 43))
+    mine, theirs = (
+        sessions.begin(OPEN, browser, {"who": browser}, 60) for browser in (BROWSER, "b" * 43)
+    )
     with store.write() as connection:
         rows = {row.browser_hash: row.body for row in connection.execute(smart_session.select())}
         bodies = list(rows.values())
         for browser_hash, body in zip(rows, reversed(bodies), strict=True):
-            connection.execute(update(smart_session).where(smart_session.c.browser_hash == browser_hash)
-                               .values(body=body))
-    assert [None, None] == [sessions.find(OPEN, mine, BROWSER), sessions.find(OPEN, theirs, "b" * 43)]
+            connection.execute(
+                update(smart_session)
+                .where(smart_session.c.browser_hash == browser_hash)
+                .values(body=body)
+            )
+    assert [None, None] == [
+        sessions.find(OPEN, mine, BROWSER),
+        sessions.find(OPEN, theirs, "b" * 43),
+    ]
 
 
 @pytest.mark.parametrize(
     ("bound", "browsers", "places"),
-    [("MOST_PENDING", "abc", "xyz"), ("MOST_OF_BROWSER", "aaa", "xyz"), ("MOST_OF_PLACE", "abc", "xxx")],
+    [
+        ("MOST_PENDING", "abc", "xyz"),
+        ("MOST_OF_BROWSER", "aaa", "xyz"),
+        ("MOST_OF_PLACE", "abc", "xxx"),
+    ],
 )
 def test_launches_that_nobody_finishes_are_bounded_and_none_is_refused(
-        sessions: SmartSessions, monkeypatch: pytest.MonkeyPatch, bound: str, browsers: str, places: str) -> None:
+    sessions: SmartSessions, monkeypatch: pytest.MonkeyPatch, bound: str, browsers: str, places: str
+) -> None:
     """Where all, one browser's or one address's are too many, the oldest goes; open sessions are not counted."""
     monkeypatch.setattr(f"cds_service.planner.sessions.{bound}", 2)
     opened = sessions.begin(OPEN, BROWSER, {}, 60)
-    handles = [sessions.begin(PENDING, browser, {}, 60 + n, place)
-               for n, (browser, place) in enumerate(zip(browsers, places, strict=True))]
-    found = [sessions.find(PENDING, handle, browser) for handle, browser in zip(handles, browsers, strict=True)]
+    handles = [
+        sessions.begin(PENDING, browser, {}, 60 + n, place)
+        for n, (browser, place) in enumerate(zip(browsers, places, strict=True))
+    ]
+    found = [
+        sessions.find(PENDING, handle, browser)
+        for handle, browser in zip(handles, browsers, strict=True)
+    ]
     assert [False, True, True] == [row is not None for row in found]
     assert sessions.find(OPEN, opened, BROWSER) is not None
 
@@ -156,7 +185,10 @@ def test_workers_that_start_together_share_one_table(url: str, time: Time) -> No
     stores = [open_store(url) for _ in range(4)]
     key, handles = Fernet.generate_key(), []
     workers = [SmartSessions(store, key, time) for store in stores]
-    starts = [threading.Thread(target=lambda w=w: handles.append(w.begin(OPEN, BROWSER, {}, 60))) for w in workers]
+    starts = [
+        threading.Thread(target=lambda w=w: handles.append(w.begin(OPEN, BROWSER, {}, 60)))
+        for w in workers
+    ]
     for start in starts:
         start.start()
     for start in starts:
@@ -169,12 +201,19 @@ def test_workers_that_start_together_share_one_table(url: str, time: Time) -> No
 def test_the_key_is_made_once_by_many_workers(tmp_path: Path) -> None:
     """All read the same key, and no half-written file is left behind."""
     keys: list[bytes] = []
-    makers = [threading.Thread(target=lambda: keys.append(read_or_make_key(tmp_path / "a" / "key"))) for _ in range(8)]
+    makers = [
+        threading.Thread(target=lambda: keys.append(read_or_make_key(tmp_path / "a" / "key")))
+        for _ in range(8)
+    ]
     for maker in makers:
         maker.start()
     for maker in makers:
         maker.join()
-    assert (1, 44, ["key"]) == (len(set(keys)), len(keys[0]), [f.name for f in (tmp_path / "a").iterdir()])
+    assert (1, 44, ["key"]) == (
+        len(set(keys)),
+        len(keys[0]),
+        [f.name for f in (tmp_path / "a").iterdir()],
+    )
 
 
 def test_a_session_does_not_print_its_secrets() -> None:
@@ -183,7 +222,11 @@ def test_a_session_does_not_print_its_secrets() -> None:
 
 
 def test_CT02_a_whole_plan_leaves_no_token_code_or_patient_in_the_logs(
-        client: FlaskClient, ehr: Ehr, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+    client: FlaskClient,
+    ehr: Ehr,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     """At level DEBUG, with every library logging: nothing of the session, nothing of the patient."""
     caplog.set_level(logging.DEBUG)
     plan_url = open_app(client, ehr)

@@ -13,15 +13,34 @@ from typing import Any
 
 Json = dict[str, Any]
 
-LISTED = frozenset({"MedicationRequest", "MedicationOrder", "MedicationStatement", "MedicationDispense",
-                    "MedicationAdministration"})
+LISTED = frozenset(
+    {
+        "MedicationRequest",
+        "MedicationOrder",
+        "MedicationStatement",
+        "MedicationDispense",
+        "MedicationAdministration",
+    }
+)
 AMOUNTS = ("doseAndRate", "doseQuantity", "doseRange", "quantityQuantity")
-WRITTEN = ("authoredOn", "dateWritten", "dateAsserted", "whenHandedOver", "effectiveTimeDateTime", "occurenceDateTime",
-           "effectiveDateTime")
-QUIET_KINDS = ("status", "end", "supply", "date")      # blurring these never lowers the indicator below warning
+WRITTEN = (
+    "authoredOn",
+    "dateWritten",
+    "dateAsserted",
+    "whenHandedOver",
+    "effectiveTimeDateTime",
+    "occurenceDateTime",
+    "effectiveDateTime",
+)
+QUIET_KINDS = (
+    "status",
+    "end",
+    "supply",
+    "date",
+)  # blurring these never lowers the indicator below warning
 NONE_WHEN_HELD = ("loperamide", "diphenoxylate", "mcg", "microgram")
 
-Change = Callable[[Json], bool]               # changes a resource in place; False = it has no such fact
+Change = Callable[[Json], bool]  # changes a resource in place; False = it has no such fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +72,11 @@ def blurred(body: Json) -> Iterator[Blurred]:
             if not blur.change(copy) or copy == resource or is_excused(blur, resource):
                 continue
             if may_lose(resource, copy, body):
-                yield Blurred(f"{resource['resourceType']}/{resource['id']} {blur}", blur.kind, replaced(body, path, copy))
+                yield Blurred(
+                    f"{resource['resourceType']}/{resource['id']} {blur}",
+                    blur.kind,
+                    replaced(body, path, copy),
+                )
 
 
 def listed(body: Json) -> Iterator[tuple[tuple[str, int], Json]]:
@@ -71,9 +94,14 @@ def replaced(body: Json, path: tuple[str, int], resource: Json) -> Json:
 
 # --- what a resource holds --------------------------------------------------------------------------------------------
 
+
 def concept(resource: Json) -> Json:
     """The concept that names the drug; empty where a reference does."""
-    found: Json = resource.get("medicationCodeableConcept") or resource.get("medication", {}).get("concept") or {}
+    found: Json = (
+        resource.get("medicationCodeableConcept")
+        or resource.get("medication", {}).get("concept")
+        or {}
+    )
     return found
 
 
@@ -84,7 +112,10 @@ def codings(resource: Json) -> list[Json]:
 def is_identified(resource: Json) -> bool:
     """Whether a word or a coded entry of a named system is left to tell the drug by."""
     names = [concept(resource).get("text"), *(c.get("display") for c in codings(resource))]
-    coded = any(c.get("code", LOST) != LOST and not c.get("system", LOST).startswith(LOST) for c in codings(resource))
+    coded = any(
+        c.get("code", LOST) != LOST and not c.get("system", LOST).startswith(LOST)
+        for c in codings(resource)
+    )
     return coded or any(name and LOST not in name for name in names)
 
 
@@ -96,10 +127,14 @@ def may_lose(before: Json, after: Json, body: Json) -> bool:
     """
     if is_identified(after) or not is_identified(before):
         return True
-    drafts = [e["resource"] for e in (body["context"].get("draftOrders") or body["context"]["medications"])["entry"]]
+    drafts = [
+        e["resource"]
+        for e in (body["context"].get("draftOrders") or body["context"]["medications"])["entry"]
+    ]
     drafted = any("naltrexone" in str(concept(r)).lower() for r in drafts)
-    is_open = before.get("status") in {"active", "on-hold", "unknown"} and before["resourceType"] in {
-        "MedicationRequest", "MedicationOrder", "MedicationStatement"}
+    is_open = before.get("status") in {"active", "on-hold", "unknown"} and before[
+        "resourceType"
+    ] in {"MedicationRequest", "MedicationOrder", "MedicationStatement"}
     return drafted and is_open and "'end'" not in str(before)
 
 
@@ -110,17 +145,26 @@ def is_excused(blur: Blur, resource: Json) -> bool:
     Held antidiarrheals and microgram naltrexone are none in the tables of 2.5 whatever they were while current.
     """
     if blur.kind in {"code", "system"}:
-        return bool(concept(resource).get("text")) and any("display" not in coding for coding in codings(resource))
-    return blur.kind in QUIET_KINDS and any(word in str(concept(resource)).lower() for word in NONE_WHEN_HELD)
+        return bool(concept(resource).get("text")) and any(
+            "display" not in coding for coding in codings(resource)
+        )
+    return blur.kind in QUIET_KINDS and any(
+        word in str(concept(resource)).lower() for word in NONE_WHEN_HELD
+    )
 
 
 def lines(resource: Json) -> list[Json]:
-    return [*resource.get("dosageInstruction", ()), *resource.get("dosage", ())] if isinstance(
-        resource.get("dosage", []), list) else []
+    return (
+        [*resource.get("dosageInstruction", ()), *resource.get("dosage", ())]
+        if isinstance(resource.get("dosage", []), list)
+        else []
+    )
 
 
 def repeats(resource: Json) -> Iterator[Json]:
-    yield from (line["timing"]["repeat"] for line in lines(resource) if "repeat" in line.get("timing", {}))
+    yield from (
+        line["timing"]["repeat"] for line in lines(resource) if "repeat" in line.get("timing", {})
+    )
 
 
 def removed(container: Json, *names: str) -> bool:
@@ -136,7 +180,7 @@ def removed_in(containers: Iterable[Json], *names: str) -> bool:
 
 # --- the blurs --------------------------------------------------------------------------------------------------------
 
-LOST = "urn:x-lost"                           # a system, code or status that nobody has heard of
+LOST = "urn:x-lost"  # a system, code or status that nobody has heard of
 
 
 def no_status(resource: Json) -> bool:
@@ -158,12 +202,18 @@ def no_adherence(resource: Json) -> bool:
 
 
 def no_end(resource: Json) -> bool:
-    periods = [resource.get("effectivePeriod", {}), *(r.get("boundsPeriod", {}) for r in repeats(resource))]
+    periods = [
+        resource.get("effectivePeriod", {}),
+        *(r.get("boundsPeriod", {}) for r in repeats(resource)),
+    ]
     return True in [removed(resource, "dateEnded"), removed_in(periods, "end")]
 
 
 def unreadable_end(resource: Json) -> bool:
-    periods = [resource.get("effectivePeriod", {}), *(r.get("boundsPeriod", {}) for r in repeats(resource))]
+    periods = [
+        resource.get("effectivePeriod", {}),
+        *(r.get("boundsPeriod", {}) for r in repeats(resource)),
+    ]
     found = [(period, "end") for period in periods if "end" in period]
     found += [(resource, "dateEnded")] if "dateEnded" in resource else []
     for holder, name in found:
@@ -172,9 +222,11 @@ def unreadable_end(resource: Json) -> bool:
 
 
 def no_supply(resource: Json) -> bool:
-    return True in [removed(resource, "daysSupply"),
-                    removed(resource.get("dispenseRequest", {}), "expectedSupplyDuration"),
-                    removed_in(repeats(resource), "boundsDuration", "boundsQuantity")]
+    return True in [
+        removed(resource, "daysSupply"),
+        removed(resource.get("dispenseRequest", {}), "expectedSupplyDuration"),
+        removed_in(repeats(resource), "boundsDuration", "boundsQuantity"),
+    ]
 
 
 def no_refills(resource: Json) -> bool:
@@ -182,7 +234,10 @@ def no_refills(resource: Json) -> bool:
 
 
 def supply_without_unit(resource: Json) -> bool:
-    amounts = [resource.get("daysSupply"), resource.get("dispenseRequest", {}).get("expectedSupplyDuration")]
+    amounts = [
+        resource.get("daysSupply"),
+        resource.get("dispenseRequest", {}).get("expectedSupplyDuration"),
+    ]
     return removed_in(filter(None, amounts), "unit", "code", "system")
 
 
@@ -219,7 +274,7 @@ def mistyped_text(resource: Json) -> bool:
     middle = len(longest) // 2
     if len(longest) < 6 or longest[middle] == longest[middle + 1]:
         return False
-    turned = longest[:middle] + longest[middle + 1] + longest[middle] + longest[middle + 2:]
+    turned = longest[:middle] + longest[middle + 1] + longest[middle] + longest[middle + 2 :]
     concept(resource)["text"] = " ".join(turned if word == longest else word for word in words)
     return True
 
@@ -259,7 +314,10 @@ def system_with_version(resource: Json) -> bool:
 
 
 def no_date(resource: Json) -> bool:
-    periods = [resource.get("effectivePeriod", {}), *(r.get("boundsPeriod", {}) for r in repeats(resource))]
+    periods = [
+        resource.get("effectivePeriod", {}),
+        *(r.get("boundsPeriod", {}) for r in repeats(resource)),
+    ]
     return True in [removed(resource, *WRITTEN), removed_in(periods, "start")]
 
 
@@ -284,16 +342,23 @@ def no_last_updated(resource: Json) -> bool:
     return removed(resource, "meta", "statusChanged")
 
 
-BLURS = tuple(Blur(kind, how.__name__.replace("_", " "), how) for kind, hows in {
-    "status": (no_status, unknown_status, strange_status, no_adherence),
-    "end": (no_end, unreadable_end),
-    "supply": (no_supply, supply_without_unit),
-    "quantity": (no_quantity, no_refills),     # no refills reads as none: it may make an order old, not unknown
-    "dose": (no_amount, no_dose_at_all, dose_of_strange_unit),
-    "name": (no_text, mistyped_text),
-    "code": (no_coding, no_code, strange_code),
-    "display": (no_display,),
-    "system": (no_system, strange_system, system_with_version),
-    "date": (no_date, month_only, unreadable_date, no_last_updated),
-}.items() for how in hows)
+BLURS = tuple(
+    Blur(kind, how.__name__.replace("_", " "), how)
+    for kind, hows in {
+        "status": (no_status, unknown_status, strange_status, no_adherence),
+        "end": (no_end, unreadable_end),
+        "supply": (no_supply, supply_without_unit),
+        "quantity": (
+            no_quantity,
+            no_refills,
+        ),  # no refills reads as none: it may make an order old, not unknown
+        "dose": (no_amount, no_dose_at_all, dose_of_strange_unit),
+        "name": (no_text, mistyped_text),
+        "code": (no_coding, no_code, strange_code),
+        "display": (no_display,),
+        "system": (no_system, strange_system, system_with_version),
+        "date": (no_date, month_only, unreadable_date, no_last_updated),
+    }.items()
+    for how in hows
+)
 KINDS = tuple(dict.fromkeys(blur.kind for blur in BLURS))

@@ -78,7 +78,9 @@ json_values = st.recursive(
     | st.integers(-(10**6), 10**6)
     | st.floats(allow_nan=False, allow_infinity=False, width=32)
     | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
@@ -104,7 +106,11 @@ def finished(draw: Any, drugs: Any) -> Json:
     """
     drug = draw(st.sampled_from(drugs))
     day = date(2026, 11, 21) - timedelta(days=draw(st.integers(0, 60)))
-    amount = draw(st.sampled_from([None, dosage(1, "tablet"), dosage(50 if drug == NALTREXONE_50 else 4.5, "mg")]))
+    amount = draw(
+        st.sampled_from(
+            [None, dosage(1, "tablet"), dosage(50 if drug == NALTREXONE_50 else 4.5, "mg")]
+        )
+    )
     return taken(drug, end=day.isoformat(), amount=amount)
 
 
@@ -116,7 +122,12 @@ def meetings(draw: Any, *, hooks: tuple[str, ...] = HOOKS) -> Json:
     dose = draw(st.sampled_from([None, dosage(1, "tablet", release), dosage(4.5, "mg", release)]))
     way = draw(st.sampled_from(["naltrexone drafted", "opioid drafted", "both drafted"]))
     if way == "both drafted":
-        return call(hook, order(drug, release=release, dose=dose), opioid(opposite, release), release=release)
+        return call(
+            hook,
+            order(drug, release=release, dose=dose),
+            opioid(opposite, release),
+            release=release,
+        )
     if way == "opioid drafted":
         met = draw(listed_orders([drug], name="n", release=release) | finished([drug]))
         return call(hook, opioid(opposite, release), meds=(met,), release=release)
@@ -127,16 +138,24 @@ def meetings(draw: Any, *, hooks: tuple[str, ...] = HOOKS) -> Json:
 def seeds() -> list[Json]:
     """A few whole calls of every hook to start mutating from."""
     found = [call(hook, ldn(), meds=(listed(),)) for hook in HOOKS]
-    found += [call("order-sign", opioid(release=r), meds=(listed_ldn(r),), release=r) for r in RELEASES]
+    found += [
+        call("order-sign", opioid(release=r), meds=(listed_ldn(r),), release=r) for r in RELEASES
+    ]
     return [*found, call("order-select", ldn(), opioid(), meds=None)]
 
 
 def spots(value: Any, here: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """The path of every node below the root."""
     members = list(
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
     )
-    return [path for name, member in members for path in ((*here, name), *spots(member, (*here, name)))]
+    return [
+        path for name, member in members for path in ((*here, name), *spots(member, (*here, name)))
+    ]
 
 
 def parent_of(body: Json, path: tuple[Any, ...]) -> Any:
@@ -172,7 +191,14 @@ def rename(node: Any, name: Any, value: Any) -> None:
     node[name] = list(node[name].items()) if isinstance(node[name], dict) else {"0": node[name]}
 
 
-MUTATIONS: tuple[Callable[[Any, Any, Any], None], ...] = (delete, retype, duplicate, nest, grow, rename)
+MUTATIONS: tuple[Callable[[Any, Any, Any], None], ...] = (
+    delete,
+    retype,
+    duplicate,
+    nest,
+    grow,
+    rename,
+)
 
 
 @st.composite
@@ -190,4 +216,6 @@ def broken_bodies(draw: Any) -> Json:
 
 def severity(found: list[Json], topic: str = T1) -> int:
     """How loud a topic is: 0 silent, 1 info, 2 warning, 3 critical."""
-    return max((RANK[c["indicator"]] for c in found if c["source"]["topic"]["code"] == topic), default=0)
+    return max(
+        (RANK[c["indicator"]] for c in found if c["source"]["topic"]["code"] == topic), default=0
+    )

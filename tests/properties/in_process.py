@@ -46,6 +46,10 @@ class InProcess:
         try:
             outcome = pipeline.answer(json, service, self.engine, self.now)
         except ServiceError as refusal:
-            issue = {"severity": "error", "code": refusal.issue_code, "diagnostics": refusal.message}
+            issue = {
+                "severity": "error",
+                "code": refusal.issue_code,
+                "diagnostics": refusal.message,
+            }
             return Said(refusal.status, {"resourceType": "OperationOutcome", "issue": [issue]})
         return Said(200, outcome.response)

@@ -19,11 +19,16 @@ def check(walk: Any, body: Any, hook: str) -> None:
     """No fault of ours, a status on the list and a body that meets its schema."""
     answer = walk.post(path_of(body, hook), json=body)
     assert answer.status_code in STATUSES
-    assert [] == complaints("response" if answer.status_code == 200 else "operation-outcome", answer.json())
+    assert [] == complaints(
+        "response" if answer.status_code == 200 else "operation-outcome", answer.json()
+    )
 
 
 @CASES
-@given(body=broken_bodies(), hook=st.sampled_from(["order-sign", "order-select", "medication-prescribe"]))
+@given(
+    body=broken_bodies(),
+    hook=st.sampled_from(["order-sign", "order-select", "medication-prescribe"]),
+)
 def test_a_broken_call_is_answered_cleanly(walk: InProcess, body: Any, hook: str) -> None:
     check(walk, body, hook)
 
@@ -42,7 +47,9 @@ def test_any_json_is_answered_cleanly(walk: InProcess, body: Any) -> None:
 
 @CASES
 @given(context=json_values, prefetch=json_values)
-def test_any_context_and_prefetch_are_answered_cleanly(walk: InProcess, context: Any, prefetch: Any) -> None:
+def test_any_context_and_prefetch_are_answered_cleanly(
+    walk: InProcess, context: Any, prefetch: Any
+) -> None:
     context = context if isinstance(context, dict) else {"patientId": "p1", "draftOrders": context}
     check(
         walk,
@@ -56,7 +63,9 @@ def test_any_context_and_prefetch_are_answered_cleanly(walk: InProcess, context:
     resource=json_values,
     key=st.sampled_from(["medicationRequests", "conditions", "patient", "encounter", "x"]),
 )
-def test_any_value_under_any_prefetch_key_is_answered_cleanly(walk: InProcess, resource: Any, key: str) -> None:
+def test_any_value_under_any_prefetch_key_is_answered_cleanly(
+    walk: InProcess, resource: Any, key: str
+) -> None:
     drug = {
         "resourceType": "MedicationRequest",
         "status": "draft",
@@ -78,7 +87,9 @@ def test_any_value_under_any_prefetch_key_is_answered_cleanly(walk: InProcess, r
 @given(data=st.binary(max_size=200))
 def test_any_bytes_are_answered_cleanly(service: Any, data: bytes) -> None:
     answer = service.post(
-        "/cds-services/naltrexone-order-sign", data=data, headers={"Content-Type": "application/json"}
+        "/cds-services/naltrexone-order-sign",
+        data=data,
+        headers={"Content-Type": "application/json"},
     )
     assert answer.status_code in STATUSES
     assert [] == complaints("operation-outcome", answer.json())
@@ -86,6 +97,11 @@ def test_any_bytes_are_answered_cleanly(service: Any, data: bytes) -> None:
 
 @pytest.mark.slow
 @MANY
-@given(body=broken_bodies(), hook=st.sampled_from(["order-sign", "order-select", "medication-prescribe"]))
-def test_thousands_of_broken_calls_are_answered_cleanly(walk: InProcess, body: Any, hook: str) -> None:
+@given(
+    body=broken_bodies(),
+    hook=st.sampled_from(["order-sign", "order-select", "medication-prescribe"]),
+)
+def test_thousands_of_broken_calls_are_answered_cleanly(
+    walk: InProcess, body: Any, hook: str
+) -> None:
     check(walk, body, hook)

@@ -26,8 +26,7 @@ from tests.vignettes.compare import Told, told
 from tests.vignettes.releases import RELEASES, Json
 
 RANK = {"info": 1, "warning": 2, "critical": 3}
-CASES = [pytest.param(case, id=case["id"])
-         for case in vignettes(SECOND_EDITION) if case["meds"]]
+CASES = [pytest.param(case, id=case["id"]) for case in vignettes(SECOND_EDITION) if case["meds"]]
 OVER_HTTP = CASES[::12]
 
 
@@ -41,7 +40,11 @@ def loudness(cards: tuple[Told, ...], *topics: str) -> int:
 
 
 def starts(cards: tuple[Told, ...]) -> bool:
-    return any(code == "START_1_5" or code.startswith("update(") for card in cards for code in card.suggestions)
+    return any(
+        code == "START_1_5" or code.startswith("update(")
+        for card in cards
+        for code in card.suggestions
+    )
 
 
 def broken_promises(caller: Any, body: Json) -> Iterator[str]:
@@ -61,9 +64,14 @@ def broken_promises(caller: Any, body: Json) -> Iterator[str]:
 
 @pytest.mark.parametrize("case", CASES)
 def test_less_knowledge_is_never_silence(case: Json, walk: Any) -> None:
-    bodies = [(release, request(case, release, case["hook"])) for release in RELEASES
-              if not unsaid(case, release, case["hook"])]
-    assert [] == [f"{release} {fault}" for release, body in bodies for fault in broken_promises(walk, body)]
+    bodies = [
+        (release, request(case, release, case["hook"]))
+        for release in RELEASES
+        if not unsaid(case, release, case["hook"])
+    ]
+    assert [] == [
+        f"{release} {fault}" for release, body in bodies for fault in broken_promises(walk, body)
+    ]
 
 
 @pytest.mark.parametrize("case", OVER_HTTP)

@@ -18,7 +18,10 @@ CARD = {
     "summary": "One sentence.",
     "indicator": "critical",
     "detail": "**Why:** because.",
-    "source": {"label": "Naltrexone safety", "topic": {"code": "c", "system": "urn:x", "display": "d"}},
+    "source": {
+        "label": "Naltrexone safety",
+        "topic": {"code": "c", "system": "urn:x", "display": "d"},
+    },
     "selectionBehavior": "at-most-one",
     "suggestions": [
         {
@@ -34,7 +37,12 @@ CARD = {
     "overrideReasons": [{"code": "a", "system": "urn:y", "display": "b"}],
     "links": [
         {"label": "Label", "url": "https://dailymed.nlm.nih.gov/x?a=1", "type": "absolute"},
-        {"label": "App", "url": "http://127.0.0.1:8000/smart/launch", "type": "smart", "appContext": "{}"},
+        {
+            "label": "App",
+            "url": "http://127.0.0.1:8000/smart/launch",
+            "type": "smart",
+            "appContext": "{}",
+        },
     ],
 }
 MODELS: dict[str, list[Any]] = {
@@ -120,7 +128,9 @@ def test_they_agree_on_models_with_a_change(name: str, data: Any) -> None:
     if how == "delete":
         del node[path[-1]]
     elif how == "newline" and isinstance(node[path[-1]], str):
-        node[path[-1]] += data.draw(st.sampled_from(["\n", "\u2028", " ", "\u0660", "\x1f", "x" * 140]))
+        node[path[-1]] += data.draw(
+            st.sampled_from(["\n", "\u2028", " ", "\u0660", "\x1f", "x" * 140])
+        )
     elif how == "append" and isinstance(node[path[-1]], list):
         node[path[-1]] += deepcopy(node[path[-1]])
     else:

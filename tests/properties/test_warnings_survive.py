@@ -64,7 +64,9 @@ def list_key(body: Json) -> str:
 @CASES
 @given(
     body=meetings(),
-    extra=st.lists(listed_orders(UNRELATED + OPIOIDS[:3], name="x"), max_size=4, unique_by=lambda r: r["id"]),
+    extra=st.lists(
+        listed_orders(UNRELATED + OPIOIDS[:3], name="x"), max_size=4, unique_by=lambda r: r["id"]
+    ),
     data=st.data(),
 )
 def test_the_order_of_entries_does_not_change_the_verdict(
@@ -80,7 +82,9 @@ def test_the_order_of_entries_does_not_change_the_verdict(
 
 @CASES
 @given(body=meetings(), data=st.data())
-def test_the_order_of_codings_does_not_change_the_verdict(walk: InProcess, body: Json, data: Any) -> None:
+def test_the_order_of_codings_does_not_change_the_verdict(
+    walk: InProcess, body: Json, data: Any
+) -> None:
     local = [{"system": "urn:local", "code": "A1", "display": "house code"}, {"code": "B2"}]
     first, second = deepcopy(body), deepcopy(body)
     for copy in (first, second):
@@ -109,14 +113,20 @@ def test_moving_a_listed_order_to_another_key_loses_no_warning(
 
 @CASES
 @given(
-    body=meetings(), extra=listed_orders(UNRELATED, name="x"), place=st.sampled_from(["context", "prefetch"])
+    body=meetings(),
+    extra=listed_orders(UNRELATED, name="x"),
+    place=st.sampled_from(["context", "prefetch"]),
 )
-def test_an_unrelated_drug_never_removes_a_warning(walk: InProcess, body: Json, extra: Json, place: str) -> None:
+def test_an_unrelated_drug_never_removes_a_warning(
+    walk: InProcess, body: Json, extra: Json, place: str
+) -> None:
     before = cards(walk, body)
     more = deepcopy(body)
     if place == "context":
         draft = order(
-            LEVOTHYROXINE, id="x-draft", release="DSTU2" if "medicationOrders" in body["prefetch"] else "R4"
+            LEVOTHYROXINE,
+            id="x-draft",
+            release="DSTU2" if "medicationOrders" in body["prefetch"] else "R4",
         )
         more = with_entries(more, [{"resource": draft}, *orders_of(more)])
     else:
@@ -127,7 +137,9 @@ def test_an_unrelated_drug_never_removes_a_warning(walk: InProcess, body: Json, 
 
 @CASES
 @given(body=meetings(), extra=listed_orders(OPIOIDS, name="x"))
-def test_a_further_opioid_never_lowers_the_warning(walk: InProcess, body: Json, extra: Json) -> None:
+def test_a_further_opioid_never_lowers_the_warning(
+    walk: InProcess, body: Json, extra: Json
+) -> None:
     more = deepcopy(body)
     known = [e["resource"] for e in more["prefetch"][list_key(more)].get("entry", [])]
     more["prefetch"][list_key(more)] = bundle(*known, extra)
@@ -182,7 +194,9 @@ def rich(body: Json) -> Json:
 @pytest.mark.parametrize("what", ["dose", "timing", "dosage", "reason", "encounter", "intent"])
 @CASES
 @given(body=meetings())
-def test_less_knowledge_never_lowers_the_interaction(walk: InProcess, what: str, body: Json) -> None:
+def test_less_knowledge_never_lowers_the_interaction(
+    walk: InProcess, what: str, body: Json
+) -> None:
     full = rich(body)
     assert severity(cards(walk, full)) <= severity(cards(walk, without(full, what)))
 
@@ -203,7 +217,9 @@ def test_an_active_order_without_its_supply_is_no_quieter(
 
 @CASES
 @given(amount=st.sampled_from([0.5, 1.5, 3, 4.5, 25, 50, 150]), drug=st.sampled_from(OPIOIDS))
-def test_a_draft_whose_strength_is_unknown_is_no_quieter(walk: InProcess, amount: float, drug: Any) -> None:
+def test_a_draft_whose_strength_is_unknown_is_no_quieter(
+    walk: InProcess, amount: float, drug: Any
+) -> None:
     known = order(f"naltrexone {amount} mg capsule", id="n")
     unknown = order("naltrexone capsule", id="n")
     loud, quiet = (
@@ -223,7 +239,9 @@ def test_the_same_call_gets_the_same_answer(walk: InProcess, body: Json) -> None
     opposite=st.sampled_from(OPIOIDS[:5]),
     hook=st.sampled_from(["order-sign", "order-select", "medication-prescribe"]),
 )
-def test_two_opposites_warn_wherever_each_of_them_is(walk: InProcess, opposite: Any, hook: str) -> None:
+def test_two_opposites_warn_wherever_each_of_them_is(
+    walk: InProcess, opposite: Any, hook: str
+) -> None:
     """In the context, listed under our key or under a foreign key: the pair is never missed."""
     both = call(hook, ldn(), opioid(opposite))
     ahead = call(hook, ldn(), meds=(listed(opposite),))
@@ -234,8 +252,14 @@ def test_two_opposites_warn_wherever_each_of_them_is(walk: InProcess, opposite: 
 
 
 @CASES
-@given(codes=st.permutations([("urn:local", "1"), (RXNORM, "1049621"), ("http://hl7.org/fhir/sid/ndc", "0")]))
-def test_one_known_code_among_strangers_is_enough(walk: InProcess, codes: list[tuple[str, str]]) -> None:
+@given(
+    codes=st.permutations(
+        [("urn:local", "1"), (RXNORM, "1049621"), ("http://hl7.org/fhir/sid/ndc", "0")]
+    )
+)
+def test_one_known_code_among_strangers_is_enough(
+    walk: InProcess, codes: list[tuple[str, str]]
+) -> None:
     met = listed(("", ""))
     met["medicationCodeableConcept"] = {"coding": [{"system": s, "code": c} for s, c in codes]}
     assert 3 == severity(cards(walk, call("order-sign", ldn(), meds=(met,))))

@@ -39,8 +39,17 @@ Counts = dict[str, int]
 def main(url: str, rounds: int, seed: int) -> Counts:
     """Run the rounds; every count but acknowledged, stored and rounds must be 0."""
     chance = random.Random(seed)
-    total = {"rounds": 0, "acknowledged": 0, "stored": 0, "lost": 0, "duplicates": 0, "torn": 0, "damaged": 0,
-             "chain_faults": 0, "set_aside": 0}
+    total = {
+        "rounds": 0,
+        "acknowledged": 0,
+        "stored": 0,
+        "lost": 0,
+        "duplicates": 0,
+        "torn": 0,
+        "damaged": 0,
+        "chain_faults": 0,
+        "set_aside": 0,
+    }
     for number in range(rounds):
         with tempfile.NamedTemporaryFile() as ledger:
             run_round(url, f"round-{number}", ledger.fileno(), chance)
@@ -86,7 +95,9 @@ def fork_writer(url: str, issuer: str, ledger: int, checkpoint_always: bool) -> 
 def write_until_killed(url: str, issuer: str, ledger: int, checkpoint_always: bool) -> None:
     store = open_store(url)
     if checkpoint_always and store.dialect == "sqlite":
-        engine_event.listen(store.engine, "connect", lambda c, _: c.execute("PRAGMA wal_autocheckpoint=1"))
+        engine_event.listen(
+            store.engine, "connect", lambda c, _: c.execute("PRAGMA wal_autocheckpoint=1")
+        )
         store.engine.dispose()
     journal, log = FeedbackJournal(store, cards_recorded=True), AuditLog(store, "required")
     while True:
@@ -113,16 +124,25 @@ def check_round(url: str, issuer: str, acknowledged: Iterable[str]) -> Counts:
     store.close()
     with open_to_read(url) as reader:
         with reader.read() as connection:
-            query = select(feedback.c.card, feedback.c.user_comment).where(feedback.c.issuer == issuer)
+            query = select(feedback.c.card, feedback.c.user_comment).where(
+                feedback.c.issuer == issuer
+            )
             rows = connection.execute(query).all()
-            stored = connection.execute(select(func.count()).where(feedback.c.issuer == issuer)).scalar_one()
+            stored = connection.execute(
+                select(func.count()).where(feedback.c.issuer == issuer)
+            ).scalar_one()
         faults = len(verify(reader).faults)
     cards = {row.card for row in rows}
     return {
-        "rounds": 1, "acknowledged": len(set(acknowledged)), "stored": stored,
-        "lost": len(set(acknowledged) - cards), "duplicates": len(rows) - len(cards),
+        "rounds": 1,
+        "acknowledged": len(set(acknowledged)),
+        "stored": stored,
+        "lost": len(set(acknowledged) - cards),
+        "duplicates": len(rows) - len(cards),
         "torn": sum(row.user_comment != row.card * 30 for row in rows),
-        "damaged": int(is_damaged(url)), "chain_faults": faults, "set_aside": set_aside,
+        "damaged": int(is_damaged(url)),
+        "chain_faults": faults,
+        "set_aside": set_aside,
     }
 
 

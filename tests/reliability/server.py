@@ -15,15 +15,30 @@ from tests.conftest import ROOT, Running, free_port
 from tests.security.ehr import wait_until_alive
 
 
-def start(data_dir: Path, *words: str, stderr: Any = None, command: tuple[str, ...] = ("tests.serving",),
-          **environ: str) -> Running:
+def start(
+    data_dir: Path,
+    *words: str,
+    stderr: Any = None,
+    command: tuple[str, ...] = ("tests.serving",),
+    **environ: str,
+) -> Running:
     """Start the server on a free port and return at once; ``environ`` are NALTREXONE_CDS_* variables."""
     port = free_port()
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(data_dir),
-           **({} if "NALTREXONE_CDS_SETTINGS" in environ else {"NALTREXONE_CDS_WORKERS": "1"}), **environ}
-    process = subprocess.Popen([sys.executable, "-m", *command, *words], cwd=ROOT, env=env, start_new_session=True,
-                               stdout=subprocess.DEVNULL if stderr is None else stderr,
-                               stderr=subprocess.DEVNULL if stderr is None else stderr)
+    env = {
+        **os.environ,
+        "NALTREXONE_CDS_PORT": str(port),
+        "NALTREXONE_CDS_DATA_DIR": str(data_dir),
+        **({} if "NALTREXONE_CDS_SETTINGS" in environ else {"NALTREXONE_CDS_WORKERS": "1"}),
+        **environ,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, *words],
+        cwd=ROOT,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL if stderr is None else stderr,
+        stderr=subprocess.DEVNULL if stderr is None else stderr,
+    )
     return Running(f"http://127.0.0.1:{port}", process)
 
 

@@ -21,25 +21,58 @@ from tests.tls import make_server_tls
 BUDGET_MS = 400
 SHORT = Limits(fhir_budget_ms=BUDGET_MS)
 LISTED = ("http://127.0.0.1:*", "https://127.0.0.1:*", "https://localhost:*", "http://localhost:*")
-QUERIES = {"patient": "Patient/123", "orders": "MedicationRequest?patient=123",
-           "conditions": "Condition?patient=123"}
-RECORD = [{"resourceType": "Patient", "id": "123"},
-          *({"resourceType": "MedicationRequest", "id": f"m{number}", "subject": {"reference": "Patient/123"}}
-            for number in range(5))]
+QUERIES = {
+    "patient": "Patient/123",
+    "orders": "MedicationRequest?patient=123",
+    "conditions": "Condition?patient=123",
+}
+RECORD = [
+    {"resourceType": "Patient", "id": "123"},
+    *(
+        {
+            "resourceType": "MedicationRequest",
+            "id": f"m{number}",
+            "subject": {"reference": "Patient/123"},
+        }
+        for number in range(5)
+    ),
+]
 
 WHY = {
-    "hang": "timeout", "headers-then-hang": "timeout", "drip-headers": "timeout", "drip-body": "timeout",
-    "endless": "too-large", "reset": "broken", "500": "http-5xx", "501": "http-5xx", "503": "http-5xx",
-    "401": "unauthorized", "403": "unauthorized", "404": "http-404", "429": "http-4xx", "html": "not-json",
-    "empty": "not-json", "truncated": "not-json", "deep": "not-json", "list": "unexpected-type",
-    "wrong-type": "unexpected-type", "outcome": "operation-outcome", "outcome-entry": "operation-outcome",
-    "redirect": "redirect", "redirect-home": "redirect", "redirect-bomb": "redirect", "gzip-bomb": "too-large",
-    "huge": "too-large", "next-loop": "more-pages", "next-foreign": "more-pages",
+    "hang": "timeout",
+    "headers-then-hang": "timeout",
+    "drip-headers": "timeout",
+    "drip-body": "timeout",
+    "endless": "too-large",
+    "reset": "broken",
+    "500": "http-5xx",
+    "501": "http-5xx",
+    "503": "http-5xx",
+    "401": "unauthorized",
+    "403": "unauthorized",
+    "404": "http-404",
+    "429": "http-4xx",
+    "html": "not-json",
+    "empty": "not-json",
+    "truncated": "not-json",
+    "deep": "not-json",
+    "list": "unexpected-type",
+    "wrong-type": "unexpected-type",
+    "outcome": "operation-outcome",
+    "outcome-entry": "operation-outcome",
+    "redirect": "redirect",
+    "redirect-home": "redirect",
+    "redirect-bomb": "redirect",
+    "gzip-bomb": "too-large",
+    "huge": "too-large",
+    "next-loop": "more-pages",
+    "next-foreign": "more-pages",
 }
 
 
-def fetch(base: str, limits: Limits = SHORT,
-          expires_in: int | None = None) -> tuple[dict[str, tuple[bool, str]], float]:
+def fetch(
+    base: str, limits: Limits = SHORT, expires_in: int | None = None
+) -> tuple[dict[str, tuple[bool, str]], float]:
     access = FhirAccess(base, "t", expires_in, LISTED, require_https=False)
     with contextlib.closing(FhirClient(limits, LISTED, allow_http=True)) as client:
         start = time.monotonic()
@@ -92,16 +125,27 @@ def test_CL03_a_server_that_is_not_there_is_named_in_time(dead, why: str) -> Non
 def test_CL03_one_slow_query_does_not_take_the_others_with_it(fault: str) -> None:
     with serve(RECORD, fault=fault, fault_on="Condition") as server:
         found, seconds = fetch(server.base_url)
-    assert {"patient": (True, "ok"), "orders": (True, "ok"), "conditions": (False, "timeout")} == found
+    assert {
+        "patient": (True, "ok"),
+        "orders": (True, "ok"),
+        "conditions": (False, "timeout"),
+    } == found
     assert seconds < (BUDGET_MS + 100) / 1_000
 
 
 @pytest.mark.parametrize("fault", ["hang", "headers-then-hang", "drip-headers", "drip-body"])
 def test_CL03_a_slow_second_page_keeps_the_first_and_is_incomplete(fault: str) -> None:
-    with nothing_left_behind(), serve(RECORD, page_size=2, fault=fault, fault_on="page") as server, \
-            contextlib.closing(FhirClient(Limits(fhir_budget_ms=BUDGET_MS), LISTED, allow_http=True)) as client:
+    with (
+        nothing_left_behind(),
+        serve(RECORD, page_size=2, fault=fault, fault_on="page") as server,
+        contextlib.closing(
+            FhirClient(Limits(fhir_budget_ms=BUDGET_MS), LISTED, allow_http=True)
+        ) as client,
+    ):
         start = time.monotonic()
-        found = client.fetch(QUERIES, FhirAccess(server.base_url, "t", 300, LISTED, require_https=False))["orders"]
+        found = client.fetch(
+            QUERIES, FhirAccess(server.base_url, "t", 300, LISTED, require_https=False)
+        )["orders"]
         seconds = time.monotonic() - start
     assert (False, "more-pages") == (found.complete, found.why)
     assert ["m0", "m1"] == [entry["resource"]["id"] for entry in (found.resource or {})["entry"]]
@@ -125,7 +169,11 @@ def test_CL03_a_shorter_deadline_of_the_caller_is_kept() -> None:
     with serve(fault="hang") as server:
         client = FhirClient(Limits(), LISTED, allow_http=True)
         start = time.monotonic()
-        client.fetch(QUERIES, FhirAccess(server.base_url, "t", 300, LISTED, require_https=False), deadline_ms=150)
+        client.fetch(
+            QUERIES,
+            FhirAccess(server.base_url, "t", 300, LISTED, require_https=False),
+            deadline_ms=150,
+        )
         assert 0.1 < time.monotonic() - start < 0.25
 
 
@@ -146,13 +194,21 @@ def test_CT04_no_answer_costs_more_memory_than_its_cap_allows(fault: str) -> Non
     The reader runs in a process of its own, so that what the server sends is not counted as what the reader keeps.
     """
     with serve(fault=fault) as server:
-        reader = subprocess.run([sys.executable, "-c", READER, server.base_url], capture_output=True, text=True,
-                                check=True, timeout=60, cwd=Path(__file__).parents[2])
+        reader = subprocess.run(
+            [sys.executable, "-c", READER, server.base_url],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+            cwd=Path(__file__).parents[2],
+        )
     assert int(reader.stdout) < 40_000
 
 
 @pytest.mark.parametrize("fault", ["hang", ""])
-def test_CL03_a_tls_server_that_hangs_or_is_not_trusted_is_named_in_time(tmp_path: Path, fault: str) -> None:
+def test_CL03_a_tls_server_that_hangs_or_is_not_trusted_is_named_in_time(
+    tmp_path: Path, fault: str
+) -> None:
     server_tls, _ = make_server_tls(tmp_path, "localhost")
     with nothing_left_behind(), serve(tls=server_tls, fault=fault, name="localhost") as server:
         found, seconds = fetch(server.base_url)
@@ -162,7 +218,10 @@ def test_CL03_a_tls_server_that_hangs_or_is_not_trusted_is_named_in_time(tmp_pat
 
 def test_CL03_a_trusted_tls_server_that_drips_is_cut_too(tmp_path: Path) -> None:
     server_tls, trust = make_server_tls(tmp_path, "localhost")
-    with nothing_left_behind(), serve(tls=server_tls, fault="drip-body", name="localhost") as server:
+    with (
+        nothing_left_behind(),
+        serve(tls=server_tls, fault="drip-body", name="localhost") as server,
+    ):
         client = FhirClient(Limits(fhir_budget_ms=BUDGET_MS), LISTED, trust=trust)
         start = time.monotonic()
         found = client.fetch(QUERIES, FhirAccess(server.base_url, "t", 300, LISTED))

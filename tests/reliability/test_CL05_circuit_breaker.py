@@ -82,7 +82,10 @@ def test_CL05_only_one_call_probes_at_a_time() -> None:
         open_circuit(client, server)
         clock.now += 10
         said: list[str] = []
-        threads = [threading.Thread(target=lambda: said.append(ask(client, server.base_url))) for _ in range(4)]
+        threads = [
+            threading.Thread(target=lambda: said.append(ask(client, server.base_url)))
+            for _ in range(4)
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -116,10 +119,17 @@ def test_CL05_a_call_that_had_no_fair_chance_does_not_count() -> None:
 def test_CL05_a_name_that_is_refused_leaves_the_probe_to_the_next_call() -> None:
     clock = Clock()
     addresses = iter(["127.0.0.1"] * 5 + ["10.0.0.9", "127.0.0.1"])
-    client = FhirClient(LIMITS, ("http://localhost:*",), allow_http=True, monotonic=clock,
-                        resolver=lambda host, port, **_: [(0, 0, 0, "", (next(addresses), port))])
+    client = FhirClient(
+        LIMITS,
+        ("http://localhost:*",),
+        allow_http=True,
+        monotonic=clock,
+        resolver=lambda host, port, **_: [(0, 0, 0, "", (next(addresses), port))],
+    )
     with serve([PATIENT], fault="hang", name="localhost") as server:
-        access = FhirAccess(server.base_url, None, None, ("http://localhost:*",), require_https=False)
+        access = FhirAccess(
+            server.base_url, None, None, ("http://localhost:*",), require_https=False
+        )
         said = [client.fetch({"p": "Patient/123"}, access)["p"].why for _ in range(5)]
         clock.now += 10
         server.fault = ""
@@ -128,8 +138,14 @@ def test_CL05_a_name_that_is_refused_leaves_the_probe_to_the_next_call() -> None
 
 
 BOTH = {"p": "Patient/123", "orders": "MedicationRequest?patient=123"}
-ORDERS = [{"resourceType": "MedicationRequest", "id": f"m{number}", "subject": {"reference": "Patient/123"}}
-          for number in range(5)]
+ORDERS = [
+    {
+        "resourceType": "MedicationRequest",
+        "id": f"m{number}",
+        "subject": {"reference": "Patient/123"},
+    }
+    for number in range(5)
+]
 
 
 def patient_client(clock: Clock) -> FhirClient:
@@ -165,7 +181,9 @@ def test_CL05_a_type_that_still_hangs_when_probed_is_left_alone_again() -> None:
         for _ in range(5):
             ask_both(client, server.base_url)
         clock.now += 10
-        assert [("ok", "timeout"), ("ok", "circuit-open")] == [ask_both(client, server.base_url) for _ in range(2)]
+        assert [("ok", "timeout"), ("ok", "circuit-open")] == [
+            ask_both(client, server.base_url) for _ in range(2)
+        ]
 
 
 def test_CL05_further_pages_that_hang_are_left_alone_and_the_first_page_is_still_read() -> None:
@@ -185,8 +203,10 @@ def test_CL05_further_pages_that_hang_are_left_alone_and_the_first_page_is_still
 def test_CL05_a_prefetched_page_whose_next_pages_hang_opens_it_too() -> None:
     client = patient_client(Clock())
     with serve([PATIENT, *ORDERS], page_size=2, fault="hang", fault_on="page") as server:
-        page = {"resourceType": "Bundle",
-                "link": [{"relation": "next", "url": f"{server.base_url}?_getpages=x&_page=2"}]}
+        page = {
+            "resourceType": "Bundle",
+            "link": [{"relation": "next", "url": f"{server.base_url}?_getpages=x&_page=2"}],
+        }
         access = FhirAccess(server.base_url, "t", 300, LISTED, require_https=False)
         assert {"more-pages"} == {client.follow(page, access).why for _ in range(7)}
         assert 5 == len(server.seen)
@@ -200,11 +220,16 @@ def test_CL05_a_type_that_fails_at_once_costs_no_budget_and_is_still_asked() -> 
 
 def test_CL05_one_type_of_one_base_says_nothing_about_another_base() -> None:
     client = patient_client(Clock())
-    with serve([PATIENT], fault="hang", fault_on="MedicationRequest") as dead, serve([PATIENT]) as alive:
+    with (
+        serve([PATIENT], fault="hang", fault_on="MedicationRequest") as dead,
+        serve([PATIENT]) as alive,
+    ):
         for _ in range(5):
             ask_both(client, dead.base_url)
         assert (("ok", "circuit-open"), ("ok", "ok")) == (
-            ask_both(client, dead.base_url), ask_both(client, alive.base_url))
+            ask_both(client, dead.base_url),
+            ask_both(client, alive.base_url),
+        )
 
 
 def test_CL05_one_servers_outage_leaves_the_others_alone() -> None:

@@ -14,8 +14,13 @@ from tests.conformance.calls import call, ldn, listed, naltrexone_50, opioid, pa
 from tests.conftest import Running
 from tests.reliability.server import serving
 
-OPIOIDS = ["Oxycodone 5 MG Oral Tablet", "Morphine 10 MG Oral Tablet", "Hydrocodone 5 MG Oral Tablet",
-           "Tramadol 50 MG Oral Tablet", "Codeine 30 MG Oral Tablet"]
+OPIOIDS = [
+    "Oxycodone 5 MG Oral Tablet",
+    "Morphine 10 MG Oral Tablet",
+    "Hydrocodone 5 MG Oral Tablet",
+    "Tramadol 50 MG Oral Tablet",
+    "Codeine 30 MG Oral Tablet",
+]
 
 
 def patient(number: int) -> dict[str, Any]:
@@ -23,10 +28,17 @@ def patient(number: int) -> dict[str, Any]:
     name = f"canary-{number}-end"
     drug = OPIOIDS[number % len(OPIOIDS)]
     body = [
-        lambda: call("order-sign", ldn(id=f"n-{name}", patient=name), meds=(listed(drug, id=f"m-{name}", patient=name),)),
+        lambda: call(
+            "order-sign",
+            ldn(id=f"n-{name}", patient=name),
+            meds=(listed(drug, id=f"m-{name}", patient=name),),
+        ),
         lambda: call("order-sign", naltrexone_50(id=f"n-{name}", patient=name)),
-        lambda: call("order-sign", opioid(drug, id=f"o-{name}", patient=name),
-                     meds=(listed("Naltrexone 50 MG Oral Tablet", id=f"m-{name}", patient=name),)),
+        lambda: call(
+            "order-sign",
+            opioid(drug, id=f"o-{name}", patient=name),
+            meds=(listed("Naltrexone 50 MG Oral Tablet", id=f"m-{name}", patient=name),),
+        ),
         lambda: call("order-sign", ldn(id=f"n-{name}", patient=name), meds=None),
     ][number % 4]()
     body["context"]["patientId"] = name
@@ -50,8 +62,11 @@ def answers(services: list[Running], numbers: list[int], threads: int) -> dict[i
 def mixed_up(found: dict[int, str], patients: int) -> list[int]:
     """The patients whose answer names another patient."""
     names = {number: f"canary-{number}-end" for number in range(patients)}
-    return [number for number, text in found.items()
-            if any(f"canary-{other}-end" in text for other in names if other != number)]
+    return [
+        number
+        for number, text in found.items()
+        if any(f"canary-{other}-end" in text for other in names if other != number)
+    ]
 
 
 def check(service: Running, other: list[Running], patients: int, threads: int) -> None:
@@ -71,7 +86,9 @@ def two_workers(tmp_path: Path) -> Any:
         yield found
 
 
-def test_CL06_patients_at_once_on_several_workers_and_hosts_never_mix(two_workers: Running, tmp_path: Path) -> None:
+def test_CL06_patients_at_once_on_several_workers_and_hosts_never_mix(
+    two_workers: Running, tmp_path: Path
+) -> None:
     (tmp_path / "other").mkdir()
     with serving(tmp_path / "other", NALTREXONE_CDS_PUBLIC_BASE_URL=two_workers.url) as other:
         check(two_workers, [other], 40, 8)

@@ -41,7 +41,9 @@ def test_CL07_feedback_sent_ten_times_is_kept_once(kept: tuple[Running, Path]) -
     assert 1 == count(kept[1], item)
 
 
-def test_CL07_feedback_sent_twenty_times_at_once_to_two_workers_is_kept_once(kept: tuple[Running, Path]) -> None:
+def test_CL07_feedback_sent_twenty_times_at_once_to_two_workers_is_kept_once(
+    kept: tuple[Running, Path],
+) -> None:
     item, together = feedback_item(), threading.Barrier(20)
 
     def send(_: int) -> int:

@@ -56,14 +56,25 @@ def test_CL07_twenty_repeats_at_once_over_four_workers_are_stored_once(store_url
 ONE = item(accepted_suggestions=(str(uuid4()),), user_comment="a", reason=Coding("s", "c", "d"))
 
 
-@pytest.mark.parametrize("other", [
-    replace(ONE, service="other"), replace(ONE, card=str(uuid4())), replace(ONE, outcome="accepted"),
-    replace(ONE, outcome_timestamp=ONE.outcome_timestamp + timedelta(microseconds=1)),
-    replace(ONE, accepted_suggestions=()), replace(ONE, reason=None), replace(ONE, reason=Coding("", "c", "d")),
-    replace(ONE, reason=Coding("s", "x", "d")), replace(ONE, reason=Coding("s", "c")),
-    replace(ONE, user_comment=None), replace(ONE, user_comment=""),
-])
-def test_CR107_an_item_that_differs_in_anything_is_kept_beside_the_first(tmp_path, other: FeedbackItem):
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(ONE, service="other"),
+        replace(ONE, card=str(uuid4())),
+        replace(ONE, outcome="accepted"),
+        replace(ONE, outcome_timestamp=ONE.outcome_timestamp + timedelta(microseconds=1)),
+        replace(ONE, accepted_suggestions=()),
+        replace(ONE, reason=None),
+        replace(ONE, reason=Coding("", "c", "d")),
+        replace(ONE, reason=Coding("s", "x", "d")),
+        replace(ONE, reason=Coding("s", "c")),
+        replace(ONE, user_comment=None),
+        replace(ONE, user_comment=""),
+    ],
+)
+def test_CR107_an_item_that_differs_in_anything_is_kept_beside_the_first(
+    tmp_path, other: FeedbackItem
+):
     store = open_store(f"sqlite:///{tmp_path}/store.sqlite3")
     keep(store, ONE)
     keep(store, other)

@@ -55,7 +55,10 @@ class Writers:
         with requests.Session() as session:
             while not self._stop.is_set():
                 cards = [str(uuid.uuid4()) for _ in range(random.randint(1, 3))]
-                items = [feedback_item(card=card, overrideReason={"userComment": card * 30}) for card in cards]
+                items = [
+                    feedback_item(card=card, overrideReason={"userComment": card * 30})
+                    for card in cards
+                ]
                 try:
                     answer = session.post(self._url + PATH, json={"feedback": items}, timeout=10)
                 except requests.RequestException:
@@ -91,8 +94,14 @@ def kill_again_and_again(data: Path, url: str, rounds: int) -> dict[str, int]:
         faults = len(verify(store).faults)
     cards = [item["card"] for item in stored]
     whole = sum(item["overrideReason"]["userComment"] == item["card"] * 30 for item in stored)
-    return {"lost": len(acknowledged - set(cards)), "doubled": len(cards) - len(set(cards)), "torn": len(cards) - whole,
-            "chain faults": faults, "damaged": damage(url), "acknowledged": len(acknowledged)}
+    return {
+        "lost": len(acknowledged - set(cards)),
+        "doubled": len(cards) - len(set(cards)),
+        "torn": len(cards) - whole,
+        "chain faults": faults,
+        "damaged": damage(url),
+        "acknowledged": len(acknowledged),
+    }
 
 
 def damage(url: str) -> int:
@@ -105,14 +114,20 @@ def damage(url: str) -> int:
 NOTHING = {"lost": 0, "doubled": 0, "torn": 0, "chain faults": 0, "damaged": 0}
 
 
-def test_CL10_a_few_kills_under_eight_writers_lose_nothing_that_was_acknowledged(tmp_path: Path, store_url: str) -> None:
+def test_CL10_a_few_kills_under_eight_writers_lose_nothing_that_was_acknowledged(
+    tmp_path: Path, store_url: str
+) -> None:
     found = kill_again_and_again(tmp_path, store_url, int(os.environ.get("KILL_ROUNDS", "3")))
     assert found.pop("acknowledged") >= 3
     assert NOTHING == found
 
 
 @pytest.mark.slow
-def test_CL10_two_hundred_kills_under_eight_writers_lose_nothing(tmp_path: Path, store_url: str) -> None:
-    found = kill_again_and_again(tmp_path, store_url, int(os.environ.get("KILL_ROUNDS_SLOW", "200")))
+def test_CL10_two_hundred_kills_under_eight_writers_lose_nothing(
+    tmp_path: Path, store_url: str
+) -> None:
+    found = kill_again_and_again(
+        tmp_path, store_url, int(os.environ.get("KILL_ROUNDS_SLOW", "200"))
+    )
     assert found.pop("acknowledged") >= 200
     assert NOTHING == found

@@ -19,8 +19,19 @@ ZERO = {"lost": 0, "duplicates": 0, "torn": 0, "damaged": 0, "chain_faults": 0, 
 
 
 def killed(url, rounds, seed):
-    command = [sys.executable, "-W", "error", "-m", "tests.reliability.kill_rounds", url, str(rounds), str(seed)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30 + rounds * 30)
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "tests.reliability.kill_rounds",
+        url,
+        str(rounds),
+        str(seed),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=30 + rounds * 30
+    )
     assert (0, "") == (done.returncode, done.stderr)
     return json.loads(done.stdout)
 

@@ -80,7 +80,10 @@ def small_disk():
     """A file system of 1 MiB of its own; only root can make one."""
     with tempfile.TemporaryDirectory() as name:
         mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", name]
-        if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        if (
+            os.geteuid() != 0
+            or subprocess.run(mount, check=False, capture_output=True).returncode != 0
+        ):
             pytest.skip("mounting a file system of 1 MiB needs root and the right to mount")
         yield Path(name)
         subprocess.run(["umount", "-l", name], check=True)

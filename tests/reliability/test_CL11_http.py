@@ -53,10 +53,16 @@ def fill(service: Running) -> tuple[list[str], requests.Response]:
     raise AssertionError("the disk never became full")
 
 
-def test_CL11_a_full_disk_refuses_feedback_answers_hooks_and_recovers_within_5_s(small_disk: Path) -> None:
+def test_CL11_a_full_disk_refuses_feedback_answers_hooks_and_recovers_within_5_s(
+    small_disk: Path,
+) -> None:
     with serving(small_disk) as service:
         taken, refused = fill(service)
-        assert (503, True, "critical") == (refused.status_code, int(refused.headers["Retry-After"]) > 0, indicator(service))
+        assert (503, True, "critical") == (
+            refused.status_code,
+            int(refused.headers["Retry-After"]) > 0,
+            indicator(service),
+        )
         time.sleep(1.1)
         ready = service.get("/readyz")
         assert (200, "degraded") == (ready.status_code, ready.json()["status"])
@@ -66,7 +72,9 @@ def test_CL11_a_full_disk_refuses_feedback_answers_hooks_and_recovers_within_5_s
     assert len(taken) > 15
 
 
-def test_CL11_a_start_on_a_full_disk_answers_hooks_and_takes_feedback_once_there_is_room(small_disk: Path) -> None:
+def test_CL11_a_start_on_a_full_disk_answers_hooks_and_takes_feedback_once_there_is_room(
+    small_disk: Path,
+) -> None:
     (small_disk / "ballast").write_bytes(b"x" * (1 << 20))
     with serving(small_disk) as service:
         assert (503, "critical") == (keep(service).status_code, indicator(service))
@@ -74,24 +82,35 @@ def test_CL11_a_start_on_a_full_disk_answers_hooks_and_takes_feedback_once_there
         assert keep_within(service, 5) < 5
 
 
-def test_CL11_a_read_only_disk_answers_hooks_and_takes_feedback_once_it_can_be_written(small_disk: Path) -> None:
+def test_CL11_a_read_only_disk_answers_hooks_and_takes_feedback_once_it_can_be_written(
+    small_disk: Path,
+) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with serving(small_disk) as service:
         assert (503, "critical") == (keep(service).status_code, indicator(service))
-        assert (200, "degraded") == ((ready := service.get("/readyz")).status_code, ready.json()["status"])
+        assert (200, "degraded") == (
+            (ready := service.get("/readyz")).status_code,
+            ready.json()["status"],
+        )
         subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
         assert keep_within(service, 5) < 5
 
 
-def test_CL11_a_damaged_store_is_set_aside_with_an_alarm_and_a_new_one_is_used(tmp_path: Path) -> None:
+def test_CL11_a_damaged_store_is_set_aside_with_an_alarm_and_a_new_one_is_used(
+    tmp_path: Path,
+) -> None:
     with serving(tmp_path) as service:
         assert keep(service).ok
     file = tmp_path / "store.sqlite3"
-    with closing(sqlite3.connect(file)) as connection:       # or the log would mend the file
+    with closing(sqlite3.connect(file)) as connection:  # or the log would mend the file
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     file.write_bytes(file.read_bytes()[:4_096] + b"noise" * 20_000)
     with (tmp_path / "log").open("wb") as log, serving(tmp_path, stderr=log) as service:
-        assert (True, "critical", 1) == (keep(service).ok, indicator(service), len(exported(tmp_path)))
+        assert (True, "critical", 1) == (
+            keep(service).ok,
+            indicator(service),
+            len(exported(tmp_path)),
+        )
         aside = [found.name for found in tmp_path.glob("store.sqlite3.corrupt-*")]
         assert len(aside) >= 1
     assert "store-alarm" in (tmp_path / "log").read_text()

@@ -54,7 +54,12 @@ def test_CL12_a_full_log_disk_costs_no_card(tmp_path: Path) -> None:
 
 def test_CL12_closed_standard_output_and_error_cost_no_card(tmp_path: Path) -> None:
     port = free_port()
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(tmp_path), **LOUD}
+    env = {
+        **os.environ,
+        "NALTREXONE_CDS_PORT": str(port),
+        "NALTREXONE_CDS_DATA_DIR": str(tmp_path),
+        **LOUD,
+    }
     command = ["/bin/sh", "-c", f"exec {sys.executable} -m tests.serving >&- 2>&-"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, start_new_session=True)
     running = Running(f"http://127.0.0.1:{port}", process)
@@ -90,12 +95,17 @@ def test_CL12_a_locked_store_does_not_silence_signed_calls(tmp_path: Path) -> No
     with serving(tmp_path, NALTREXONE_CDS_SETTINGS=str(file)) as service:
         with locked(tmp_path):
             once, begun = bearer(SIGN), time.monotonic()
-            said = [service.post(SIGN, json=conflict(), headers=each).status_code for each in (once, once, bearer(SIGN))]
+            said = [
+                service.post(SIGN, json=conflict(), headers=each).status_code
+                for each in (once, once, bearer(SIGN))
+            ]
             elapsed = time.monotonic() - begun
         assert ([200, 401, 200], True) == (said, elapsed < 4)
 
 
-def test_CL12_required_audit_refuses_while_the_store_is_locked_and_answers_afterwards(tmp_path: Path) -> None:
+def test_CL12_required_audit_refuses_while_the_store_is_locked_and_answers_afterwards(
+    tmp_path: Path,
+) -> None:
     with serving(tmp_path, NALTREXONE_CDS_AUDIT="required") as service:
         slowest(service, 1)
         with locked(tmp_path):

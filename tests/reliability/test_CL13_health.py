@@ -24,7 +24,10 @@ def ready(service: Running) -> tuple[int, dict[str, str]]:
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/startupz", "/version"])
 def test_CL13_health_needs_no_token_in_production(tmp_path: Path, path: str) -> None:
     with run_production(tmp_path, auth="all") as ehr:
-        assert [200, 200] == [ehr.service.get(path).status_code, ehr.service.request("HEAD", path).status_code]
+        assert [200, 200] == [
+            ehr.service.get(path).status_code,
+            ehr.service.request("HEAD", path).status_code,
+        ]
 
 
 def test_CL13_a_ready_service_says_so_with_each_check(service: Running) -> None:
@@ -51,10 +54,15 @@ def test_CL13_a_store_that_cannot_be_written_is_a_degraded_service(tmp_path: Pat
         wait_for(service, "ready")
         with locked(tmp_path):
             status, said = wait_for(service, "degraded")
-            assert (200, True) == (status, said["store"].startswith("degraded: store not writable ("))
+            assert (200, True) == (
+                status,
+                said["store"].startswith("degraded: store not writable ("),
+            )
 
 
-def test_CL13_a_store_that_cannot_be_written_is_not_ready_where_audit_is_required(tmp_path: Path) -> None:
+def test_CL13_a_store_that_cannot_be_written_is_not_ready_where_audit_is_required(
+    tmp_path: Path,
+) -> None:
     """Alive all the while, and ready again by itself."""
     with serving(tmp_path, **REQUIRED) as service:
         wait_for(service, "ready")
@@ -65,10 +73,15 @@ def test_CL13_a_store_that_cannot_be_written_is_not_ready_where_audit_is_require
         assert 200 == wait_for(service, "ready")[0]
 
 
-def test_CL13_keys_that_were_never_fetched_degrade_and_readiness_fetches_none(tmp_path: Path) -> None:
+def test_CL13_keys_that_were_never_fetched_degrade_and_readiness_fetches_none(
+    tmp_path: Path,
+) -> None:
     with count_connections() as count:
-        entry = {"issuer": "https://ehr.example.com", "jwks_url": f"https://localhost:{count.port}/jwks.json",
-                 "fhir_bases": [UNUSED_FHIR]}
+        entry = {
+            "issuer": "https://ehr.example.com",
+            "jwks_url": f"https://localhost:{count.port}/jwks.json",
+            "fhir_bases": [UNUSED_FHIR],
+        }
         with run_production(tmp_path, entry) as ehr:
             status, said = ready(ehr.service)
             assert (200, "degraded: keys not fetched yet", 0) == (status, said["keys"], count())
@@ -89,7 +102,11 @@ def test_CL13_readiness_answers_at_once_while_the_store_is_stuck(tmp_path: Path)
 
 
 def test_CL13_health_names_no_client_and_no_address(tmp_path: Path) -> None:
-    file = write_settings(tmp_path / "etc", client(tmp_path / "etc", issuer="https://named.example.org", name="North"))
+    file = write_settings(
+        tmp_path / "etc", client(tmp_path / "etc", issuer="https://named.example.org", name="North")
+    )
     with serving(tmp_path, NALTREXONE_CDS_SETTINGS=str(file)) as service:
         said = service.get("/livez").text + service.get("/readyz").text
-    assert [] == [word for word in ("named.example.org", "North", str(tmp_path), "sqlite") if word in said]
+    assert [] == [
+        word for word in ("named.example.org", "North", str(tmp_path), "sqlite") if word in said
+    ]

@@ -20,7 +20,11 @@ from tests.security.ehr import UNUSED_FHIR, client, wait_until_alive, worker_pid
 
 HTTPS = "https://cds.example.org"
 KEYS = "https://ehr.example.com/jwks.json"
-GOOD: dict[str, Any] = {"issuer": "https://ehr.example.com", "jwks_url": KEYS, "fhir_bases": [UNUSED_FHIR]}
+GOOD: dict[str, Any] = {
+    "issuer": "https://ehr.example.com",
+    "jwks_url": KEYS,
+    "fhir_bases": [UNUSED_FHIR],
+}
 
 
 Ended = tuple["subprocess.CompletedProcess[bytes]", int]
@@ -32,10 +36,21 @@ def serve(folder: Path, *words: str, text: str | None = None, **environ: str) ->
     if text is not None:
         (folder / "settings.toml").write_text(text)
         extra += ["--settings", str(folder / "settings.toml")]
-    env = {**os.environ, "NALTREXONE_CDS_PORT": str(port), "NALTREXONE_CDS_DATA_DIR": str(folder / "data"), **environ}
+    env = {
+        **os.environ,
+        "NALTREXONE_CDS_PORT": str(port),
+        "NALTREXONE_CDS_DATA_DIR": str(folder / "data"),
+        **environ,
+    }
     command = [sys.executable, "-m", "cds_service", "serve", *extra]
-    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
     try:
         out, err = process.communicate(timeout=30)
     except subprocess.TimeoutExpired:
@@ -108,7 +123,9 @@ def test_CL14_production_refuses_what_a_demo_may_do(tmp_path: Path, name: str) -
 
 
 def test_CL14_the_debug_switch_of_flask_ends_a_production_start(tmp_path: Path) -> None:
-    done, port = serve(tmp_path, "--settings", str(write_settings(tmp_path / "etc", GOOD)), FLASK_DEBUG="1")
+    done, port = serve(
+        tmp_path, "--settings", str(write_settings(tmp_path / "etc", GOOD)), FLASK_DEBUG="1"
+    )
     assert_refused(done, port, "FLASK_DEBUG")
 
 
@@ -142,8 +159,13 @@ def test_CL14_a_broken_overlay_does_not_cost_the_cards(tmp_path: Path) -> None:
     own.mkdir()
     (own / "naltrexone-off-label.yaml").write_text("id: [")
     with (tmp_path / "log").open("wb") as log:
-        running = start(tmp_path, "serve", command=("cds_service",), stderr=log,
-                        NALTREXONE_CDS_CONTENT_OVERLAY=str(own))
+        running = start(
+            tmp_path,
+            "serve",
+            command=("cds_service",),
+            stderr=log,
+            NALTREXONE_CDS_CONTENT_OVERLAY=str(own),
+        )
         wait_until_alive(running)
         ready = running.get("/readyz")
         running.process.terminate()
@@ -152,7 +174,9 @@ def test_CL14_a_broken_overlay_does_not_cost_the_cards(tmp_path: Path) -> None:
     assert "content-overlay-refused" in (tmp_path / "log").read_text()
 
 
-def test_CL14_the_command_that_people_use_starts_and_warns_in_the_demo_profile(tmp_path: Path) -> None:
+def test_CL14_the_command_that_people_use_starts_and_warns_in_the_demo_profile(
+    tmp_path: Path,
+) -> None:
     with (tmp_path / "log").open("wb") as log:
         running = start(tmp_path, "serve", command=("cds_service",), stderr=log)
         wait_until_alive(running)
@@ -164,7 +188,9 @@ def test_CL14_the_command_that_people_use_starts_and_warns_in_the_demo_profile(t
 def test_CL14_a_start_is_quick_and_a_worker_small(tmp_path: Path) -> None:
     """Goals are 2 s and 120 MiB on an idle machine; here with slack, so that only a leap is seen."""
     begun = time.monotonic()
-    file = write_settings(tmp_path / "etc", client(tmp_path / "etc"), profile="demo", public_base_url=HTTPS)
+    file = write_settings(
+        tmp_path / "etc", client(tmp_path / "etc"), profile="demo", public_base_url=HTTPS
+    )
     with serving(tmp_path, NALTREXONE_CDS_SETTINGS=str(file)) as service:
         seconds = time.monotonic() - begun
         for _ in range(50):

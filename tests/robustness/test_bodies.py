@@ -54,7 +54,9 @@ def post(service: Any, data: bytes, **headers: str) -> requests.Response:
     return answer
 
 
-def raw(service: Any, method: str, path: str, body: bytes = b"{}") -> tuple[int, bytes, dict[str, str]]:
+def raw(
+    service: Any, method: str, path: str, body: bytes = b"{}"
+) -> tuple[int, bytes, dict[str, str]]:
     """A request whose path reaches the server exactly as written."""
     host = urlsplit(service.url)
     link = http.client.HTTPConnection(host.hostname or "", host.port, timeout=10)
@@ -72,7 +74,9 @@ def refused(answer: requests.Response, status: int = 400) -> None:
 
 
 @pytest.mark.parametrize("name", ["order-select-01", "order-sign-01", "medication-refill-01"])
-def test_CN01_an_official_example_that_strict_parsers_reject_is_read(service: Any, name: str) -> None:
+def test_CN01_an_official_example_that_strict_parsers_reject_is_read(
+    service: Any, name: str
+) -> None:
     assert [] == cards(service, example(f"derived__request__library__{name}"))
 
 
@@ -82,7 +86,9 @@ def test_CN01_the_drug_and_dose_of_such_an_example_are_read(service: Any, name: 
     body = example(f"derived__request__library__{name}")
     orders = body["context"].get("draftOrders") or body["context"]["medications"]
     resource = next(
-        e["resource"] for e in orders["entry"] if e["resource"]["resourceType"] == "MedicationRequest"
+        e["resource"]
+        for e in orders["entry"]
+        if e["resource"]["resourceType"] == "MedicationRequest"
     )
     resource["medicationCodeableConcept"] = {"text": LDN}
     resource["subject"] = {"reference": f"Patient/{body['context']['patientId']}"}
@@ -102,7 +108,9 @@ def _amount(given: Any) -> Any:
 
 @pytest.mark.parametrize("hook", ["select", "sign"])
 @pytest.mark.parametrize("release", ["dstu2", "stu3", "r4"])
-def test_CN02_a_sandbox_body_is_read_in_every_release(service: Any, release: str, hook: str) -> None:
+def test_CN02_a_sandbox_body_is_read_in_every_release(
+    service: Any, release: str, hook: str
+) -> None:
     assert {T5: "warning"} == topics(cards(service, example(f"sandbox__order-{hook}__{release}")))
 
 
@@ -120,7 +128,11 @@ def test_CN03_an_entry_of_no_known_type_is_skipped_and_the_rest_is_judged(
     odd = {"resourceType": kind, "id": "odd", "status": "active"}
     if kind == "absent":
         del odd["resourceType"]
-    target = body["context"]["draftOrders"] if place == "context" else body["prefetch"]["medicationRequests"]
+    target = (
+        body["context"]["draftOrders"]
+        if place == "context"
+        else body["prefetch"]["medicationRequests"]
+    )
     target["entry"].insert(0, {"resource": odd})
     assert CRITICAL == topics(cards(service, body))
 
@@ -147,7 +159,9 @@ def test_CN03_an_entry_that_is_no_entry_is_skipped(service: Any, entry: Any) -> 
     assert CRITICAL == topics(cards(service, body))
 
 
-@pytest.mark.parametrize("hook", ["medication-prescribe", "order-select", "order-sign", "medication-refill"])
+@pytest.mark.parametrize(
+    "hook", ["medication-prescribe", "order-select", "order-sign", "medication-refill"]
+)
 def test_CN04_a_dstu2_medication_order_is_judged(service: Any, hook: str) -> None:
     assert "critical" == topics(cards(service, conflict(hook, "DSTU2")))[T1]
 
@@ -169,15 +183,24 @@ def test_CN05_a_bundle_nested_300_deep_is_no_crash(service: Any, place: str) -> 
     begun = perf_counter()
     answer = service.post(path_of(body), json=body)
     assert answer.status_code in {200, 400}
-    assert [] == complaints("response" if answer.status_code == 200 else "operation-outcome", answer.json())
+    assert [] == complaints(
+        "response" if answer.status_code == 200 else "operation-outcome", answer.json()
+    )
     assert perf_counter() - begun < 2
 
 
 @pytest.mark.parametrize(
     "text",
-    ['{"a":' * 5_000 + "1" + "}" * 5_000, "[" * 5_000, "[" * 100_000 + "]" * 100_000, '{"hook":' * 50_000],
+    [
+        '{"a":' * 5_000 + "1" + "}" * 5_000,
+        "[" * 5_000,
+        "[" * 100_000 + "]" * 100_000,
+        '{"hook":' * 50_000,
+    ],
 )
-def test_CN06_json_nested_thousands_deep_is_refused_and_the_service_lives(service: Any, text: str) -> None:
+def test_CN06_json_nested_thousands_deep_is_refused_and_the_service_lives(
+    service: Any, text: str
+) -> None:
     begun = perf_counter()
     refused(post(service, text.encode()))
     assert perf_counter() - begun < 2
@@ -185,7 +208,9 @@ def test_CN06_json_nested_thousands_deep_is_refused_and_the_service_lives(servic
 
 
 def test_CN06_depth_inside_a_valid_call_is_refused_or_skipped(service: Any) -> None:
-    text = json.dumps({**conflict(), "extension": {"a": "DEEP"}}).replace('"DEEP"', "[" * 3_000 + "]" * 3_000)
+    text = json.dumps({**conflict(), "extension": {"a": "DEEP"}}).replace(
+        '"DEEP"', "[" * 3_000 + "]" * 3_000
+    )
     assert post(service, text.encode()).status_code in {200, 400}
 
 
@@ -212,9 +237,13 @@ def test_CN08_the_last_of_two_equal_keys_wins(service: Any) -> None:
 def test_CN08_the_last_patient_id_wins(service: Any) -> None:
     """The drafts belong to p1; with another patient last they are somebody else's."""
     text = json.dumps(conflict())
-    first = post(service, text.replace('"patientId": "p1"', '"patientId": "p2", "patientId": "p1"').encode())
+    first = post(
+        service, text.replace('"patientId": "p1"', '"patientId": "p2", "patientId": "p1"').encode()
+    )
     assert CRITICAL == topics(first.json()["cards"])
-    last = post(service, text.replace('"patientId": "p1"', '"patientId": "p1", "patientId": "p2"').encode())
+    last = post(
+        service, text.replace('"patientId": "p1"', '"patientId": "p1", "patientId": "p2"').encode()
+    )
     assert T1 not in topics(last.json()["cards"])
 
 
@@ -227,7 +256,9 @@ def test_CN09_a_byte_order_mark_is_refused(service: Any) -> None:
     refused(post(service, b"\xef\xbb\xbf" + json.dumps(conflict()).encode()))
 
 
-@pytest.mark.parametrize("bad", [b"\xff", b"\xc3(", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf5\x80\x80\x80"])
+@pytest.mark.parametrize(
+    "bad", [b"\xff", b"\xc3(", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf5\x80\x80\x80"]
+)
 def test_CN10_invalid_utf_8_is_refused(service: Any, bad: bytes) -> None:
     text = json.dumps(conflict()).encode().replace(b"oxycodone", b"oxycodone" + bad)
     refused(post(service, text))
@@ -239,7 +270,9 @@ def test_CN10_a_lone_surrogate_cannot_break_the_answer(service: Any, escape: str
     answer = post(service, text.encode())
     assert answer.status_code in {200, 400}
     assert [] == [
-        v for _, v in leaves(answer.json()) if isinstance(v, str) and re.search("[\ud800-\udfff]", v)
+        v
+        for _, v in leaves(answer.json())
+        if isinstance(v, str) and re.search("[\ud800-\udfff]", v)
     ]
 
 
@@ -257,7 +290,9 @@ def test_CN11_a_large_number_as_a_dose_is_no_crash(service: Any, size: int) -> N
         assert "critical" == topics(answer.json()["cards"])[T1]
 
 
-@pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b"1", b"true", b"1.5", b'[{"hook": "order-sign"}]'])
+@pytest.mark.parametrize(
+    "body", [b"[]", b"null", b'"x"', b"1", b"true", b"1.5", b'[{"hook": "order-sign"}]']
+)
 def test_CN12_a_body_that_is_no_object_is_refused(service: Any, body: bytes) -> None:
     refused(post(service, body))
 
@@ -329,7 +364,12 @@ def test_CN15_every_one_of_many_drafts_is_read(service: Any) -> None:
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "GZIP", "x-nonsense"])
 def test_CN16_a_compressed_body_is_never_inflated(service: Any, encoding: str) -> None:
     refused(
-        post(service, gzip.compress(json.dumps(conflict()).encode()), **{"Content-Encoding": encoding}), 415
+        post(
+            service,
+            gzip.compress(json.dumps(conflict()).encode()),
+            **{"Content-Encoding": encoding},
+        ),
+        415,
     )
 
 
@@ -426,7 +466,9 @@ def test_CN19_a_wrong_typed_member_of_a_draft_counts_as_absent(service: Any, mem
 
 
 @pytest.mark.parametrize("member", [m for m in MEMBERS + INNER if m not in ("status", "intent")])
-def test_CN19_a_wrong_typed_member_of_a_listed_order_loses_no_warning(service: Any, member: str) -> None:
+def test_CN19_a_wrong_typed_member_of_a_listed_order_loses_no_warning(
+    service: Any, member: str
+) -> None:
     """Without a date or supply an active order is still current or stale, never unseen."""
     for wrong in WRONG:
         body = call("order-sign", ldn())
@@ -450,14 +492,20 @@ def test_CN19_an_id_that_is_no_fhir_id_is_never_the_target_of_an_action(
     service: Any, hook: str, wrong: str
 ) -> None:
     """The warning stays; what cannot be named in a reference is not offered for deletion or sent to the app."""
-    found = cards(service, call(hook, ldn(id=wrong), order(LEVOTHYROXINE, id="l"), meds=(listed(),)))
+    found = cards(
+        service, call(hook, ldn(id=wrong), order(LEVOTHYROXINE, id="l"), meds=(listed(),))
+    )
     assert CRITICAL == topics(found)
     assert [] == actions(card_of(found, T1))
-    assert wrong not in json.dumps([link.get("appContext") for card in found for link in card.get("links", [])])
+    assert wrong not in json.dumps(
+        [link.get("appContext") for card in found for link in card.get("links", [])]
+    )
 
 
 def test_CN19_a_number_written_as_text_is_a_number_only_as_a_value(service: Any) -> None:
-    draft = ldn(dose=dosage(4.5, "mg"), medicationCodeableConcept={"text": "naltrexone oral liquid"})
+    draft = ldn(
+        dose=dosage(4.5, "mg"), medicationCodeableConcept={"text": "naltrexone oral liquid"}
+    )
     draft["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] = "4.5"
     assert "4.5 mg/day" in card_of(cards(service, call("order-sign", draft)), T2)["summary"]
 
@@ -476,8 +524,12 @@ def test_CN19_a_number_written_as_text_is_a_number_only_as_a_value(service: Any)
         {"resourceType": 5, "entry": [None]},
     ],
 )
-@pytest.mark.parametrize("member", ["draftOrders", "medications", "selections", "userId", "encounterId"])
-def test_CN19_a_wrong_typed_member_of_the_context_is_no_error(service: Any, member: str, wrong: Any) -> None:
+@pytest.mark.parametrize(
+    "member", ["draftOrders", "medications", "selections", "userId", "encounterId"]
+)
+def test_CN19_a_wrong_typed_member_of_the_context_is_no_error(
+    service: Any, member: str, wrong: Any
+) -> None:
     body = call("order-select", ldn(), meds=(listed(),))
     body["context"][member] = wrong
     answer = service.post(path_of(body), json=body)

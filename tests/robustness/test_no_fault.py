@@ -29,7 +29,20 @@ from tests.robustness.test_bodies import INNER, MEMBERS, NASTY, WRONG, nested_bu
 from tests.security.payloads import PAYLOADS
 from tests.security.test_CT05_card_content import FIELDS, filled
 
-ODD = (None, 5, "x", [], {}, True, 1.5, [None], [[]], {"resource": None}, {"entry": {}}, {"resourceType": 5})
+ODD = (
+    None,
+    5,
+    "x",
+    [],
+    {},
+    True,
+    1.5,
+    [None],
+    [[]],
+    {"resource": None},
+    {"entry": {}},
+    {"resourceType": 5},
+)
 
 
 @pytest.fixture(scope="module")
@@ -40,11 +53,15 @@ def walk(engine: Engine, as_of: datetime) -> InProcess:
 def judged(walk: InProcess, body: Any, hook: str = "") -> int:
     """The status, after the answer met its schema; a fault of ours raises."""
     answer = walk.post(path_of(body, hook), json=body)
-    assert [] == complaints("response" if answer.status_code == 200 else "operation-outcome", answer.json())
+    assert [] == complaints(
+        "response" if answer.status_code == 200 else "operation-outcome", answer.json()
+    )
     return answer.status_code
 
 
-@pytest.mark.parametrize("member", [*MEMBERS, *INNER, "subject", "medicationCodeableConcept", "resourceType"])
+@pytest.mark.parametrize(
+    "member", [*MEMBERS, *INNER, "subject", "medicationCodeableConcept", "resourceType"]
+)
 def test_CN19_no_wrong_type_anywhere_in_an_order_is_a_fault(walk: InProcess, member: str) -> None:
     coded = {"text": LDN, "coding": [{"system": "urn:x", "code": "x", "display": LDN}]}
     for wrong in WRONG:
@@ -57,7 +74,14 @@ def test_CN19_no_wrong_type_anywhere_in_an_order_is_a_fault(walk: InProcess, mem
 @pytest.mark.parametrize("hook", HOOKS)
 def test_CN19_no_wrong_type_around_the_orders_is_a_fault(walk: InProcess, hook: str) -> None:
     for odd in ODD:
-        for member in ("draftOrders", "medications", "orders", "selections", "userId", "encounterId"):
+        for member in (
+            "draftOrders",
+            "medications",
+            "orders",
+            "selections",
+            "userId",
+            "encounterId",
+        ):
             body = conflict(hook)
             body["context"][member] = odd
             assert judged(walk, body) in {200, 400}, (member, odd)
@@ -81,7 +105,9 @@ def test_CN20_no_drug_text_is_a_fault(walk: InProcess, name: str) -> None:
     drug = (NASTY[name], OXYCODONE[1])
     assert 200 == judged(walk, call("order-sign", ldn(), meds=(listed(drug),)))
     assert 200 == judged(walk, call("order-sign", opioid(drug), ldn()))
-    assert 200 == judged(walk, call("order-sign", ldn(medicationCodeableConcept={"text": NASTY[name]})))
+    assert 200 == judged(
+        walk, call("order-sign", ldn(medicationCodeableConcept={"text": NASTY[name]}))
+    )
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -108,19 +134,41 @@ def test_CN11_no_number_is_a_fault(walk: InProcess, value: float) -> None:
         assert 200 == judged(walk, body), member
 
 
-@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2026-02-30", "2026", "2026-11", "2026-11-21T25:00:00Z",
-                                 "2026-11-21T12:00:00+99:00", "9999-12-31T23:59:59-14:00", "0000-00-00", "21.11.2026"])
+@pytest.mark.parametrize(
+    "day",
+    [
+        "0001-01-01",
+        "9999-12-31",
+        "2026-02-30",
+        "2026",
+        "2026-11",
+        "2026-11-21T25:00:00Z",
+        "2026-11-21T12:00:00+99:00",
+        "9999-12-31T23:59:59-14:00",
+        "0000-00-00",
+        "21.11.2026",
+    ],
+)
 def test_CN19_no_date_is_a_fault(walk: InProcess, day: str) -> None:
     for status in ("active", "completed"):
         body = conflict()
-        body["prefetch"]["medicationRequests"] = bundle(listed(authored=day, status=status, dosageInstruction=[
-            {"timing": {"repeat": {"boundsPeriod": {"start": day, "end": day}}}}]))
+        body["prefetch"]["medicationRequests"] = bundle(
+            listed(
+                authored=day,
+                status=status,
+                dosageInstruction=[
+                    {"timing": {"repeat": {"boundsPeriod": {"start": day, "end": day}}}}
+                ],
+            )
+        )
         body["prefetch"]["patient"]["birthDate"] = day
         assert 200 == judged(walk, body)
 
 
 @pytest.mark.parametrize("levels", [50, 116, *range(119, 130), 300, 500])
-def test_CN05_a_draft_nested_deep_keeps_its_card_and_loses_only_the_update(walk: InProcess, levels: int) -> None:
+def test_CN05_a_draft_nested_deep_keeps_its_card_and_loses_only_the_update(
+    walk: InProcess, levels: int
+) -> None:
     """What JSON writers cannot write any more is not offered; the card itself stays, and the answer can be written."""
     nested: dict[str, Any] = {"url": "http://example.org"}
     for _ in range(levels):

@@ -40,7 +40,9 @@ def application() -> Flask:
             raise RuntimeError(f"{snapshot}")
         yield from off_label.judge(snapshot, said)
 
-    rules = tuple(replace(rule, judge=judge_or_fail) if rule is off_label.RULE else rule for rule in RULES)
+    rules = tuple(
+        replace(rule, judge=judge_or_fail) if rule is off_label.RULE else rule for rule in RULES
+    )
     return create_app(settings.load_for_worker(), now=clock, rules=rules)
 
 

@@ -39,20 +39,28 @@ def private_key(name: str = "P-384", number: int = 0) -> Any:
 
 def jwk(name: str = "P-384", number: int = 0, **members: Any) -> dict[str, Any]:
     """The public JWK of that key; ``members`` are added, None takes one away."""
-    algorithm = jwt.algorithms.RSAAlgorithm if name.startswith("RSA-") else jwt.algorithms.ECAlgorithm
+    algorithm = (
+        jwt.algorithms.RSAAlgorithm if name.startswith("RSA-") else jwt.algorithms.ECAlgorithm
+    )
     public = algorithm.to_jwk(private_key(name, number).public_key(), as_dict=True)
     public.pop("key_ops", None)
-    return {k: v for k, v in {**public, "kid": KID, "use": "sig", **members}.items() if v is not None}
+    return {
+        k: v for k, v in {**public, "kid": KID, "use": "sig", **members}.items() if v is not None
+    }
 
 
 def private_jwk(name: str = "P-384") -> dict[str, Any]:
     """The JWK of that key with its private members, as nobody should publish it."""
-    algorithm = jwt.algorithms.RSAAlgorithm if name.startswith("RSA-") else jwt.algorithms.ECAlgorithm
+    algorithm = (
+        jwt.algorithms.RSAAlgorithm if name.startswith("RSA-") else jwt.algorithms.ECAlgorithm
+    )
     return {**algorithm.to_jwk(private_key(name), as_dict=True), "kid": KID, "use": "sig"}
 
 
 def public_pem(name: str = "P-384") -> bytes:
-    return private_key(name).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return (
+        private_key(name).public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
 
 
 def key_set(*keys: Mapping[str, Any]) -> bytes:
@@ -65,16 +73,23 @@ def claims(**members: Any) -> dict[str, Any]:
     return {name: value for name, value in {**plain, **members}.items() if value is not None}
 
 
-def token(key: str = "P-384", *, alg: str = "ES384", number: int = 0, header: Mapping[str, Any] | None = None,
-          **members: Any) -> str:
+def token(
+    key: str = "P-384",
+    *,
+    alg: str = "ES384",
+    number: int = 0,
+    header: Mapping[str, Any] | None = None,
+    **members: Any,
+) -> str:
     """A signed token; ``header`` replaces or adds header members (None takes it away), ``members`` claims."""
     head = {"alg": alg, "typ": "JWT", "kid": KID, **(header or {})}
     head = {name: value for name, value in head.items() if value is not None}
     return sign(head, json.dumps(claims(**members)).encode(), key, alg, number)
 
 
-def sign(head: Mapping[str, Any], payload: bytes, key: str = "P-384", alg: str = "ES384",
-         number: int = 0) -> str:
+def sign(
+    head: Mapping[str, Any], payload: bytes, key: str = "P-384", alg: str = "ES384", number: int = 0
+) -> str:
     """A compact token with exactly this header and payload: PyJWT would refuse to write the bad ones."""
     signed = b".".join((part(json.dumps(head).encode()), part(payload)))
     signature = jwt.get_algorithm_by_name(alg).sign(signed, private_key(key, number))
@@ -129,22 +144,33 @@ class Clock:
 class Entrance:
     """Client authentication with a clock and a web of its own; ``reasons`` are the refusals so far."""
 
-    def __init__(self, store: Path, *clients: Client, web: PublishedAt | None = None,
-                 profile: str = "production", algorithms: Sequence[str] = ALGORITHMS) -> None:
+    def __init__(
+        self,
+        store: Path,
+        *clients: Client,
+        web: PublishedAt | None = None,
+        profile: str = "production",
+        algorithms: Sequence[str] = ALGORITHMS,
+    ) -> None:
         self.clock = Clock()
         self.web = web or PublishedAt()
         self.reasons: list[str] = []
         self.store = open_store(f"sqlite:///{store / 'store.sqlite3'}")
         self.authentication = ClientAuthentication(
-            settings(*clients, profile=profile), JwksCache(self.web, self.clock),
-            SeenTokens(self.store.writer, self.clock), self.clock, algorithms=algorithms, on_refusal=self.reasons.append)
+            settings(*clients, profile=profile),
+            JwksCache(self.web, self.clock),
+            SeenTokens(self.store.writer, self.clock),
+            self.clock,
+            algorithms=algorithms,
+            on_refusal=self.reasons.append,
+        )
 
     def says(self, token: str, *endpoints: str) -> str:
-        """"admitted" or the reason of the refusal of ``Authorization: Bearer {token}``."""
+        """ "admitted" or the reason of the refusal of ``Authorization: Bearer {token}``."""
         return self.answers([f"Bearer {token}"], *endpoints)
 
     def answers(self, headers: Sequence[str], *endpoints: str) -> str:
-        """"admitted" or the reason of the refusal of these Authorization headers."""
+        """ "admitted" or the reason of the refusal of these Authorization headers."""
         try:
             self.authentication.admit(headers, endpoints or (ENDPOINT,))
         except (Unauthorized, Unavailable):

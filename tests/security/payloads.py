@@ -88,4 +88,8 @@ def autolinks(markdown: str) -> list[str]:
 
 def kinds(markdown: str) -> list[str]:
     """Token types other than running text and paragraphs."""
-    return [t.type for t in tokens(markdown) if t.type not in ("text", "text_special", "inline", "softbreak")]
+    return [
+        t.type
+        for t in tokens(markdown)
+        if t.type not in ("text", "text_special", "inline", "softbreak")
+    ]

@@ -28,9 +28,12 @@ def encode(text: str, how: str) -> str:
         "first": once[:3] + text[1:],
         "twice": once.replace("%", "%25"),
         "thrice": once.replace("%", "%2525"),
-        "overlong": "".join(f"%{0xC0 | octet >> 6:02x}%{0x80 | octet & 0x3F:02x}" for octet in octets),
-        "fullwidth": "".join("".join(f"%{part:02x}" for part in chr(octet + 0xFEE0).encode())
-                             for octet in octets),
+        "overlong": "".join(
+            f"%{0xC0 | octet >> 6:02x}%{0x80 | octet & 0x3F:02x}" for octet in octets
+        ),
+        "fullwidth": "".join(
+            "".join(f"%{part:02x}" for part in chr(octet + 0xFEE0).encode()) for octet in octets
+        ),
         "iis": "".join(f"%u{octet:04x}" for octet in octets),
         "parameter": f"{text};x=1",
         "null": f"{text}%00",
@@ -38,17 +41,38 @@ def encode(text: str, how: str) -> str:
     }[how]
 
 
-ENCODINGS = ("raw", "escaped", "upper", "first", "twice", "thrice", "overlong", "fullwidth", "iis", "parameter",
-             "null", "newline")
+ENCODINGS = (
+    "raw",
+    "escaped",
+    "upper",
+    "first",
+    "twice",
+    "thrice",
+    "overlong",
+    "fullwidth",
+    "iis",
+    "parameter",
+    "null",
+    "newline",
+)
 SPELLED = sorted({encode(step, how) for step, how in itertools.product(STEPS, ENCODINGS)})
-PLACED = ("{root}/{step}", "{root}/{step}/admin", "{root}{step}", "{root}/x{step}", "{root}/x{step}y/z")
+PLACED = (
+    "{root}/{step}",
+    "{root}/{step}/admin",
+    "{root}{step}",
+    "{root}/x{step}",
+    "{root}/x{step}y/z",
+)
 
 
 def tempted(server: FhirServer) -> list[str]:
     """Every spelling of a step, at every place of a path below this server's base."""
     root = server.base_url
-    return [shape.format(root=root, step=step) for shape, step in itertools.product(PLACED, SPELLED)
-            if shape.format(root="", step=step).strip("/")]
+    return [
+        shape.format(root=root, step=step)
+        for shape, step in itertools.product(PLACED, SPELLED)
+        if shape.format(root="", step=step).strip("/")
+    ]
 
 
 def test_CT01_no_spelling_of_a_step_is_called_as_base_as_next_link_or_as_reference() -> None:
@@ -65,9 +89,10 @@ def test_CT01_no_spelling_of_a_step_is_called_as_base_as_next_link_or_as_referen
             page = {"resourceType": "Bundle", "link": [{"relation": "next", "url": url}]}
             assert "more-pages" == client.follow(page, access).why, url
         for start in range(0, len(urls), 50):
-            some = [f"{url}/Medication/d1" for url in urls[start:start + 50]]
+            some = [f"{url}/Medication/d1" for url in urls[start : start + 50]]
             assert {"bad-id", "refused-host"} >= {
-                each.why for each in client.read_many(some, access).values()}
+                each.why for each in client.read_many(some, access).values()
+            }
         assert (0, []) == (server.connections, server.seen)
     assert len(urls) > 500
 
@@ -92,43 +117,79 @@ def test_CT01_a_segment_that_may_be_a_step_names_no_place(shape: str, step: str)
     assert found is None
 
 
-@pytest.mark.parametrize("link", [
-    "../fhir?page=2", "./?page=2", "x/../Patient?page=2", "/fhir/..;/admin", "/fhir/%2e%2e/admin", "..%2fadmin",
-    "/fhir/%252e%252e/admin", "/fh\nir/Patient", "/fhir/Patient\t?page=2", "\\", "//ehr.example.org/other", ""])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "../fhir?page=2",
+        "./?page=2",
+        "x/../Patient?page=2",
+        "/fhir/..;/admin",
+        "/fhir/%2e%2e/admin",
+        "..%2fadmin",
+        "/fhir/%252e%252e/admin",
+        "/fh\nir/Patient",
+        "/fhir/Patient\t?page=2",
+        "\\",
+        "//ehr.example.org/other",
+        "",
+    ],
+)
 def test_CT01_a_relative_link_is_judged_as_written_and_as_resolved(link: str) -> None:
     base = read_base("https://ehr.example.org/fhir")
     assert read_link(link, base) in (None, base)
     assert link == "" or read_link(link, base) is None
 
 
-@pytest.mark.parametrize(("link", "url"), [
-    ("?_getpages=a%2Fb&_page=2", "https://ehr.example.org/fhir?_getpages=a%2Fb&_page=2"),
-    ("MedicationRequest?page=2", "https://ehr.example.org/fhir/MedicationRequest?page=2"),
-    ("/fhir/_page/7", "https://ehr.example.org/fhir/_page/7"),
-    ("https://ehr.example.org/fhir/My%20Unit/%C3%A4", "https://ehr.example.org/fhir/My%20Unit/%C3%A4")])
+@pytest.mark.parametrize(
+    ("link", "url"),
+    [
+        ("?_getpages=a%2Fb&_page=2", "https://ehr.example.org/fhir?_getpages=a%2Fb&_page=2"),
+        ("MedicationRequest?page=2", "https://ehr.example.org/fhir/MedicationRequest?page=2"),
+        ("/fhir/_page/7", "https://ehr.example.org/fhir/_page/7"),
+        (
+            "https://ehr.example.org/fhir/My%20Unit/%C3%A4",
+            "https://ehr.example.org/fhir/My%20Unit/%C3%A4",
+        ),
+    ],
+)
 def test_an_ordinary_link_is_followed_as_written(link: str, url: str) -> None:
     found = read_link(link, read_base("https://ehr.example.org/fhir"))
     assert found is not None
     assert url == found.url
 
 
-@pytest.mark.parametrize(("base", "entry"), [
-    ("https://ehr.example.org/fhir", "https://ehr.example.org/fhir/"),
-    ("https://ehr.example.org/fhir/", "https://ehr.example.org/fhir/"),
-    ("https://EHR.example.org:443/fhir", "https://ehr.example.org/fhir/"),
-    ("https://ehr.example.org/fhir/tenant-a", "https://ehr.example.org/fhir/tenant-a"),
-    ("https://ehr.example.org/fhir/tenant-b", ""), ("https://ehr.example.org/fhir/tenant-a/x", ""),
-    ("https://ehr.example.org", ""), ("https://ehr.example.org/FHIR", ""),
-    ("http://localhost:81/any/path", "http://localhost:*"), ("http://localhost.evil.test:81", "")])
-def test_CT01_a_base_is_a_listed_base_and_a_tenant_below_one_is_another(base: str, entry: str) -> None:
-    listed = ("https://ehr.example.org/fhir/", "https://ehr.example.org/fhir/tenant-a", "http://localhost:*")
+@pytest.mark.parametrize(
+    ("base", "entry"),
+    [
+        ("https://ehr.example.org/fhir", "https://ehr.example.org/fhir/"),
+        ("https://ehr.example.org/fhir/", "https://ehr.example.org/fhir/"),
+        ("https://EHR.example.org:443/fhir", "https://ehr.example.org/fhir/"),
+        ("https://ehr.example.org/fhir/tenant-a", "https://ehr.example.org/fhir/tenant-a"),
+        ("https://ehr.example.org/fhir/tenant-b", ""),
+        ("https://ehr.example.org/fhir/tenant-a/x", ""),
+        ("https://ehr.example.org", ""),
+        ("https://ehr.example.org/FHIR", ""),
+        ("http://localhost:81/any/path", "http://localhost:*"),
+        ("http://localhost.evil.test:81", ""),
+    ],
+)
+def test_CT01_a_base_is_a_listed_base_and_a_tenant_below_one_is_another(
+    base: str, entry: str
+) -> None:
+    listed = (
+        "https://ehr.example.org/fhir/",
+        "https://ehr.example.org/fhir/tenant-a",
+        "http://localhost:*",
+    )
     assert entry == find_base(read_base(base), listed)
 
 
 def test_CT01_a_tenant_that_nobody_listed_is_not_called() -> None:
     with serve([PATIENT]) as server:
         listed = (server.base_url,)
-        tenant = FhirAccess(f"{server.base_url}/tenant-b", "CANARY-TOK", 300, listed, require_https=False)
+        tenant = FhirAccess(
+            f"{server.base_url}/tenant-b", "CANARY-TOK", 300, listed, require_https=False
+        )
         found = FhirClient(Limits(), listed, allow_http=True).fetch({"p": "Patient/123"}, tenant)
         assert ("refused-host", 0) == (found["p"].why, server.connections)
 

@@ -37,7 +37,9 @@ from tests.security.keys import (
 )
 
 EPIC_KID = "d3bmZ0+/x.H+A8w2Cz1k4G0="
-SPECIFICATION: dict[str, Any] = json.loads((Path(__file__).parent / "specification_tokens.json").read_text())
+SPECIFICATION: dict[str, Any] = json.loads(
+    (Path(__file__).parent / "specification_tokens.json").read_text()
+)
 
 
 def publishing(*keys: dict[str, Any]) -> PublishedAt:
@@ -48,14 +50,20 @@ def publishing(*keys: dict[str, Any]) -> PublishedAt:
 
 
 @pytest.mark.parametrize(("key", "alg"), [("P-384", "ES384"), ("RSA-2048", "RS384")])
-def test_CT03_the_two_recommended_algorithms_are_accepted(tmp_path: Path, key: str, alg: str) -> None:
+def test_CT03_the_two_recommended_algorithms_are_accepted(
+    tmp_path: Path, key: str, alg: str
+) -> None:
     assert "admitted" == Entrance(tmp_path, web=publishing(jwk(key))).says(token(key, alg=alg))
 
 
 def test_CT03_token_shaped_like_epics_is_accepted(tmp_path: Path) -> None:
     """RS384, 900 s, nbf five minutes back, a sub and a kid full of punctuation."""
-    epic = token("RSA-2048", alg="RS384", header={"kid": EPIC_KID}, sub=ISSUER, nbf=NOW - 300, exp=NOW + 900)
-    assert "admitted" == Entrance(tmp_path, web=publishing(jwk("RSA-2048", kid=EPIC_KID))).says(epic)
+    epic = token(
+        "RSA-2048", alg="RS384", header={"kid": EPIC_KID}, sub=ISSUER, nbf=NOW - 300, exp=NOW + 900
+    )
+    assert "admitted" == Entrance(tmp_path, web=publishing(jwk("RSA-2048", kid=EPIC_KID))).says(
+        epic
+    )
 
 
 def test_CT03_token_shaped_like_infernos_is_accepted(tmp_path: Path) -> None:
@@ -64,7 +72,9 @@ def test_CT03_token_shaped_like_infernos_is_accepted(tmp_path: Path) -> None:
     assert "admitted" == Entrance(tmp_path, ehr(jwks_url="", jku=(JWKS_URL,))).says(inferno)
 
 
-@pytest.mark.parametrize("aud", [ENDPOINT, [ENDPOINT], ["https://x.example", ENDPOINT], f"{ENDPOINT}/"])
+@pytest.mark.parametrize(
+    "aud", [ENDPOINT, [ENDPOINT], ["https://x.example", ENDPOINT], f"{ENDPOINT}/"]
+)
 def test_CT03_aud_that_names_the_endpoint_is_accepted(tmp_path: Path, aud: object) -> None:
     assert "admitted" == Entrance(tmp_path).says(token(aud=aud))
 
@@ -86,7 +96,9 @@ def test_CT03_clock_of_the_sandbox_may_be_ahead(tmp_path: Path) -> None:
 # Algorithms and keys
 
 
-@pytest.mark.parametrize("alg", ["none", "None", "nOnE", "", None, 5, "HS256", "HS384", "RS512", "ES256K"])
+@pytest.mark.parametrize(
+    "alg", ["none", "None", "nOnE", "", None, 5, "HS256", "HS384", "RS512", "ES256K"]
+)
 def test_CT03_algorithm_outside_the_list_is_refused(tmp_path: Path, alg: object) -> None:
     head = {"alg": alg, "typ": "JWT", "kid": KID}
     forged = sign(head, json.dumps(claims()).encode())
@@ -104,27 +116,61 @@ def test_CT03_unsigned_token_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("alg", "digest"), [("HS256", hashlib.sha256), ("HS384", hashlib.sha384)])
 @pytest.mark.parametrize("secret", [public_pem(), json.dumps(jwk()).encode()], ids=["pem", "jwk"])
-def test_CT03_public_key_is_no_shared_secret(tmp_path: Path, alg: str, digest: Any, secret: bytes) -> None:
-    signed = part(json.dumps({"alg": alg, "kid": KID}).encode()) + b"." + part(json.dumps(claims()).encode())
+def test_CT03_public_key_is_no_shared_secret(
+    tmp_path: Path, alg: str, digest: Any, secret: bytes
+) -> None:
+    signed = (
+        part(json.dumps({"alg": alg, "kid": KID}).encode())
+        + b"."
+        + part(json.dumps(claims()).encode())
+    )
     forged = signed + b"." + part(hmac.new(secret, signed, digest).digest())
     assert "algorithm" == Entrance(tmp_path).says(forged.decode())
 
 
 @pytest.mark.parametrize(("alg", "key"), [("RS384", "P-384"), ("ES384", "RSA-2048")])
-def test_CT03_algorithm_that_does_not_fit_the_key_is_refused(tmp_path: Path, alg: str, key: str) -> None:
+def test_CT03_algorithm_that_does_not_fit_the_key_is_refused(
+    tmp_path: Path, alg: str, key: str
+) -> None:
     signer = "RSA-2048" if alg == "RS384" else "P-384"
     assert "unfit-key" == Entrance(tmp_path, web=publishing(jwk(key))).says(token(signer, alg=alg))
 
 
-@pytest.mark.parametrize("published", [
-    jwk("RSA-2048", alg="RS256"), jwk("RSA-2048", use="enc"), jwk("RSA-2048", key_ops=["encrypt"]),
-    jwk("RSA-2048", key_ops="verify"), private_jwk("RSA-2048"), jwk("RSA-2048", n="AQAB"),
-    jwk("RSA-2048", n=None), jwk("RSA-2048", n=5), jwk("RSA-2048", alg=5), jwk("RSA-2048", kty=["RSA"]),
-    jwk("RSA-2048", kty="oct"),
-], ids=["alg", "use", "key_ops", "key_ops no list", "private", "short", "no n", "n no text", "alg no text",
-        "kty no text", "oct"])
-def test_CT03_rsa_key_unfit_for_signatures_is_refused(tmp_path: Path, published: dict[str, Any]) -> None:
-    assert "unfit-key" == Entrance(tmp_path, web=publishing(published)).says(token("RSA-2048", alg="RS384"))
+@pytest.mark.parametrize(
+    "published",
+    [
+        jwk("RSA-2048", alg="RS256"),
+        jwk("RSA-2048", use="enc"),
+        jwk("RSA-2048", key_ops=["encrypt"]),
+        jwk("RSA-2048", key_ops="verify"),
+        private_jwk("RSA-2048"),
+        jwk("RSA-2048", n="AQAB"),
+        jwk("RSA-2048", n=None),
+        jwk("RSA-2048", n=5),
+        jwk("RSA-2048", alg=5),
+        jwk("RSA-2048", kty=["RSA"]),
+        jwk("RSA-2048", kty="oct"),
+    ],
+    ids=[
+        "alg",
+        "use",
+        "key_ops",
+        "key_ops no list",
+        "private",
+        "short",
+        "no n",
+        "n no text",
+        "alg no text",
+        "kty no text",
+        "oct",
+    ],
+)
+def test_CT03_rsa_key_unfit_for_signatures_is_refused(
+    tmp_path: Path, published: dict[str, Any]
+) -> None:
+    assert "unfit-key" == Entrance(tmp_path, web=publishing(published)).says(
+        token("RSA-2048", alg="RS384")
+    )
 
 
 def test_CT03_rsa_key_of_1024_bits_is_refused(tmp_path: Path) -> None:
@@ -134,11 +180,23 @@ def test_CT03_rsa_key_of_1024_bits_is_refused(tmp_path: Path) -> None:
     assert "unfit-key" == Entrance(tmp_path, web=web).says(token("RSA-2048", alg="RS384"))
 
 
-@pytest.mark.parametrize("published", [
-    jwk("P-256"), jwk("P-521"), jwk(alg="ES256"), jwk(use="enc"), private_jwk(), jwk(crv="secp256k1"),
-    jwk(x="AAAA"), jwk(y=None),
-], ids=["P-256", "P-521", "alg", "use", "private", "curve", "no point", "no y"])
-def test_CT03_elliptic_key_unfit_for_es384_is_refused(tmp_path: Path, published: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "published",
+    [
+        jwk("P-256"),
+        jwk("P-521"),
+        jwk(alg="ES256"),
+        jwk(use="enc"),
+        private_jwk(),
+        jwk(crv="secp256k1"),
+        jwk(x="AAAA"),
+        jwk(y=None),
+    ],
+    ids=["P-256", "P-521", "alg", "use", "private", "curve", "no point", "no y"],
+)
+def test_CT03_elliptic_key_unfit_for_es384_is_refused(
+    tmp_path: Path, published: dict[str, Any]
+) -> None:
     assert "unfit-key" == Entrance(tmp_path, web=publishing(published)).says(token())
 
 
@@ -153,7 +211,9 @@ def test_CT03_of_two_keys_with_one_kid_either_may_have_signed(tmp_path: Path, or
     assert "admitted" == Entrance(tmp_path, web=web).says(token(number=1))
 
 
-@pytest.mark.parametrize("kid", ["../../etc/passwd", "' OR 1=1 --", "k" * 3_000, "\ud800", "k\r\nX: y", "💊"])
+@pytest.mark.parametrize(
+    "kid", ["../../etc/passwd", "' OR 1=1 --", "k" * 3_000, "\ud800", "k\r\nX: y", "💊"]
+)
 def test_CT03_odd_kid_finds_its_key_or_nothing(tmp_path: Path, kid: str) -> None:
     entrance = Entrance(tmp_path, web=publishing(jwk(), jwk(number=1, kid=kid)))
     assert "admitted" == entrance.says(token(number=1, header={"kid": kid}))
@@ -184,9 +244,16 @@ def test_CT03_nonsense_as_signature_is_refused(tmp_path: Path, signature: str) -
 # Claims
 
 
-@pytest.mark.parametrize(("missing", "reason"), [
-    ("iss", "issuer"), ("aud", "audience"), ("exp", "time-claim"), ("iat", "time-claim"), ("jti", "jti"),
-])
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [
+        ("iss", "issuer"),
+        ("aud", "audience"),
+        ("exp", "time-claim"),
+        ("iat", "time-claim"),
+        ("jti", "jti"),
+    ],
+)
 def test_CT03_each_required_claim_is_required(tmp_path: Path, missing: str, reason: str) -> None:
     assert reason == Entrance(tmp_path).says(token(**{missing: None}))
 
@@ -202,10 +269,24 @@ def test_CT03_any_such_text_is_a_jti(tmp_path: Path, jti: str) -> None:
 
 
 @pytest.mark.parametrize("claim", ["exp", "iat", "nbf"])
-@pytest.mark.parametrize("value", [
-    str(NOW), 1e30, float("inf"), float("-inf"), float("nan"), -1, True, [NOW], {}, 10**4000,
-])
-def test_CT03_time_that_is_no_plain_number_is_refused(tmp_path: Path, claim: str, value: object) -> None:
+@pytest.mark.parametrize(
+    "value",
+    [
+        str(NOW),
+        1e30,
+        float("inf"),
+        float("-inf"),
+        float("nan"),
+        -1,
+        True,
+        [NOW],
+        {},
+        10**4000,
+    ],
+)
+def test_CT03_time_that_is_no_plain_number_is_refused(
+    tmp_path: Path, claim: str, value: object
+) -> None:
     """Booleans, texts, Infinity, NaN and numbers after the year 9999 are no times."""
     assert "time-claim" == Entrance(tmp_path).says(token(**{claim: value}))
 
@@ -215,19 +296,34 @@ def test_CT03_number_too_long_to_read_is_refused(tmp_path: Path) -> None:
     assert "form" == Entrance(tmp_path).says(sign({"alg": "ES384", "kid": KID}, payload))
 
 
-@pytest.mark.parametrize(("lifetime", "said"), [
-    (3_600, "admitted"), (3_601, "lifetime"), (631_000_000, "lifetime"), (0, "lifetime"), (-1, "lifetime"),
-])
+@pytest.mark.parametrize(
+    ("lifetime", "said"),
+    [
+        (3_600, "admitted"),
+        (3_601, "lifetime"),
+        (631_000_000, "lifetime"),
+        (0, "lifetime"),
+        (-1, "lifetime"),
+    ],
+)
 def test_CT03_token_lives_an_hour_at_most(tmp_path: Path, lifetime: int, said: str) -> None:
     assert said == Entrance(tmp_path).says(token(exp=NOW + lifetime))
 
 
-@pytest.mark.parametrize(("members", "said"), [
-    ({"iat": NOW - 300, "exp": NOW - 59}, "admitted"), ({"iat": NOW - 300, "exp": NOW - 60}, "expired"),
-    ({"iat": NOW + 60, "exp": NOW + 300}, "admitted"), ({"iat": NOW + 61, "exp": NOW + 300}, "too-early"),
-    ({"nbf": NOW + 60}, "admitted"), ({"nbf": NOW + 61}, "too-early"),
-])
-def test_CT03_clocks_may_differ_by_a_minute(tmp_path: Path, members: dict[str, float], said: str) -> None:
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"iat": NOW - 300, "exp": NOW - 59}, "admitted"),
+        ({"iat": NOW - 300, "exp": NOW - 60}, "expired"),
+        ({"iat": NOW + 60, "exp": NOW + 300}, "admitted"),
+        ({"iat": NOW + 61, "exp": NOW + 300}, "too-early"),
+        ({"nbf": NOW + 60}, "admitted"),
+        ({"nbf": NOW + 61}, "too-early"),
+    ],
+)
+def test_CT03_clocks_may_differ_by_a_minute(
+    tmp_path: Path, members: dict[str, float], said: str
+) -> None:
     assert said == Entrance(tmp_path).says(token(**members))
 
 
@@ -240,13 +336,30 @@ def test_CL17_clock_that_jumps_refuses_tokens_and_recovers(tmp_path: Path, hours
     assert "admitted" == entrance.says(token())
 
 
-@pytest.mark.parametrize("aud", [
-    f"{BASE}/cds-services/another-service", BASE, f"{BASE}/cds-services", ENDPOINT.replace("https", "http"),
-    ENDPOINT[:-1], f"{ENDPOINT}x", f"{ENDPOINT}//", f"{ENDPOINT}/feedback", f"{ENDPOINT}?", ENDPOINT.upper(),
-    ENDPOINT.replace("cds.example.org", "cds.example.org:443"),
-    ENDPOINT.replace("cds.example.org", "evil.example"), "", [], [5], [ENDPOINT, 5], {"a": ENDPOINT}, 5,
-    [[ENDPOINT]],
-])
+@pytest.mark.parametrize(
+    "aud",
+    [
+        f"{BASE}/cds-services/another-service",
+        BASE,
+        f"{BASE}/cds-services",
+        ENDPOINT.replace("https", "http"),
+        ENDPOINT[:-1],
+        f"{ENDPOINT}x",
+        f"{ENDPOINT}//",
+        f"{ENDPOINT}/feedback",
+        f"{ENDPOINT}?",
+        ENDPOINT.upper(),
+        ENDPOINT.replace("cds.example.org", "cds.example.org:443"),
+        ENDPOINT.replace("cds.example.org", "evil.example"),
+        "",
+        [],
+        [5],
+        [ENDPOINT, 5],
+        {"a": ENDPOINT},
+        5,
+        [[ENDPOINT]],
+    ],
+)
 def test_CT03_aud_that_is_not_the_endpoint_called_is_refused(tmp_path: Path, aud: object) -> None:
     assert "audience" == Entrance(tmp_path).says(token(aud=aud))
 
@@ -263,7 +376,9 @@ def test_CT03_client_without_tenants_may_name_any(tmp_path: Path) -> None:
 
 
 def test_CT03_two_tenants_of_one_issuer_are_two_clients(tmp_path: Path) -> None:
-    entrance = Entrance(tmp_path, ehr(name="north", tenants=("n",)), ehr(name="south", tenants=("s",)))
+    entrance = Entrance(
+        tmp_path, ehr(name="north", tenants=("n",)), ehr(name="south", tenants=("s",))
+    )
     caller = entrance.authentication.admit([f"Bearer {token(tenant='s')}"], [ENDPOINT])
     assert ("south", "s", "jti-1") == (caller.client.name, caller.tenant, caller.jti)
 
@@ -276,9 +391,10 @@ def test_CT03_another_spelling_of_the_same_bytes_is_refused(tmp_path: Path) -> N
     entrance = Entrance(tmp_path, web=publishing(jwk("RSA-2048")))
     signed = token("RSA-2048", alg="RS384")
     other = signed[:-1] + chr(ord(signed[-1]) + 1)
-    assert base64.urlsafe_b64decode(signed.split(".")[2] + "==") == base64.urlsafe_b64decode(other.split(".")[2] + "==")
+    assert base64.urlsafe_b64decode(signed.split(".")[2] + "==") == base64.urlsafe_b64decode(
+        other.split(".")[2] + "=="
+    )
     assert ("signature", "admitted") == (entrance.says(other), entrance.says(signed))
-
 
 
 @pytest.mark.parametrize("typ", ["at+jwt", "JOSE", "", 5, ["JWT"], "JWT "])
@@ -286,11 +402,25 @@ def test_CT03_other_typ_is_refused(tmp_path: Path, typ: object) -> None:
     assert "header" == Entrance(tmp_path).says(token(header={"typ": typ}))
 
 
-@pytest.mark.parametrize("header", [
-    {"crit": ["exp"]}, {"crit": []}, {"b64": True}, {"b64": False}, {"b64": False, "crit": ["b64"]},
-    {"jwk": jwk()}, {"x5u": JWKS_URL}, {"x5c": ["AAAA"]}, {"zip": "DEF"}, {"enc": "A256GCM"},
-], ids=str)
-def test_CT03_header_that_changes_the_reading_is_refused(tmp_path: Path, header: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"crit": ["exp"]},
+        {"crit": []},
+        {"b64": True},
+        {"b64": False},
+        {"b64": False, "crit": ["b64"]},
+        {"jwk": jwk()},
+        {"x5u": JWKS_URL},
+        {"x5c": ["AAAA"]},
+        {"zip": "DEF"},
+        {"enc": "A256GCM"},
+    ],
+    ids=str,
+)
+def test_CT03_header_that_changes_the_reading_is_refused(
+    tmp_path: Path, header: dict[str, Any]
+) -> None:
     changed = sign({"alg": "ES384", "kid": KID, **header}, json.dumps(claims()).encode())
     assert Entrance(tmp_path).says(changed) in {"header", "form"}
 
@@ -299,10 +429,28 @@ def test_CT03_key_inside_the_token_is_refused(tmp_path: Path) -> None:
     assert "header" == Entrance(tmp_path).says(token(number=1, header={"jwk": jwk(number=1)}))
 
 
-@pytest.mark.parametrize("wrong", [
-    "", "a", "a.b", "..", "a.b.c.d", "a.b.c.d.e", "a.b.", ".b.c", "é.b.c", "a b.c.d", "e30.e30.e30=",
-    "====.====.====", "W10.W10.AA", "e30.W10.AA", "\ud800.b.c", "a.b.c\n", "x" * 9_000,
-])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "a",
+        "a.b",
+        "..",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        "a.b.",
+        ".b.c",
+        "é.b.c",
+        "a b.c.d",
+        "e30.e30.e30=",
+        "====.====.====",
+        "W10.W10.AA",
+        "e30.W10.AA",
+        "\ud800.b.c",
+        "a.b.c\n",
+        "x" * 9_000,
+    ],
+)
 def test_CT03_what_is_no_compact_token_is_refused(tmp_path: Path, wrong: str) -> None:
     assert "form" == Entrance(tmp_path).says(wrong)
 
@@ -317,49 +465,94 @@ def test_CT03_token_inside_a_token_is_refused(tmp_path: Path) -> None:
     assert "form" == Entrance(tmp_path).says(nested)
 
 
-@pytest.mark.parametrize("payload", [b"[" * 3_000, b"{}" * 2, b"\xff\xfe", b"", b"null", b"{\"iss\":"])
+@pytest.mark.parametrize(
+    "payload", [b"[" * 3_000, b"{}" * 2, b"\xff\xfe", b"", b"null", b'{"iss":']
+)
 def test_CT03_payload_that_is_no_json_object_is_refused(tmp_path: Path, payload: bytes) -> None:
     assert "form" == Entrance(tmp_path).says(sign({"alg": "ES384", "kid": KID}, payload))
 
 
-@pytest.mark.parametrize(("headers", "reason"), [
-    ([], "no-token"), ([""], "no-token"), (["Bearer"], "form"), (["Basic dTpw"], "no-token"),
-    ([f"JWT {token()}"], "no-token"), ([token()], "no-token"), ([f"Bearer  {token()}"], "form"),
-    ([f"Bearer\t{token()}"], "no-token"), ([f" Bearer {token()}"], "no-token"),
-    ([f"Bearer {token()} "], "form"), ([f"Bearer {token()}", f"Bearer {token()}"], "many-tokens"),
-    ([f"Bearer {token()},Bearer {token()}"], "form"),
-])
-def test_CT03_exactly_one_bearer_header_is_read(tmp_path: Path, headers: list[str], reason: str) -> None:
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        ([], "no-token"),
+        ([""], "no-token"),
+        (["Bearer"], "form"),
+        (["Basic dTpw"], "no-token"),
+        ([f"JWT {token()}"], "no-token"),
+        ([token()], "no-token"),
+        ([f"Bearer  {token()}"], "form"),
+        ([f"Bearer\t{token()}"], "no-token"),
+        ([f" Bearer {token()}"], "no-token"),
+        ([f"Bearer {token()} "], "form"),
+        ([f"Bearer {token()}", f"Bearer {token()}"], "many-tokens"),
+        ([f"Bearer {token()},Bearer {token()}"], "form"),
+    ],
+)
+def test_CT03_exactly_one_bearer_header_is_read(
+    tmp_path: Path, headers: list[str], reason: str
+) -> None:
     assert reason == Entrance(tmp_path).answers(headers)
 
 
 # Who, and where their keys are: decided before any network
 
 
-@pytest.mark.parametrize("iss", [
-    "https://x.example", f"{ISSUER}/", ISSUER.upper(), "", 5, [ISSUER], {"iss": ISSUER}, "\ud800", None,
-])
+@pytest.mark.parametrize(
+    "iss",
+    [
+        "https://x.example",
+        f"{ISSUER}/",
+        ISSUER.upper(),
+        "",
+        5,
+        [ISSUER],
+        {"iss": ISSUER},
+        "\ud800",
+        None,
+    ],
+)
 def test_CT03_unknown_issuer_is_refused_without_network(tmp_path: Path, iss: object) -> None:
     entrance = Entrance(tmp_path)
     assert ("issuer", []) == (entrance.says(token(iss=iss)), entrance.web.fetched)
 
 
-@pytest.mark.parametrize("jku", [
-    "https://evil.example/jwks.json", "https://ehr.example.com/other.json", "http://ehr.example.com/jwks.json",
-    "https://ehr.example.com@evil.example/jwks.json", "https://ehr.example.com/jwks.json?x",
-    "https://EHR.example.com/jwks.json", "https://ehr.example.com:443/jwks.json", "file:///etc/passwd",
-    "https://ehr.example.com/jwks.json/../jwks.json", f"{JWKS_URL}#", "", 5, None, [JWKS_URL],
-])
-@pytest.mark.parametrize("client", [ehr(), ehr(jku=(JWKS_URL,), jwks_url="")], ids=["configured", "listed"])
-def test_CT03_foreign_jku_is_refused_without_network(tmp_path: Path, client: Any, jku: object) -> None:
+@pytest.mark.parametrize(
+    "jku",
+    [
+        "https://evil.example/jwks.json",
+        "https://ehr.example.com/other.json",
+        "http://ehr.example.com/jwks.json",
+        "https://ehr.example.com@evil.example/jwks.json",
+        "https://ehr.example.com/jwks.json?x",
+        "https://EHR.example.com/jwks.json",
+        "https://ehr.example.com:443/jwks.json",
+        "file:///etc/passwd",
+        "https://ehr.example.com/jwks.json/../jwks.json",
+        f"{JWKS_URL}#",
+        "",
+        5,
+        None,
+        [JWKS_URL],
+    ],
+)
+@pytest.mark.parametrize(
+    "client", [ehr(), ehr(jku=(JWKS_URL,), jwks_url="")], ids=["configured", "listed"]
+)
+def test_CT03_foreign_jku_is_refused_without_network(
+    tmp_path: Path, client: Any, jku: object
+) -> None:
     entrance = Entrance(tmp_path, client)
     foreign = sign({"alg": "ES384", "kid": KID, "jku": jku}, json.dumps(claims()).encode())
     assert ("jku", []) == (entrance.says(foreign), entrance.web.fetched)
 
 
 def test_CT03_jku_of_another_client_is_refused(tmp_path: Path) -> None:
-    entrance = Entrance(tmp_path, ehr(jwks_url="", jku=("https://own.example/keys",)),
-                        ehr(issuer="https://b.example"))
+    entrance = Entrance(
+        tmp_path,
+        ehr(jwks_url="", jku=("https://own.example/keys",)),
+        ehr(issuer="https://b.example"),
+    )
     assert ("jku", []) == (entrance.says(token(header={"jku": JWKS_URL})), entrance.web.fetched)
 
 
@@ -377,15 +570,43 @@ def test_CT03_pinned_file_is_used_though_a_listed_jku_is_named(tmp_path: Path) -
     pinned = tmp_path / "jwks.json"
     pinned.write_bytes(key_set())
     entrance = Entrance(tmp_path, ehr(jwks_url="", jwks_file=str(pinned), jku=(JWKS_URL,)))
-    assert ("admitted", []) == (entrance.says(token(header={"jku": JWKS_URL})), entrance.web.fetched)
+    assert ("admitted", []) == (
+        entrance.says(token(header={"jku": JWKS_URL})),
+        entrance.web.fetched,
+    )
 
 
-@pytest.mark.parametrize("document", [
-    OSError("down"), b"<html>", b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": []}' + b" " * 300_000,
-    b"\xff", b"[" * 100_000,
-], ids=["down", "html", "empty", "list", "no keys", "keys no list", "too large", "no text", "deep"])
-def test_CT03_key_set_that_cannot_be_had_is_a_refusal(tmp_path: Path, document: bytes | Exception) -> None:
-    assert "keys-unavailable" == Entrance(tmp_path, web=PublishedAt({JWKS_URL: document})).says(token())
+@pytest.mark.parametrize(
+    "document",
+    [
+        OSError("down"),
+        b"<html>",
+        b"",
+        b"[]",
+        b"{}",
+        b'{"keys": {}}',
+        b'{"keys": []}' + b" " * 300_000,
+        b"\xff",
+        b"[" * 100_000,
+    ],
+    ids=[
+        "down",
+        "html",
+        "empty",
+        "list",
+        "no keys",
+        "keys no list",
+        "too large",
+        "no text",
+        "deep",
+    ],
+)
+def test_CT03_key_set_that_cannot_be_had_is_a_refusal(
+    tmp_path: Path, document: bytes | Exception
+) -> None:
+    assert "keys-unavailable" == Entrance(tmp_path, web=PublishedAt({JWKS_URL: document})).says(
+        token()
+    )
 
 
 def test_CT03_bad_signature_fetches_the_keys_once(tmp_path: Path) -> None:
@@ -410,7 +631,10 @@ def test_CT03_jti_is_remembered_in_another_token_too(tmp_path: Path) -> None:
 
 def test_CT03_same_jti_of_another_issuer_is_accepted(tmp_path: Path) -> None:
     entrance = Entrance(tmp_path, ehr(), ehr(issuer="https://b.example"))
-    assert ["admitted", "admitted"] == [entrance.says(token()), entrance.says(token(iss="https://b.example"))]
+    assert ["admitted", "admitted"] == [
+        entrance.says(token()),
+        entrance.says(token(iss="https://b.example")),
+    ]
 
 
 def test_CT03_forged_token_uses_up_no_jti(tmp_path: Path) -> None:
@@ -420,14 +644,18 @@ def test_CT03_forged_token_uses_up_no_jti(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [0, 200, 359])
-def test_CT03_jti_is_remembered_as_long_as_the_token_is_accepted(tmp_path: Path, seconds: int) -> None:
+def test_CT03_jti_is_remembered_as_long_as_the_token_is_accepted(
+    tmp_path: Path, seconds: int
+) -> None:
     entrance, once = Entrance(tmp_path), token()
     entrance.says(once)
     entrance.clock.forward(seconds)
     assert "replayed" == entrance.says(once)
 
 
-def test_CL11_worker_without_its_store_remembers_as_long_as_the_token_is_accepted(tmp_path: Path) -> None:
+def test_CL11_worker_without_its_store_remembers_as_long_as_the_token_is_accepted(
+    tmp_path: Path,
+) -> None:
     entrance, once = Entrance(tmp_path), token()
     jwt_seen.drop(entrance.store.engine)
     entrance.says(once)
@@ -439,18 +667,26 @@ def test_CL11_worker_without_its_store_remembers_as_long_as_the_token_is_accepte
 
 
 @pytest.mark.parametrize(("profile", "said"), [("demo", "admitted"), ("production", "issuer")])
-def test_CT03_sandbox_is_a_client_in_the_demo_profile_only(tmp_path: Path, profile: str, said: str) -> None:
+def test_CT03_sandbox_is_a_client_in_the_demo_profile_only(
+    tmp_path: Path, profile: str, said: str
+) -> None:
     """The sandbox's private key is public."""
     sandbox = ehr(issuer="https://sandbox.cds-hooks.org")
     assert said == Entrance(tmp_path, sandbox, profile=profile).says(token(iss=sandbox.issuer))
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1", "2.0", "2.0.1", "3.0-draft"])
-def test_CT03_token_of_the_specification_verifies_but_lives_too_long(tmp_path: Path, version: str) -> None:
+def test_CT03_token_of_the_specification_verifies_but_lives_too_long(
+    tmp_path: Path, version: str
+) -> None:
     printed = SPECIFICATION["tokens"][version]
-    key, = read_keys(json.dumps(SPECIFICATION["jwks"]).encode())
-    read = jwt.decode(printed, key.key.public_key, algorithms=["ES384"],
-                      options={"verify_exp": False, "verify_aud": False})
+    (key,) = read_keys(json.dumps(SPECIFICATION["jwks"]).encode())
+    read = jwt.decode(
+        printed,
+        key.key.public_key,
+        algorithms=["ES384"],
+        options={"verify_exp": False, "verify_aud": False},
+    )
     assert ("https://fhir-ehr.example.com/", "") == (read["iss"], key.objection("ES384"))
 
     entrance = Entrance(tmp_path, ehr(issuer=read["iss"]))
@@ -463,8 +699,10 @@ def test_CT03_algorithms_may_be_widened(tmp_path: Path) -> None:
     keys = {"ES256": "P-256", "ES512": "P-521", "RS256": "RSA-2048", "PS384": "RSA-2048"}
     web = publishing(*[jwk(key, kid=alg) for alg, key in keys.items()])
     entrance = Entrance(tmp_path, web=web, algorithms=wider)
-    said = {alg: entrance.says(token(key, alg=alg, header={"kid": alg}, jti=alg))
-            for alg, key in keys.items()}
+    said = {
+        alg: entrance.says(token(key, alg=alg, header={"kid": alg}, jti=alg))
+        for alg, key in keys.items()
+    }
     assert dict.fromkeys(keys, "admitted") == said
 
 

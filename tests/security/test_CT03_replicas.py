@@ -32,7 +32,11 @@ def twenty_at_once(services: list[Running], headers: dict[str, str]) -> Counter[
 
     def call(number: int) -> int:
         together.wait(20)
-        return services[number % len(services)].post(SIGN, json=conflict(), headers=headers).status_code
+        return (
+            services[number % len(services)]
+            .post(SIGN, json=conflict(), headers=headers)
+            .status_code
+        )
 
     with ThreadPoolExecutor(20) as pool:
         return Counter(pool.map(call, range(20)))
@@ -40,17 +44,23 @@ def twenty_at_once(services: list[Running], headers: dict[str, str]) -> Counter[
 
 def test_CT03_a_token_is_accepted_once_by_two_workers(tmp_path: Path, store_url: str) -> None:
     with serving(tmp_path, **environ(tmp_path, store_url)) as service:
-        assert [{200: 1, 401: 19}] * 3 == [dict(twenty_at_once([service], bearer(SIGN))) for _ in range(3)]
+        assert [{200: 1, 401: 19}] * 3 == [
+            dict(twenty_at_once([service], bearer(SIGN))) for _ in range(3)
+        ]
 
 
 @pytest.mark.postgres
-def test_CT03_a_token_is_accepted_once_by_two_replicas_with_two_workers_each(tmp_path: Path, postgres_url: str) -> None:
+def test_CT03_a_token_is_accepted_once_by_two_replicas_with_two_workers_each(
+    tmp_path: Path, postgres_url: str
+) -> None:
     """Both start at the same moment on an empty database."""
     settings = environ(tmp_path, postgres_url)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
     with serving(tmp_path / "one", **settings) as one, serving(tmp_path / "two", **settings) as two:
-        assert [{200: 1, 401: 19}] * 3 == [dict(twenty_at_once([one, two], bearer(SIGN))) for _ in range(3)]
+        assert [{200: 1, 401: 19}] * 3 == [
+            dict(twenty_at_once([one, two], bearer(SIGN))) for _ in range(3)
+        ]
 
 
 def test_CT03_a_token_stays_used_after_a_restart(tmp_path: Path, store_url: str) -> None:

@@ -34,8 +34,10 @@ from tests.tls import make_server_tls
 SIGN = "/cds-services/naltrexone-order-sign"
 JSON = {"Content-Type": "application/json"}
 SOCKETS = 200
-SLOW_BODY = (f"POST {SIGN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-             "Content-Length: 5000\r\n\r\n{").encode()
+SLOW_BODY = (
+    f"POST {SIGN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    "Content-Length: 5000\r\n\r\n{"
+).encode()
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[FhirServer,
     tls, _ = make_server_tls(folder, "localhost")
     with serve([listed()], tls=tls, name="localhost") as fhir:
         known = client(folder, fhir_bases=[fhir.base_url])
-        with run_production(folder, known, environ={"SSL_CERT_FILE": str(folder / "cert.pem")},
-                            limits={"fhir_budget_ms": 300}) as ehr:
+        with run_production(
+            folder,
+            known,
+            environ={"SSL_CERT_FILE": str(folder / "cert.pem")},
+            limits={"fhir_budget_ms": 300},
+        ) as ehr:
             yield fhir, ehr
 
 
@@ -53,37 +59,67 @@ def usage(service: Running) -> tuple[int, int, int]:
     """Resident KiB, threads and open files of the one worker."""
     pid = worker_pids(service)[0]
     status = Path(f"/proc/{pid}/status").read_text()
-    return (int(status.split("VmRSS:")[1].split()[0]), int(status.split("Threads:")[1].split()[0]),
-            len(list(Path(f"/proc/{pid}/fd").iterdir())))
+    return (
+        int(status.split("VmRSS:")[1].split()[0]),
+        int(status.split("Threads:")[1].split()[0]),
+        len(list(Path(f"/proc/{pid}/fd").iterdir())),
+    )
 
 
 # --- what callers send ------------------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize(("body", "headers", "status"), [
-    (b'{"a":' * 100_000, JSON, 400), (b"[" * 1_000_000, JSON, 400), (b'{"a": 1' + b"0" * 5_000 + b"}", JSON, 400),
-    (b'{"a": "' + b"x" * 10_000_000 + b'"}', JSON, 413), (b"\x1f\x8b\x08", {**JSON, "Content-Encoding": "gzip"}, 415)])
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b'{"a":' * 100_000, JSON, 400),
+        (b"[" * 1_000_000, JSON, 400),
+        (b'{"a": 1' + b"0" * 5_000 + b"}", JSON, 400),
+        (b'{"a": "' + b"x" * 10_000_000 + b'"}', JSON, 413),
+        (b"\x1f\x8b\x08", {**JSON, "Content-Encoding": "gzip"}, 415),
+    ],
+)
 def test_CT04_a_body_that_is_meant_to_hurt_is_refused_in_no_time(
-        service: Running, body: bytes, headers: dict[str, str], status: int) -> None:
+    service: Running, body: bytes, headers: dict[str, str], status: int
+) -> None:
     begun = time.monotonic()
     answer = service.post(SIGN, data=body, headers=headers)
     assert (status, True) == (answer.status_code, time.monotonic() - begun < 2)
     refusal(answer)
 
 
-@pytest.mark.parametrize("text", [
-    "a" * 50_000 + "!", " " * 100_000, "naltrexone " * 5_000, "1" * 50_000 + "mg", "4.5 mg " * 8_000,
-    "take " * 10_000 + "daily", "(" * 50_000, "low dose " * 8_000 + "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 50_000 + "!",
+        " " * 100_000,
+        "naltrexone " * 5_000,
+        "1" * 50_000 + "mg",
+        "4.5 mg " * 8_000,
+        "take " * 10_000 + "daily",
+        "(" * 50_000,
+        "low dose " * 8_000 + "x",
+    ],
+)
 @pytest.mark.parametrize("where", ["drug", "sig"])
-def test_CT04_a_text_made_for_slow_patterns_is_read_at_once(service: Running, text: str, where: str) -> None:
+def test_CT04_a_text_made_for_slow_patterns_is_read_at_once(
+    service: Running, text: str, where: str
+) -> None:
     """A drug that is not identified is a 412."""
-    drafts = order(text) if where == "drug" else ldn(dose={"text": text, "patientInstruction": text})
+    drafts = (
+        order(text) if where == "drug" else ldn(dose={"text": text, "patientInstruction": text})
+    )
     begun = time.monotonic()
     assert service.post(SIGN, json=call("order-sign", drafts)).status_code in {200, 412}
     assert time.monotonic() - begun < 2
 
 
-def test_CT04_ten_thousand_orders_are_all_read_and_the_opioid_among_them_is_found(service: Running) -> None:
-    many = [order("Amoxicillin 500 MG Oral Capsule", id=f"m-{n}", status="active") for n in range(9_999)]
+def test_CT04_ten_thousand_orders_are_all_read_and_the_opioid_among_them_is_found(
+    service: Running,
+) -> None:
+    many = [
+        order("Amoxicillin 500 MG Oral Capsule", id=f"m-{n}", status="active") for n in range(9_999)
+    ]
     body = call("order-sign", naltrexone_50(), meds=(*many, listed(id="m-last")))
     answer = service.post(SIGN, json=body)
     assert (200, "critical") == (answer.status_code, topics(answer.json()["cards"])[T1])
@@ -94,7 +130,10 @@ def held_open(service: Running, start: bytes) -> Iterator[list[socket.socket]]:
     """Two hundred connections that have sent this much and wait."""
     address = (urlsplit(service.url).hostname or "", urlsplit(service.url).port or 80)
     with contextlib.ExitStack() as stack:
-        socks = [stack.enter_context(socket.create_connection(address, timeout=15)) for _ in range(SOCKETS)]
+        socks = [
+            stack.enter_context(socket.create_connection(address, timeout=15))
+            for _ in range(SOCKETS)
+        ]
         for sock in socks:
             sock.sendall(start)
         yield socks
@@ -119,7 +158,9 @@ def test_CT04_two_hundred_slow_headers_hold_up_nobody_and_are_cut(service: Runni
         assert SOCKETS == sum(is_cut(sock, max(0.1, deadline - time.monotonic())) for sock in socks)
 
 
-def test_CT04_two_hundred_slow_bodies_of_strangers_hold_up_nobody(site: tuple[FhirServer, Ehr]) -> None:
+def test_CT04_two_hundred_slow_bodies_of_strangers_hold_up_nobody(
+    site: tuple[FhirServer, Ehr],
+) -> None:
     """Production asks for the token before it reads a body, so a stranger's body holds no thread."""
     with held_open(site[1].service, SLOW_BODY) as socks:
         assert [200] * 10 == [site[1].call(conflict()).status_code for _ in range(10)]
@@ -138,14 +179,19 @@ def test_CT04_two_hundred_slow_bodies_hold_up_nobody_in_the_demo_profile(service
 
 # --- what FHIR servers answer -----------------------------------------------------------------------------------------
 
+
 def fetching(fhir: FhirServer, fault: str) -> Any:
     fhir.fault = fault
     return {**call("order-sign", naltrexone_50(), meds=None), "fhirServer": fhir.base_url}
 
 
-@pytest.mark.parametrize("fault", [
-    "gzip-bomb", "endless", "huge", "deep", "drip-body", "drip-headers", "next-loop", "hang"])
-def test_CT04_a_hostile_answer_costs_a_card_in_time_and_little_memory(site: tuple[FhirServer, Ehr], fault: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    ["gzip-bomb", "endless", "huge", "deep", "drip-body", "drip-headers", "next-loop", "hang"],
+)
+def test_CT04_a_hostile_answer_costs_a_card_in_time_and_little_memory(
+    site: tuple[FhirServer, Ehr], fault: str
+) -> None:
     fhir, ehr = site
     ehr.call(fetching(fhir, ""))
     before, begun = usage(ehr.service)[0], time.monotonic()
@@ -155,7 +201,9 @@ def test_CT04_a_hostile_answer_costs_a_card_in_time_and_little_memory(site: tupl
     assert (True, True) == (elapsed < 2, usage(ehr.service)[0] - before < 100_000)
 
 
-def test_CT04_a_hundred_calls_with_a_hanging_server_leave_nothing_behind(site: tuple[FhirServer, Ehr]) -> None:
+def test_CT04_a_hundred_calls_with_a_hanging_server_leave_nothing_behind(
+    site: tuple[FhirServer, Ehr],
+) -> None:
     """What the first hundred leave open (the store's connections) does not grow with the second."""
     fhir, ehr = site
     hundred_calls(fhir, ehr)

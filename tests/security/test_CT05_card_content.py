@@ -59,7 +59,12 @@ def _contained_code(draft: Json, opioid: Json, body: Json, text: str) -> None:
 
 
 def _outcome(draft: Json, opioid: Json, body: Json, text: str) -> None:
-    issue = {"severity": "error", "code": "exception", "diagnostics": text, "details": {"text": text}}
+    issue = {
+        "severity": "error",
+        "code": "exception",
+        "diagnostics": text,
+        "details": {"text": text},
+    }
     body["prefetch"]["conditions"] = {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
@@ -72,11 +77,17 @@ def _extension(draft: Json, opioid: Json, body: Json, text: str) -> None:
 
 
 def _reason(draft: Json, opioid: Json, body: Json, text: str) -> None:
-    draft["reasonCode"] = [{"text": text, "coding": [{"system": text, "code": text, "display": text}]}]
+    draft["reasonCode"] = [
+        {"text": text, "coding": [{"system": text, "code": text, "display": text}]}
+    ]
 
 
 def _condition(draft: Json, opioid: Json, body: Json, text: str) -> None:
-    problem = {"resourceType": "Condition", "subject": {"reference": "Patient/p1"}, "code": {"text": text}}
+    problem = {
+        "resourceType": "Condition",
+        "subject": {"reference": "Patient/p1"},
+        "code": {"text": text},
+    }
     body["prefetch"]["conditions"] = {"resourceType": "Bundle", "entry": [{"resource": problem}]}
 
 
@@ -121,7 +132,9 @@ def filled(field: str, text: str) -> Json:
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_CT05_a_payload_in_any_field_leaves_the_plain_text_members_plain(service: Any, field: str) -> None:
+def test_CT05_a_payload_in_any_field_leaves_the_plain_text_members_plain(
+    service: Any, field: str
+) -> None:
     for payload in PAYLOADS:
         found = cards(service, filled(field, marked(payload)))
         assert "critical" == topics(found)[T1], payload
@@ -134,18 +147,22 @@ def test_CT05_a_payload_in_any_field_leaves_the_plain_text_members_plain(service
                 *(a["description"] for s in card.get("suggestions", []) for a in s["actions"]),
             ]
             assert [] == [
-                p for p in plain if re.search(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", p)
+                p
+                for p in plain
+                if re.search(r"[\x00-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2066-\u2069]", p)
             ]
-            assert [] == [p for p in plain if re.search(r"<[a-z!/]|\]\(|https?://", p, re.IGNORECASE)], (
-                payload
-            )
+            assert [] == [
+                p for p in plain if re.search(r"<[a-z!/]|\]\(|https?://", p, re.IGNORECASE)
+            ], payload
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_CT05_a_payload_never_becomes_a_link_a_source_or_a_reason(service: Any, field: str) -> None:
     for payload in PAYLOADS:
         for card in cards(service, filled(field, marked(payload))):
-            ours = json.dumps([card.get("links", []), card["source"], card.get("overrideReasons", [])])
+            ours = json.dumps(
+                [card.get("links", []), card["source"], card.get("overrideReasons", [])]
+            )
             assert "QQMARK" not in ours, payload
 
 
@@ -162,7 +179,17 @@ def test_CT05_a_number_is_printed_by_us_and_not_copied(service: Any, number: flo
 
 
 def test_CT05_a_template_in_a_drug_name_is_only_text(service: Any) -> None:
-    for trick in ("{opioid}", "{0}", "{d.__class__}", "%(opioid)s", "{{7*7}}", "${7*7}", "{", "}", "{}"):
+    for trick in (
+        "{opioid}",
+        "{0}",
+        "{d.__class__}",
+        "%(opioid)s",
+        "{{7*7}}",
+        "${7*7}",
+        "{",
+        "}",
+        "{}",
+    ):
         found = cards(service, filled("drug text", f"QQMARK {trick} oxycodone"))
         assert "critical" == topics(found)[T1]
         text = card_of(found, T1)["summary"] + card_of(found, T1)["detail"]
@@ -171,9 +198,19 @@ def test_CT05_a_template_in_a_drug_name_is_only_text(service: Any) -> None:
 
 def test_CT05_no_other_text_of_the_patients_is_printed(service: Any) -> None:
     """Name, user, notes and extensions have no business on a card."""
-    for field in ("patient name", "user", "extension", "outcome", "patient instruction", "status reason"):
+    for field in (
+        "patient name",
+        "user",
+        "extension",
+        "outcome",
+        "patient instruction",
+        "status reason",
+    ):
         found = cards(service, filled(field, "QQMARK"))
         shown = [
-            v for card in found for key in ("summary", "detail", "links") for _, v in leaves(card.get(key))
+            v
+            for card in found
+            for key in ("summary", "detail", "links")
+            for _, v in leaves(card.get(key))
         ]
         assert [] == [v for v in shown if isinstance(v, str) and "QQMARK" in v], field

@@ -35,7 +35,8 @@ from tests.conformance.calls import (
 def targets(card: dict[str, Any]) -> set[str]:
     """Type/id of everything that a card's actions touch."""
     return {
-        a.get("resourceId") or f"{a['resource']['resourceType']}/{a['resource']['id']}" for a in actions(card)
+        a.get("resourceId") or f"{a['resource']['resourceType']}/{a['resource']['id']}"
+        for a in actions(card)
     }
 
 
@@ -47,13 +48,17 @@ def test_CT06_a_delete_names_a_draft_of_this_call(service: Any, release: str, ho
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_CT06_holding_touches_the_listed_naltrexone_and_the_draft_alone(service: Any, release: str) -> None:
+def test_CT06_holding_touches_the_listed_naltrexone_and_the_draft_alone(
+    service: Any, release: str
+) -> None:
     kind = "MedicationOrder" if release == "DSTU2" else "MedicationRequest"
     found = targets(card_of(cards(service, reverse("order-sign", release)), T1))
     assert {f"{kind}/op-1", f"{kind}/m-ntx"} == found
 
 
-@pytest.mark.parametrize("body", [conflict(), reverse(), start(), call("order-sign", ldn(), opioid())])
+@pytest.mark.parametrize(
+    "body", [conflict(), reverse(), start(), call("order-sign", ldn(), opioid())]
+)
 def test_CT06_an_update_is_the_sent_resource_and_keeps_its_patient(
     service: Any, body: dict[str, Any]
 ) -> None:
@@ -75,7 +80,9 @@ def test_CT06_a_draft_for_another_patient_gets_no_suggestion_but_a_could_not_che
 
 
 def test_CT06_the_other_drafts_of_such_a_call_are_judged(service: Any) -> None:
-    body = call("order-sign", ldn(), naltrexone_50(id="not-ours", patient="somebody-else"), meds=(listed(),))
+    body = call(
+        "order-sign", ldn(), naltrexone_50(id="not-ours", patient="somebody-else"), meds=(listed(),)
+    )
     card = card_of(cards(service, body), T1)
     assert {"MedicationRequest/ntx-1"} == targets(card)
 
@@ -89,7 +96,9 @@ def test_CT06_somebody_elses_draft_hides_nothing_on_this_patients_list(service: 
 
 def test_CT06_somebody_elses_naltrexone_is_never_held(service: Any) -> None:
     """A list with somebody else's entry is not read completely, and that is all that is said."""
-    found = cards(service, call("order-sign", opioid(), meds=(listed_ldn(patient="somebody-else"),)))
+    found = cards(
+        service, call("order-sign", opioid(), meds=(listed_ldn(patient="somebody-else"),))
+    )
     assert ({T5: "info"}, []) == (topics(found), [a for card in found for a in actions(card)])
 
 
@@ -113,9 +122,15 @@ def test_CT06_an_active_opioid_is_never_changed(service: Any) -> None:
         assert "MedicationRequest/keep" not in targets(card_of(found, T1))
 
 
-def test_CT06_a_methadone_or_buprenorphine_draft_is_never_recommended_for_deletion(service: Any) -> None:
+def test_CT06_a_methadone_or_buprenorphine_draft_is_never_recommended_for_deletion(
+    service: Any,
+) -> None:
     body = call("order-sign", opioid(BUPRENORPHINE), meds=(listed_ldn(),))
-    chosen = [s for s in card_of(cards(service, body), T1).get("suggestions", []) if s.get("isRecommended")]
+    chosen = [
+        s
+        for s in card_of(cards(service, body), T1).get("suggestions", [])
+        if s.get("isRecommended")
+    ]
     assert [] == [a for s in chosen for a in s["actions"] if a["type"] == "delete"]
     assert ["m-ntx"] == [a["resource"]["id"] for s in chosen for a in s["actions"]]
 
@@ -125,7 +140,9 @@ def test_CT06_an_unrelated_draft_is_never_touched(service: Any) -> None:
     assert [] == [t for card in cards(service, body) for t in targets(card) if "levo-1" in t]
 
 
-def test_CT06_a_draft_that_cannot_be_made_valid_loses_its_update_and_keeps_its_card(service: Any) -> None:
+def test_CT06_a_draft_that_cannot_be_made_valid_loses_its_update_and_keeps_its_card(
+    service: Any,
+) -> None:
     broken = ldn(substitution="yes", supportingInformation={"a": 1})
     found = cards(service, call("order-sign", broken))
     assert {T2: "info"} == topics(found)
@@ -134,9 +151,15 @@ def test_CT06_a_draft_that_cannot_be_made_valid_loses_its_update_and_keeps_its_c
 
 @pytest.mark.parametrize(
     "repair",
-    [{"category": {"text": "community"}}, {"reasonCode": {"text": "Fibromyalgia"}}, {"intent": None}],
+    [
+        {"category": {"text": "community"}},
+        {"reasonCode": {"text": "Fibromyalgia"}},
+        {"intent": None},
+    ],
 )
-def test_CT06_the_documented_repairs_make_an_update_possible(service: Any, repair: dict[str, Any]) -> None:
+def test_CT06_the_documented_repairs_make_an_update_possible(
+    service: Any, repair: dict[str, Any]
+) -> None:
     draft = {k: v for k, v in {**ldn(), **repair}.items() if v is not None}
     (update,) = actions(card_of(cards(service, call("order-sign", deepcopy(draft))), T2))
     assert "order" == update["resource"]["intent"]

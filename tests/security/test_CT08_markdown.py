@@ -11,16 +11,31 @@ from tests.conformance.calls import T1, cards, conflict, topics, words
 from tests.security.payloads import PAYLOADS, autolinks, kinds, marked, tokens
 from tests.security.test_CT05_card_content import FIELDS, filled
 
-FORBIDDEN = ("html", "image", "heading", "table", "code", "fence", "hr", "blockquote", "list", "link")
+FORBIDDEN = (
+    "html",
+    "image",
+    "heading",
+    "table",
+    "code",
+    "fence",
+    "hr",
+    "blockquote",
+    "list",
+    "link",
+)
 
 
 def shapes(found: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     """Token types per topic."""
-    return {card["source"]["topic"]["code"]: Counter(kinds(card.get("detail", ""))) for card in found}
+    return {
+        card["source"]["topic"]["code"]: Counter(kinds(card.get("detail", ""))) for card in found
+    }
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_CT08_each_payload_is_live_where_nothing_escapes_it_or_harmless_by_nature(payload: str) -> None:
+def test_CT08_each_payload_is_live_where_nothing_escapes_it_or_harmless_by_nature(
+    payload: str,
+) -> None:
     """The reader can see markup: most payloads do something when they are not escaped."""
     harmless = {
         "&lt;script&gt;",
@@ -57,12 +72,16 @@ def test_CT08_a_payload_in_any_field_adds_no_markup_to_any_card(service: Any, fi
 
 
 @pytest.mark.parametrize("field", FIELDS)
-def test_CT08_no_detail_holds_html_images_headings_or_links_to_strangers(service: Any, field: str) -> None:
+def test_CT08_no_detail_holds_html_images_headings_or_links_to_strangers(
+    service: Any, field: str
+) -> None:
     allowed = {link["url"] for card in cards(service, conflict()) for link in card.get("links", [])}
     for payload in PAYLOADS:
         for card in cards(service, filled(field, marked(payload))):
             found = tokens(card.get("detail", ""))
-            assert [] == [t.type for t in found if t.type.startswith(("html", "image", "heading"))], payload
+            assert [] == [
+                t.type for t in found if t.type.startswith(("html", "image", "heading"))
+            ], payload
             links = {str(t.attrGet("href")) for t in found if t.type == "link_open"}
             assert links <= allowed, payload
             assert [] == autolinks(card.get("detail", "")), payload
@@ -77,14 +96,18 @@ def test_CT08_the_text_itself_is_still_there_to_read(service: Any) -> None:
 
 def test_CT08_the_templates_themselves_use_no_html_no_images_and_no_links(service: Any) -> None:
     for card in cards(service, conflict()):
-        assert [] == [k for k in kinds(card["detail"]) if k.startswith(("html", "image", "heading", "link"))]
+        assert [] == [
+            k for k in kinds(card["detail"]) if k.startswith(("html", "image", "heading", "link"))
+        ]
 
 
 def test_CT08_an_escaped_address_is_still_an_address_to_some_renderers() -> None:
     """Backslashes alone do not break a link: the reader of these tests sees it."""
     escaped = r"QQMARK https\:\/\/evil\.test and www\.evil\.com and a\@evil\.com"
     assert ["https://e", "www.e", "a@evil.c"] == autolinks(escaped)
-    assert [] == autolinks(r"QQMARK https\: \/\/evil\.test and www \.evil\.com and a \@ evil\.com, 5 mg\/mL")
+    assert [] == autolinks(
+        r"QQMARK https\: \/\/evil\.test and www \.evil\.com and a \@ evil\.com, 5 mg\/mL"
+    )
 
 
 def test_CT08_the_list_of_forbidden_tokens_would_be_seen() -> None:
@@ -95,6 +118,14 @@ def test_CT08_the_list_of_forbidden_tokens_would_be_seen() -> None:
         for prefix in FORBIDDEN
         if kind.startswith(prefix)
     }
-    assert {"html", "image", "heading", "table", "code", "fence", "hr", "blockquote", "link"} <= seen | {
-        "list"
-    }
+    assert {
+        "html",
+        "image",
+        "heading",
+        "table",
+        "code",
+        "fence",
+        "hr",
+        "blockquote",
+        "link",
+    } <= seen | {"list"}

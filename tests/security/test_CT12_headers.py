@@ -16,10 +16,22 @@ from tests.conftest import Running
 from tests.security.ehr import BASE, Ehr, bearer, run_production
 
 SIGN = "/cds-services/naltrexone-order-sign"
-ROUTES = [("GET", "/cds-services"), ("GET", "/livez"), ("GET", "/readyz"), ("GET", "/nowhere"), ("GET", SIGN),
-          ("POST", SIGN), ("POST", f"{SIGN}/feedback"), ("POST", "/cds-services/no-such"), ("OPTIONS", SIGN),
-          ("GET", "/smart/launch"), ("GET", "/smart/callback"), ("GET", "/smart/s/x/"), ("PUT", "/livez"),
-          ("HEAD", "/cds-services")]
+ROUTES = [
+    ("GET", "/cds-services"),
+    ("GET", "/livez"),
+    ("GET", "/readyz"),
+    ("GET", "/nowhere"),
+    ("GET", SIGN),
+    ("POST", SIGN),
+    ("POST", f"{SIGN}/feedback"),
+    ("POST", "/cds-services/no-such"),
+    ("OPTIONS", SIGN),
+    ("GET", "/smart/launch"),
+    ("GET", "/smart/callback"),
+    ("GET", "/smart/s/x/"),
+    ("PUT", "/livez"),
+    ("HEAD", "/cds-services"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +45,20 @@ def test_CT12_every_answer_bears_the_security_headers(ehr: Ehr, method: str, pat
     headers = ehr.service.request(method, path, allow_redirects=False).headers
     policy = headers["Content-Security-Policy"]
     assert ("nosniff", "no-referrer", True, True) == (
-        headers["X-Content-Type-Options"], headers["Referrer-Policy"], "default-src 'none'" in policy,
-        "frame-ancestors 'none'" in policy)
+        headers["X-Content-Type-Options"],
+        headers["Referrer-Policy"],
+        "default-src 'none'" in policy,
+        "frame-ancestors 'none'" in policy,
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_CT12_behind_https_every_answer_demands_https_for_a_year(ehr: Ehr, method: str, path: str) -> None:
-    said = ehr.service.request(method, path, allow_redirects=False).headers["Strict-Transport-Security"]
+def test_CT12_behind_https_every_answer_demands_https_for_a_year(
+    ehr: Ehr, method: str, path: str
+) -> None:
+    said = ehr.service.request(method, path, allow_redirects=False).headers[
+        "Strict-Transport-Security"
+    ]
     assert int(said.partition("max-age=")[2].partition(";")[0]) >= 31_536_000
 
 
@@ -48,13 +67,22 @@ def test_CT12_without_https_nothing_is_demanded(service: Running) -> None:
 
 
 def test_CT12_no_hook_answer_is_stored_by_anybody(ehr: Ehr) -> None:
-    answers = [ehr.call(conflict()), ehr.service.post(SIGN), ehr.post(SIGN, json={}), ehr.service.get(SIGN)]
+    answers = [
+        ehr.call(conflict()),
+        ehr.service.post(SIGN),
+        ehr.post(SIGN, json={}),
+        ehr.service.get(SIGN),
+    ]
     assert ([200, 401, 400, 405], {"no-store"}) == (
-        [answer.status_code for answer in answers], {answer.headers["Cache-Control"] for answer in answers})
+        [answer.status_code for answer in answers],
+        {answer.headers["Cache-Control"] for answer in answers},
+    )
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_CT12_no_answer_says_which_version_of_what_runs_here(ehr: Ehr, method: str, path: str) -> None:
+def test_CT12_no_answer_says_which_version_of_what_runs_here(
+    ehr: Ehr, method: str, path: str
+) -> None:
     headers = ehr.service.request(method, path, allow_redirects=False).headers
     assert not any(character.isdigit() for character in headers.get("Server", ""))
     assert "X-Powered-By" not in headers
@@ -68,8 +96,14 @@ def test_CT12_api_routes_never_redirect(ehr: Ehr, path: str) -> None:
 
 
 def test_CT12_headers_of_a_proxy_change_nothing_unless_one_is_configured(ehr: Ehr) -> None:
-    forged = {"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http", "X-Forwarded-Prefix": "/evil",
-              "X-Forwarded-For": "10.0.0.1", "Forwarded": "host=evil.test;proto=http", "X-Original-URL": "/livez"}
+    forged = {
+        "X-Forwarded-Host": "evil.test",
+        "X-Forwarded-Proto": "http",
+        "X-Forwarded-Prefix": "/evil",
+        "X-Forwarded-For": "10.0.0.1",
+        "Forwarded": "host=evil.test;proto=http",
+        "X-Original-URL": "/livez",
+    }
     with_forged, without = (ehr.call(conflict(), headers=extra) for extra in (forged, {}))
     assert (200, 200) == (with_forged.status_code, without.status_code)
     assert "evil.test" not in with_forged.text
@@ -79,8 +113,14 @@ def test_CT12_headers_of_a_proxy_change_nothing_unless_one_is_configured(ehr: Eh
 
 def test_CT12_a_configured_proxy_changes_no_address_of_ours_either(tmp_path: Path) -> None:
     with run_production(tmp_path, trusted_proxy=True) as ehr:
-        answer = ehr.call(conflict(), headers={"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"})
-        assert (200, False, True) == (answer.status_code, "evil.test" in answer.text, f"{BASE}/smart/launch" in answer.text)
+        answer = ehr.call(
+            conflict(), headers={"X-Forwarded-Host": "evil.test", "X-Forwarded-Proto": "http"}
+        )
+        assert (200, False, True) == (
+            answer.status_code,
+            "evil.test" in answer.text,
+            f"{BASE}/smart/launch" in answer.text,
+        )
 
 
 def speak(url: str, text: bytes, *, whole: bool = False) -> bytes:
@@ -107,24 +147,37 @@ def status_of(said: bytes) -> int:
     return int(said.split(b" ")[1])
 
 
-HYPER = pytest.mark.xfail(strict=True, reason="the server takes the chunked length alone and closes (RFC 9112 6.3); T12 "
-                          "asks for 400, which needs a proxy in front: our code does not see the other length")
+HYPER = pytest.mark.xfail(
+    strict=True,
+    reason="the server takes the chunked length alone and closes (RFC 9112 6.3); T12 "
+    "asks for 400, which needs a proxy in front: our code does not see the other length",
+)
 
 
-@pytest.mark.parametrize(("headers", "body"), [
-    pytest.param("Content-Length: 4\r\nTransfer-Encoding: chunked", CHUNKED, marks=HYPER),
-    pytest.param("Transfer-Encoding: chunked\r\nContent-Length: 4", CHUNKED, marks=HYPER),
-    (f"Content-Length: 5\r\nContent-Length: {len(BODY)}", BODY), ("Content-Length: -1", BODY),
-    (f"Content-Length: +{len(BODY)}", BODY), (f"Content-Length : {len(BODY)}", BODY),
-    ("Transfer-Encoding: xchunked", CHUNKED), ("Transfer-Encoding: identity, chunked, identity", CHUNKED),
-    ("Transfer-Encoding : chunked", CHUNKED), ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", CHUNKED)])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        pytest.param("Content-Length: 4\r\nTransfer-Encoding: chunked", CHUNKED, marks=HYPER),
+        pytest.param("Transfer-Encoding: chunked\r\nContent-Length: 4", CHUNKED, marks=HYPER),
+        (f"Content-Length: 5\r\nContent-Length: {len(BODY)}", BODY),
+        ("Content-Length: -1", BODY),
+        (f"Content-Length: +{len(BODY)}", BODY),
+        (f"Content-Length : {len(BODY)}", BODY),
+        ("Transfer-Encoding: xchunked", CHUNKED),
+        ("Transfer-Encoding: identity, chunked, identity", CHUNKED),
+        ("Transfer-Encoding : chunked", CHUNKED),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: identity", CHUNKED),
+    ],
+)
 def test_CT12_a_body_with_two_lengths_is_refused(service: Running, headers: str, body: str) -> None:
     """Two servers could see two different requests in it (smuggling)."""
     assert 400 == status_of(speak(service.url, raw_post(headers, body)))
 
 
-@pytest.mark.parametrize(("headers", "body"), [
-    (f"Content-Length: {len(BODY)}", BODY), ("Transfer-Encoding: chunked", CHUNKED)])
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [(f"Content-Length: {len(BODY)}", BODY), ("Transfer-Encoding: chunked", CHUNKED)],
+)
 def test_CT12_a_body_with_one_length_is_answered(service: Running, headers: str, body: str) -> None:
     assert 200 == status_of(speak(service.url, raw_post(headers, body)))
 
@@ -132,7 +185,9 @@ def test_CT12_a_body_with_one_length_is_answered(service: Running, headers: str,
 def test_CT12_a_smuggled_request_is_not_answered(service: Running) -> None:
     """One answer, and the connection is closed behind it."""
     hidden = f"{CHUNKED}GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
-    said = speak(service.url, raw_post("Content-Length: 4\r\nTransfer-Encoding: chunked", hidden), whole=True)
+    said = speak(
+        service.url, raw_post("Content-Length: 4\r\nTransfer-Encoding: chunked", hidden), whole=True
+    )
     assert (1, False) == (said.count(b"HTTP/1.1 "), b"alive" in said)
 
 

@@ -47,17 +47,38 @@ def test_CT14_n_calls_are_n_events_whatever_their_status(store, mode):
 
 
 def test_CT14_an_event_says_who_asked_what_was_read_and_what_was_shown(store):
-    one = event(request_id="r", tenant="t", jti="j", hook_instance="h", patient_hash="p", content_version="v",
-                cards=(AuditedCard("c", "topic", "warning", shown=False),))
+    one = event(
+        request_id="r",
+        tenant="t",
+        jti="j",
+        hook_instance="h",
+        patient_hash="p",
+        content_version="v",
+        cards=(AuditedCard("c", "topic", "warning", shown=False),),
+    )
     log_of(store, one)
-    assert [{
-        "seq": 1, "time": "2026-11-22T09:30:00.000000Z", "kind": "call", "request_id": "r", "issuer": ISSUER,
-        "tenant": "t", "jti": "j", "hook": "order-select", "service": SERVICE, "hook_instance": "h",
-        "patient_hash": "p", "sources": {"context": "answered", "medications": "failed"},
-        "rules": ["naltrexone-opioid-interaction"], "content_version": "v",
-        "cards": [{"uuid": "c", "topic": "topic", "indicator": "warning", "shown": False}],
-        "gaps": ["medications/timeout"], "status": 200, "ms": 12,
-    }] == bodies(store)
+    assert [
+        {
+            "seq": 1,
+            "time": "2026-11-22T09:30:00.000000Z",
+            "kind": "call",
+            "request_id": "r",
+            "issuer": ISSUER,
+            "tenant": "t",
+            "jti": "j",
+            "hook": "order-select",
+            "service": SERVICE,
+            "hook_instance": "h",
+            "patient_hash": "p",
+            "sources": {"context": "answered", "medications": "failed"},
+            "rules": ["naltrexone-opioid-interaction"],
+            "content_version": "v",
+            "cards": [{"uuid": "c", "topic": "topic", "indicator": "warning", "shown": False}],
+            "gaps": ["medications/timeout"],
+            "status": 200,
+            "ms": 12,
+        }
+    ] == bodies(store)
 
 
 def test_CT14_off_writes_nothing_and_records_no_cards(store):
@@ -65,20 +86,35 @@ def test_CT14_off_writes_nothing_and_records_no_cards(store):
     assert ([], False) == (bodies(store), log.records_cards)
 
 
-@pytest.mark.parametrize("injected", ['\n{"level":"INFO"}', "\r\n", "\u2028", "\x00", "\ud800", '"},{"', "x" * 5_000])
+@pytest.mark.parametrize(
+    "injected", ['\n{"level":"INFO"}', "\r\n", "\u2028", "\x00", "\ud800", '"},{"', "x" * 5_000]
+)
 def test_CT14_what_a_caller_sends_stays_one_line_of_ascii(store, injected):
     """Line breaks, NUL and half surrogate pairs stay inside their member; long texts are cut."""
-    log_of(store, event(jti=injected, tenant=injected, request_id=injected, sources={injected: injected}))
+    log_of(
+        store,
+        event(jti=injected, tenant=injected, request_id=injected, sources={injected: injected}),
+    )
     with store.read() as connection:
         row = connection.execute(audit_event.select()).one()
-    assert (1, True, injected[:256]) == (len(row.body.splitlines()), row.body.isascii(), json.loads(row.body)["jti"])
+    assert (1, True, injected[:256]) == (
+        len(row.body.splitlines()),
+        row.body.isascii(),
+        json.loads(row.body)["jti"],
+    )
     assert True is audit_chain.verify(store).ok
 
 
 def test_CT14_an_untouched_chain_verifies_and_names_its_head(store):
     log_of(store, *[event() for _ in range(5)])
     report = audit_chain.verify(store)
-    assert (5, 1, 5, (), True) == (report.events, report.first, report.head[0], report.faults, report.ok)
+    assert (5, 1, 5, (), True) == (
+        report.events,
+        report.first,
+        report.head[0],
+        report.faults,
+        report.ok,
+    )
 
 
 def test_CT14_an_empty_chain_verifies(store):
@@ -95,13 +131,17 @@ def edit_body(connection):
 def edit_body_and_its_hash(connection):
     edit_body(connection)
     body = connection.execute(select(audit_event.c.body).where(audit_event.c.seq == 3)).scalar_one()
-    before = connection.execute(select(audit_event.c.hash).where(audit_event.c.seq == 2)).scalar_one()
+    before = connection.execute(
+        select(audit_event.c.hash).where(audit_event.c.seq == 2)
+    ).scalar_one()
     values = {"hash": audit_chain.link(before, body)}
     connection.execute(update(audit_event).where(audit_event.c.seq == 3).values(values))
 
 
 def edit_time(connection):
-    connection.execute(update(audit_event).where(audit_event.c.seq == 3).values(time=NOW - timedelta(days=9)))
+    connection.execute(
+        update(audit_event).where(audit_event.c.seq == 3).values(time=NOW - timedelta(days=9))
+    )
 
 
 def remove_one(connection):
@@ -146,16 +186,23 @@ def remove_the_head_record(connection):
     connection.execute(delete(audit_head))
 
 
-@pytest.mark.parametrize(("tamper", "fault"), [
-    (edit_body, "event 3 was changed"), (edit_body_and_its_hash, "event 4 was changed"),
-    (edit_time, "event 3 was changed"), (remove_one, "events 3 to 3 are missing"),
-    (remove_the_first, "events 1 to 1 are missing"), (swap_two, "event 3 was changed"),
-    (remove_the_last, "the chain ends at event 4, the head record says 5"),
-    (remove_all, "the chain ends at event 0, the head record says 5"),
-    (close_the_gap_after_removing_one, "event 3 was changed"), (add_one_at_the_end, "event 6 was changed"),
-    (cut_the_start_and_move_the_base, "no checkpoint accounts for where the chain begins"),
-    (remove_the_head_record, "the head record is missing"),
-])
+@pytest.mark.parametrize(
+    ("tamper", "fault"),
+    [
+        (edit_body, "event 3 was changed"),
+        (edit_body_and_its_hash, "event 4 was changed"),
+        (edit_time, "event 3 was changed"),
+        (remove_one, "events 3 to 3 are missing"),
+        (remove_the_first, "events 1 to 1 are missing"),
+        (swap_two, "event 3 was changed"),
+        (remove_the_last, "the chain ends at event 4, the head record says 5"),
+        (remove_all, "the chain ends at event 0, the head record says 5"),
+        (close_the_gap_after_removing_one, "event 3 was changed"),
+        (add_one_at_the_end, "event 6 was changed"),
+        (cut_the_start_and_move_the_base, "no checkpoint accounts for where the chain begins"),
+        (remove_the_head_record, "the head record is missing"),
+    ],
+)
 def test_CT14_a_touched_chain_says_where(store, tamper, fault):
     log_of(store, *[event() for _ in range(5)])
     with store.write() as connection:
@@ -171,14 +218,18 @@ def test_CT14_a_chain_recomputed_as_a_whole_is_told_by_an_anchor_kept_elsewhere(
         connection.execute(update(audit_head).values(seq=0, hash="0" * 64))
         audit_chain.append(connection, [(NOW, {"kind": "call"}) for _ in range(5)])
     assert (True, ("event 5 is not the one of the anchor",)) == (
-        audit_chain.verify(store).ok, audit_chain.verify(store, anchor).faults)
+        audit_chain.verify(store).ok,
+        audit_chain.verify(store, anchor).faults,
+    )
 
 
 def test_CT14_a_chain_cut_off_with_its_head_is_told_by_an_anchor_kept_elsewhere(store):
     log_of(store, *[event() for _ in range(5)])
     anchor = audit_chain.verify(store).head
     with store.write() as connection:
-        rest = connection.execute(select(audit_event.c.hash).where(audit_event.c.seq == 3)).scalar_one()
+        rest = connection.execute(
+            select(audit_event.c.hash).where(audit_event.c.seq == 3)
+        ).scalar_one()
         connection.execute(delete(audit_event).where(audit_event.c.seq > 3))
         connection.execute(update(audit_head).values(seq=3, hash=rest))
     assert ("event 5 of the anchor is missing",) == audit_chain.verify(store, anchor).faults
@@ -228,7 +279,10 @@ def test_CT14_several_workers_write_one_chain(store_url):
     """Four stores, two threads each, required and best effort mixed: one chain, no event lost."""
     stores = [open_store(store_url) for _ in range(4)]
     logs = [AuditLog(store, mode) for store in stores for mode in ("required", "best-effort")]
-    threads = [threading.Thread(target=lambda log=log: [log.append(event()) for _ in range(10)]) for log in logs]
+    threads = [
+        threading.Thread(target=lambda log=log: [log.append(event()) for _ in range(10)])
+        for log in logs
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -255,11 +309,16 @@ def test_CT14_a_chain_is_verified_as_of_one_moment_while_the_service_writes(stor
 def test_CR110_feedback_on_a_shown_card_of_the_same_service_is_matched(store):
     """A silenced card was not shown, and a card of another service is not this one."""
     shown, silenced = item(), item()
-    cards = (AuditedCard(shown.card, "t", "info"), AuditedCard(silenced.card, "t", "info", shown=False))
+    cards = (
+        AuditedCard(shown.card, "t", "info"),
+        AuditedCard(silenced.card, "t", "info", shown=False),
+    )
     log = log_of(store, event(cards=cards))
     items = [shown, silenced, replace(shown, service="another")]
     FeedbackJournal(store, cards_recorded=log.records_cards).record(items, issuer=ISSUER, now=NOW)
     with store.read() as connection:
-        found = connection.execute(select(feedback.c.matched).order_by(feedback.c.id)).scalars().all()
+        found = (
+            connection.execute(select(feedback.c.matched).order_by(feedback.c.id)).scalars().all()
+        )
         assert [True, False, False] == found
         assert [shown.card] == connection.execute(select(shown_card.c.card)).scalars().all()

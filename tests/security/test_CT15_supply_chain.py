@@ -20,7 +20,12 @@ import pytest
 
 from tests.conftest import ROOT
 
-LISTS = ["requirements.txt", "requirements-postgres.txt", "requirements-test.txt", "requirements-lint.txt"]
+LISTS = [
+    "requirements.txt",
+    "requirements-postgres.txt",
+    "requirements-test.txt",
+    "requirements-lint.txt",
+]
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -39,7 +44,9 @@ DIRECT = sorted(canonical(each) for each in PROJECT["dependencies"])
 def pins(name: str) -> list[str]:
     """The requirements of a list, each with its hashes on one line."""
     text = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
-    return [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return [
+        line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    ]
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -53,8 +60,12 @@ def test_CT15_every_requirement_is_one_version_with_hashes(name: str) -> None:
 @pytest.mark.parametrize("name", LISTS)
 def test_CT15_every_list_is_that_of_the_lock_and_whole(name: str) -> None:
     listed = {canonical(line): re.search(r"==([^ ;]+)", line)[1] for line in pins(name)}  # type: ignore[index]
-    extras = {"requirements.txt": (), "requirements-postgres.txt": ("postgres",),
-              "requirements-test.txt": ("test", "postgres"), "requirements-lint.txt": ("lint", "test", "postgres")}[name]
+    extras = {
+        "requirements.txt": (),
+        "requirements-postgres.txt": ("postgres",),
+        "requirements-test.txt": ("test", "postgres"),
+        "requirements-lint.txt": ("lint", "test", "postgres"),
+    }[name]
     wanted = [canonical(each) for extra in extras for each in EXTRAS[extra]]
     assert [] == [each for each in wanted if each not in (*listed, "naltrexone-cds")]
     assert [] == [name for name, version in listed.items() if PACKAGES[name]["version"] != version]
@@ -62,9 +73,17 @@ def test_CT15_every_list_is_that_of_the_lock_and_whole(name: str) -> None:
 
 
 def test_CT15_every_file_in_the_lock_has_a_hash_and_one_public_index() -> None:
-    files = [file for package in PACKAGES.values() for file in
-             [*package.get("wheels", []), *([package["sdist"]] if "sdist" in package else [])]]
-    sources = {tuple(package["source"].items()) for package in PACKAGES.values()} - {(("editable", "."),)}
+    files = [
+        file
+        for package in PACKAGES.values()
+        for file in [
+            *package.get("wheels", []),
+            *([package["sdist"]] if "sdist" in package else []),
+        ]
+    ]
+    sources = {tuple(package["source"].items()) for package in PACKAGES.values()} - {
+        (("editable", "."),)
+    }
     assert len(files) > 100
     assert [] == [file["url"] for file in files if not file["hash"].startswith("sha256:")]
     assert {(("registry", "https://pypi.org/simple"),)} == sources
@@ -85,11 +104,17 @@ def moment(package: dict[str, Any]) -> datetime:
 
 def test_CT15_every_import_of_the_service_is_a_declared_dependency() -> None:
     """Or the documented base of one: Flask's."""
-    provides = {"flask-cors": "flask_cors", "pyyaml": "yaml", "fhir-resources": "fhir",
-                "jsonschema-rs": "jsonschema_rs"}
+    provides = {
+        "flask-cors": "flask_cors",
+        "pyyaml": "yaml",
+        "fhir-resources": "fhir",
+        "jsonschema-rs": "jsonschema_rs",
+    }
     declared = {provides.get(name, name) for name in DIRECT} | {"cds_service"}
     bases = {"werkzeug", "jinja2", "markupsafe", "itsdangerous"}
-    used = {name for file in (ROOT / "cds_service").rglob("*.py") for name in imports(file)} - set(sys.stdlib_module_names)
+    used = {name for file in (ROOT / "cds_service").rglob("*.py") for name in imports(file)} - set(
+        sys.stdlib_module_names
+    )
     assert set() == used - declared - bases
 
 
@@ -123,6 +148,12 @@ sys.exit(answers != [200, 200, 200])
 
 def test_CT15_the_service_starts_without_any_network() -> None:
     """No table, schema, model or font is fetched at run time."""
-    done = subprocess.run([sys.executable, "-c", NO_NETWORK], cwd=ROOT, capture_output=True, check=False, timeout=60,
-                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        [sys.executable, "-c", NO_NETWORK],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
     assert (0, "") == (done.returncode, done.stderr.decode()[-500:] if done.returncode else "")

@@ -18,15 +18,26 @@ PATH = "/cds-services/naltrexone-order-sign/feedback"
 SMALL = "https://small.example.com"
 OTHER = "https://other.example.com"
 JSON = {"Content-Type": "application/json"}
-PAYLOADS = ["'); DROP TABLE feedback; --", '"; DELETE FROM feedback; --', "%s %(x)s {0} :name ?1 ${jndi:ldap://x}",
-            "<script>alert(1)</script>", "line\r\nSet-Cookie: x=1", "\u202e\u0001\u001b[31m", "=cmd|' /C calc'!A0",
-            "é\U0001f600"]
+PAYLOADS = [
+    "'); DROP TABLE feedback; --",
+    '"; DELETE FROM feedback; --',
+    "%s %(x)s {0} :name ?1 ${jndi:ldap://x}",
+    "<script>alert(1)</script>",
+    "line\r\nSet-Cookie: x=1",
+    "\u202e\u0001\u001b[31m",
+    "=cmd|' /C calc'!A0",
+    "é\U0001f600",
+]
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ehr, Path]]:
     folder = tmp_path_factory.mktemp("feedback")
-    clients = [client(folder), client(folder, SMALL, number=1, feedback_quota=3), client(folder, OTHER, number=2)]
+    clients = [
+        client(folder),
+        client(folder, SMALL, number=1, feedback_quota=3),
+        client(folder, OTHER, number=2),
+    ]
     with run_production(folder, *clients) as ehr:
         yield ehr, folder / "data"
 
@@ -43,7 +54,10 @@ def stored(data: Path, *items: dict[str, Any]) -> list[dict[str, Any]]:
 def test_CT16_feedback_needs_a_token_of_its_own(site: tuple[Ehr, Path]) -> None:
     ehr, data = site
     item = feedback_item()
-    assert (401, []) == (ehr.service.post(PATH, json={"feedback": [item]}).status_code, stored(data, item))
+    assert (401, []) == (
+        ehr.service.post(PATH, json={"feedback": [item]}).status_code,
+        stored(data, item),
+    )
 
 
 def test_CT16_a_body_of_more_than_64_kb_is_refused(site: tuple[Ehr, Path]) -> None:
@@ -62,7 +76,9 @@ def test_CT16_a_chunked_body_of_more_than_64_kb_is_refused_too(site: tuple[Ehr, 
 
 
 @pytest.mark.parametrize(("number", "status"), [(200, 200), (201, 400)])
-def test_CT16_a_call_holds_at_most_200_items(site: tuple[Ehr, Path], number: int, status: int) -> None:
+def test_CT16_a_call_holds_at_most_200_items(
+    site: tuple[Ehr, Path], number: int, status: int
+) -> None:
     ehr, data = site
     items = [feedback_item(overrideReason=None) for _ in range(number)]
     assert status == ehr.post(PATH, json={"feedback": items}).status_code
@@ -70,33 +86,55 @@ def test_CT16_a_call_holds_at_most_200_items(site: tuple[Ehr, Path], number: int
 
 
 @pytest.mark.parametrize(("length", "status"), [(4_000, 200), (4_001, 400)])
-def test_CT16_a_comment_holds_at_most_4000_characters(site: tuple[Ehr, Path], length: int, status: int) -> None:
+def test_CT16_a_comment_holds_at_most_4000_characters(
+    site: tuple[Ehr, Path], length: int, status: int
+) -> None:
     ehr, data = site
     item = said("é" * length)
-    assert (status, int(status == 200)) == (ehr.post(PATH, json={"feedback": [item]}).status_code, len(stored(data, item)))
+    assert (status, int(status == 200)) == (
+        ehr.post(PATH, json={"feedback": [item]}).status_code,
+        len(stored(data, item)),
+    )
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
-def test_CT16_a_payload_is_kept_as_text_and_never_reflected(site: tuple[Ehr, Path], payload: str) -> None:
+def test_CT16_a_payload_is_kept_as_text_and_never_reflected(
+    site: tuple[Ehr, Path], payload: str
+) -> None:
     ehr, data = site
     item = said(payload, reason={"code": "x", "display": payload})
     answer = ehr.post(PATH, json={"feedback": [item]})
     assert (200, {}) == (answer.status_code, answer.json())
     (found,) = stored(data, item)
-    assert (payload, payload) == (found["overrideReason"]["userComment"], found["overrideReason"]["reason"]["display"])
+    assert (payload, payload) == (
+        found["overrideReason"]["userComment"],
+        found["overrideReason"]["reason"]["display"],
+    )
 
 
 @pytest.mark.parametrize("payload", ["\u0000", "\ud800"])
-def test_CT16_a_character_that_no_store_keeps_is_a_400(site: tuple[Ehr, Path], payload: str) -> None:
+def test_CT16_a_character_that_no_store_keeps_is_a_400(
+    site: tuple[Ehr, Path], payload: str
+) -> None:
     ehr, data = site
     item = said(f"before{payload}after")
     answer = ehr.post(PATH, data=json.dumps({"feedback": [item]}).encode(), headers=JSON)
     assert (400, []) == (answer.status_code, stored(data, item))
 
 
-@pytest.mark.parametrize("body", [
-    b"[" * 30_000, b"{" * 30_000, b'{"feedback":NaN}', b"\xff", b'{"feedback":[' + b"{}," * 20_000 + b"{}]}",
-    b'{"feedback":[1e999]}', b"null", b""])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 30_000,
+        b"{" * 30_000,
+        b'{"feedback":NaN}',
+        b"\xff",
+        b'{"feedback":[' + b"{}," * 20_000 + b"{}]}",
+        b'{"feedback":[1e999]}',
+        b"null",
+        b"",
+    ],
+)
 def test_CT16_a_hostile_body_is_a_400(site: tuple[Ehr, Path], body: bytes) -> None:
     answer = site[0].post(PATH, data=body, headers=JSON)
     assert 400 == answer.status_code
@@ -104,19 +142,26 @@ def test_CT16_a_hostile_body_is_a_400(site: tuple[Ehr, Path], body: bytes) -> No
 
 
 def test_CT16_an_error_names_the_member_and_quotes_nothing(site: tuple[Ehr, Path]) -> None:
-    answer = site[0].post(PATH, json={"feedback": [feedback_item(outcome="CANARY", extra="CANARY")]})
+    answer = site[0].post(
+        PATH, json={"feedback": [feedback_item(outcome="CANARY", extra="CANARY")]}
+    )
     assert (400, False) == (answer.status_code, "CANARY" in answer.text)
     assert ["feedback[0].outcome"] == answer.json()["issue"][0]["expression"]
 
 
-def test_CT16_a_client_at_its_quota_is_refused_and_the_others_are_not(site: tuple[Ehr, Path]) -> None:
+def test_CT16_a_client_at_its_quota_is_refused_and_the_others_are_not(
+    site: tuple[Ehr, Path],
+) -> None:
     ehr, data = site
     small = Ehr(ehr.service, SMALL, 1)
     items = [feedback_item() for _ in range(5)]
     answers = [small.post(PATH, json={"feedback": [item]}) for item in items]
     assert [200, 200, 200, 503, 503] == [answer.status_code for answer in answers]
     assert int(answers[3].headers["Retry-After"]) > 0
-    assert (200, 3) == (ehr.post(PATH, json={"feedback": [feedback_item()]}).status_code, len(stored(data, *items)))
+    assert (200, 3) == (
+        ehr.post(PATH, json={"feedback": [feedback_item()]}).status_code,
+        len(stored(data, *items)),
+    )
 
 
 def test_CT16_one_client_cannot_hide_the_feedback_of_another(site: tuple[Ehr, Path]) -> None:
@@ -124,13 +169,19 @@ def test_CT16_one_client_cannot_hide_the_feedback_of_another(site: tuple[Ehr, Pa
     ehr, data = site
     item = feedback_item()
     senders = [Ehr(ehr.service, OTHER, 2), ehr]
-    assert [200, 200] == [each.post(PATH, json={"feedback": [{**item, "issuer": OTHER}]}).status_code for each in senders]
+    assert [200, 200] == [
+        each.post(PATH, json={"feedback": [{**item, "issuer": OTHER}]}).status_code
+        for each in senders
+    ]
     assert [OTHER, "https://ehr.example.com"] == [found["issuer"] for found in stored(data, item)]
 
 
 def test_CT16_the_tables_are_still_there(site: tuple[Ehr, Path]) -> None:
     with closing(sqlite3.connect(f"file:{site[1]}/store.sqlite3?mode=ro", uri=True)) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        tables = {
+            name
+            for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        }
     assert {"feedback", "audit_event", "jwt_seen"} <= tables
 
 
@@ -142,4 +193,9 @@ def test_CT16_a_client_that_calls_too_often_is_told_to_wait(tmp_path: Path) -> N
         assert [200] * 5 + [429] * 2 == [answer.status_code for answer in answers]
         assert int(answers[6].headers["Retry-After"]) > 0
         refusal(answers[6])
-        assert 200 == Ehr(ehr.service, SMALL, 1).post(PATH, json={"feedback": [feedback_item()]}).status_code
+        assert (
+            200
+            == Ehr(ehr.service, SMALL, 1)
+            .post(PATH, json={"feedback": [feedback_item()]})
+            .status_code
+        )

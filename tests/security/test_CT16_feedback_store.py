@@ -13,8 +13,14 @@ from tests.unit.journal.samples import ISSUER, NOW, item, keep, kept, store_url
 __all__ = ["postgres_server", "postgres_url", "store_url"]
 
 PAYLOADS = (
-    "'); DROP TABLE feedback; --", '"; DELETE FROM feedback; --', "%s %(x)s {0} :name ?1 ${jndi:ldap://x}",
-    "<script>alert(1)</script>", "line\r\nSet-Cookie: x", "\u202e\u0001\x1b[31m", "=cmd|' /C calc'!A0", "é\U0001f600",
+    "'); DROP TABLE feedback; --",
+    '"; DELETE FROM feedback; --',
+    "%s %(x)s {0} :name ?1 ${jndi:ldap://x}",
+    "<script>alert(1)</script>",
+    "line\r\nSet-Cookie: x",
+    "\u202e\u0001\x1b[31m",
+    "=cmd|' /C calc'!A0",
+    "é\U0001f600",
 )
 
 
@@ -27,10 +33,18 @@ def store(store_url):
 
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_CT16_a_payload_is_stored_as_the_text_that_it_is(store, payload):
-    keep(store, item(user_comment=payload, reason=Coding(payload, payload, payload)), issuer=payload)
+    keep(
+        store, item(user_comment=payload, reason=Coding(payload, payload, payload)), issuer=payload
+    )
     with store.read() as connection:
         row = connection.execute(feedback.select()).one()
-    assert [payload] * 5 == [row.user_comment, row.reason_system, row.reason_code, row.reason_display, row.issuer]
+    assert [payload] * 5 == [
+        row.user_comment,
+        row.reason_system,
+        row.reason_code,
+        row.reason_display,
+        row.issuer,
+    ]
 
 
 def test_CT16_an_issuer_at_its_quota_is_refused_and_another_is_not(store):
@@ -68,7 +82,10 @@ def test_CT02_a_failure_of_the_store_quotes_nothing_that_was_sent(store):
         connection.exec_driver_sql("DROP TABLE feedback")
     with pytest.raises(Unavailable) as caught:
         keep(store, item(user_comment="CANARY", reason=Coding("CANARY", "CANARY")), issuer="CANARY")
-    assert "CANARY" not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__} {store.fault}"
+    assert (
+        "CANARY"
+        not in f"{caught.value!r} {caught.value.__cause__!r} {caught.value.__context__} {store.fault}"
+    )
     assert "" != store.fault
 
 

@@ -65,7 +65,9 @@ def test_old_keys_are_fetched_again(cache: JwksCache, web: PublishedAt, clock: C
     eventually(lambda: len(web.fetched) == 2)
 
 
-def test_withdrawn_key_ends_with_the_next_fetch(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+def test_withdrawn_key_ends_with_the_next_fetch(
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = key_set(jwk(kid="new"))
     clock.forward(FRESH_SECONDS + 1)
@@ -73,7 +75,9 @@ def test_withdrawn_key_ends_with_the_next_fetch(cache: JwksCache, web: Published
     assert ["new"] == kids(cache, "new")
 
 
-def test_empty_key_set_withdraws_every_key(cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+def test_empty_key_set_withdraws_every_key(
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = b'{"keys": []}'
     clock.forward(FRESH_SECONDS + 1)
@@ -99,7 +103,11 @@ def test_server_that_hangs_costs_a_call_nothing_while_its_key_is_known(clock: Cl
     clock.forward(CALL_SECONDS)
     with pytest.raises(KeysUnavailableError):
         kids(cache, "nobody")
-    assert ([[KID]] * 100, True, True) == (known, known_seconds < 0.1, time.monotonic() - start < 0.3)
+    assert ([[KID]] * 100, True, True) == (
+        known,
+        known_seconds < 0.1,
+        time.monotonic() - start < 0.3,
+    )
     answer.set()
 
 
@@ -128,7 +136,8 @@ def test_CR129_rotated_key_is_found_by_one_refetch(cache: JwksCache, web: Publis
 
 
 def test_CT03_unknown_kid_is_asked_for_once_a_minute(
-        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     kids(cache, KID)
     assert [[]] * 50 == [kids(cache, "nobody") for _ in range(50)]
     assert 2 == len(web.fetched)
@@ -136,12 +145,15 @@ def test_CT03_unknown_kid_is_asked_for_once_a_minute(
     assert ([], 3) == (kids(cache, "nobody"), len(web.fetched))
 
 
-def test_CT03_kid_that_a_fresh_key_set_lacks_is_not_asked_for(cache: JwksCache, web: PublishedAt) -> None:
+def test_CT03_kid_that_a_fresh_key_set_lacks_is_not_asked_for(
+    cache: JwksCache, web: PublishedAt
+) -> None:
     assert ([], [], [JWKS_URL]) == (kids(cache, "nobody"), kids(cache, "nobody"), web.fetched)
 
 
 def test_CT03_thousand_unknown_kids_in_a_minute_are_two_fetches(
-        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     for number in range(1_000):
         kids(cache, f"kid {number}")
         clock.forward(0.0599)
@@ -149,7 +161,8 @@ def test_CT03_thousand_unknown_kids_in_a_minute_are_two_fetches(
 
 
 def test_kid_that_could_not_be_asked_for_is_found_as_soon_as_it_may_be(
-        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     """Strangers use up this minute's fetches just when the EHR rotates its keys: it ends with the minute."""
     kids(cache, "stranger 1")
     kids(cache, "stranger 2")
@@ -159,10 +172,12 @@ def test_kid_that_could_not_be_asked_for_is_found_as_soon_as_it_may_be(
     assert ["new"] == kids(cache, "new")
 
 
-@pytest.mark.parametrize("document", [OSError("down"), b"<html>", b" " * (MAX_BYTES + 1)],
-                         ids=["down", "html", "big"])
+@pytest.mark.parametrize(
+    "document", [OSError("down"), b"<html>", b" " * (MAX_BYTES + 1)], ids=["down", "html", "big"]
+)
 def test_CL17_last_good_keys_serve_a_day(
-        cache: JwksCache, web: PublishedAt, clock: Clock, document: bytes | Exception) -> None:
+    cache: JwksCache, web: PublishedAt, clock: Clock, document: bytes | Exception
+) -> None:
     kids(cache, KID)
     web.documents[JWKS_URL] = document
     clock.forward(24 * 3_600)
@@ -174,7 +189,8 @@ def test_CL17_last_good_keys_serve_a_day(
 
 
 def test_server_that_fails_is_left_alone_for_half_a_minute(
-        cache: JwksCache, web: PublishedAt, clock: Clock) -> None:
+    cache: JwksCache, web: PublishedAt, clock: Clock
+) -> None:
     web.documents[JWKS_URL] = OSError("down")
     for _ in range(20):
         with pytest.raises(KeysUnavailableError):
@@ -193,12 +209,18 @@ def test_each_source_has_its_own_keys_and_limits(clock: Clock) -> None:
     assert ["new"] == [key.kid for key in cache.find("https://b.example/keys", "new")]
 
 
-def test_keys_in_a_file_are_read_and_rotate(tmp_path: Path, cache: JwksCache, web: PublishedAt) -> None:
+def test_keys_in_a_file_are_read_and_rotate(
+    tmp_path: Path, cache: JwksCache, web: PublishedAt
+) -> None:
     file = tmp_path / "jwks.json"
     file.write_bytes(key_set())
     first = [key.kid for key in cache.find(str(file), KID)]
     file.write_bytes(ROTATED)
-    assert ([KID], ["new"], []) == (first, [key.kid for key in cache.find(str(file), "new")], web.fetched)
+    assert ([KID], ["new"], []) == (
+        first,
+        [key.kid for key in cache.find(str(file), "new")],
+        web.fetched,
+    )
 
 
 def test_file_that_is_missing_is_no_key_set(tmp_path: Path, cache: JwksCache) -> None:
@@ -303,9 +325,19 @@ def test_document_is_fetched(site: str) -> None:
     assert [KID] == keys_at(f"{site}/good")
 
 
-@pytest.mark.parametrize("page", [
-    "redirect", "error", "empty", "zipped", "large", "silent", "dripping", "dripping_header",
-])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "redirect",
+        "error",
+        "empty",
+        "zipped",
+        "large",
+        "silent",
+        "dripping",
+        "dripping_header",
+    ],
+)
 def test_CT03_bad_server_is_given_up_within_a_second(site: str, page: str) -> None:
     """No redirect is followed and nothing large inflated; a drop now and then does not prolong the second."""
     start = time.monotonic()
@@ -315,14 +347,17 @@ def test_CT03_bad_server_is_given_up_within_a_second(site: str, page: str) -> No
     assert ("/good", None) not in _Site.seen[-1:]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:1/", "http://[::", "ftp://127.0.0.1/", "nonsense"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/", "http://[::", "ftp://127.0.0.1/", "nonsense"]
+)
 def test_url_that_leads_nowhere_is_no_document(url: str) -> None:
     with pytest.raises(KeysUnavailableError):
         keys_at(url)
 
 
 def test_CT02_no_password_of_this_machine_is_sent(
-        site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """requests would send what .netrc says of the host."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password something\n")

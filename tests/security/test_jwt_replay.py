@@ -26,7 +26,7 @@ from tests.security.keys import ISSUER, NOW, Clock
 LATER = NOW + 360
 STORES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 
-__all__ = ["postgres_server", "postgres_url"]   # fixtures that this module lends from tests.postgres
+__all__ = ["postgres_server", "postgres_url"]  # fixtures that this module lends from tests.postgres
 
 
 @pytest.fixture(params=STORES)
@@ -85,11 +85,15 @@ def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
     assert hash_token("a b", "c") != hash_token("a", "b c")
 
 
-def test_CT03_token_used_at_one_worker_is_refused_at_another(worker: Callable[[], SeenTokens]) -> None:
+def test_CT03_token_used_at_one_worker_is_refused_at_another(
+    worker: Callable[[], SeenTokens],
+) -> None:
     assert [True, False, False] == [worker().remember(ISSUER, "a", LATER) for _ in range(3)]
 
 
-def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(worker: Callable[[], SeenTokens]) -> None:
+def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(
+    worker: Callable[[], SeenTokens],
+) -> None:
     """Half of the callers reach one worker, half another."""
     workers, said = [worker(), worker()], []
     start = threading.Barrier(20)
@@ -118,11 +122,17 @@ print(*[number for number in range(60) if seen.remember("issuer", str(number), 1
 def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
     command = [sys.executable, "-c", _WORKER, url]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    new = [int(number) for process in processes for number in process.communicate(timeout=60)[0].split()]
+    new = [
+        int(number)
+        for process in processes
+        for number in process.communicate(timeout=60)[0].split()
+    ]
     assert list(range(60)) == sorted(new)
 
 
-def test_CT03_token_is_remembered_over_a_restart(url: str, worker: Callable[[], SeenTokens]) -> None:
+def test_CT03_token_is_remembered_over_a_restart(
+    url: str, worker: Callable[[], SeenTokens]
+) -> None:
     before = open_store(url)
     SeenTokens(before.writer, Clock()).remember(ISSUER, "a", LATER)
     before.close()
@@ -150,12 +160,14 @@ def test_forgotten_tokens_make_room(store: Store) -> None:
 
 @pytest.mark.parametrize("hours", [1, 4, 24, -4])
 @pytest.mark.parametrize("restarted", [False, True])
-def test_CL17_clock_that_jumps_and_comes_back_forgets_nothing(store: Store, hours: int, *, restarted: bool) -> None:
+def test_CL17_clock_that_jumps_and_comes_back_forgets_nothing(
+    store: Store, hours: int, *, restarted: bool
+) -> None:
     """Neither the store nor the worker; a worker that starts while the clock is wrong does not know it."""
     clock, steady = Clock(), Clock(0)
     seen = SeenTokens(store.writer, clock, steady=steady)
     seen.remember(ISSUER, "a", LATER)
-    steady.forward(2 * KEEP_SECONDS)           # it has run for long, and all that time the clock was right
+    steady.forward(2 * KEEP_SECONDS)  # it has run for long, and all that time the clock was right
     clock.forward(2 * KEEP_SECONDS)
     seen.remember(ISSUER, "b", clock.now + 360)
     clock.forward(3_600 * hours)
@@ -165,7 +177,7 @@ def test_CL17_clock_that_jumps_and_comes_back_forgets_nothing(store: Store, hour
     steady.forward(10)
     seen.remember(ISSUER, "d", clock.now + 360)
     clock.forward(-3_600 * hours)
-    fresh = SeenTokens(store.writer, clock, steady=steady)     # knows what the store knows
+    fresh = SeenTokens(store.writer, clock, steady=steady)  # knows what the store knows
     assert [False] * 3 == [fresh.remember(ISSUER, jti, LATER) for jti in ("b", "c", "d")]
 
 
@@ -225,4 +237,7 @@ def test_CL12_site_may_ask_for_503_instead(sqlite: Store) -> None:
     with pytest.raises(Unavailable) as refusal:
         seen.remember(ISSUER, "a", LATER)
     jwt_seen.create(sqlite.engine)
-    assert ({"Retry-After": "2"}, True) == (refusal.value.headers, seen.remember(ISSUER, "a", LATER))
+    assert ({"Retry-After": "2"}, True) == (
+        refusal.value.headers,
+        seen.remember(ISSUER, "a", LATER),
+    )

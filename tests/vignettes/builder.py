@@ -25,29 +25,68 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 TODAY = NOW.date()
 HOOKS = ("medication-prescribe", "order-select", "order-sign", "medication-refill")
 INTERACTION, OFF_LABEL, DOSE, SAFETY, GAP = (
-    "naltrexone-opioid-interaction", "naltrexone-off-label", "naltrexone-dose-check", "naltrexone-patient-safety",
-    "naltrexone-data-gap")
+    "naltrexone-opioid-interaction",
+    "naltrexone-off-label",
+    "naltrexone-dose-check",
+    "naltrexone-patient-safety",
+    "naltrexone-data-gap",
+)
 
 FIRST_EDITION, SECOND_EDITION = "vignettes.jsonl", "vignettes-2.jsonl"
 EDITION = SECOND_EDITION
 
 CANNOT_SAY = {
-    "DSTU2": frozenset({"A28", "C19", "D29", "D30", "N16", "N20", "N23", "N28", "N36", "N40", "N48", "E38",
-                        "B08", "B23", "B26", "D39", "D40", "A53", "N56"}),
+    "DSTU2": frozenset(
+        {
+            "A28",
+            "C19",
+            "D29",
+            "D30",
+            "N16",
+            "N20",
+            "N23",
+            "N28",
+            "N36",
+            "N40",
+            "N48",
+            "E38",
+            "B08",
+            "B23",
+            "B26",
+            "D39",
+            "D40",
+            "A53",
+            "N56",
+        }
+    ),
     "STU3": frozenset({"N16", "N21", "N28", "N36", "N48", "D40", "A53", "N56"}),
     "R4": frozenset({"N20", "N21", "D40"}),
     "R5": frozenset({"N20", "N21", "N56"}),
 }
-SAYS = {"status_changed": {"R5"}, "reported": {"R4", "R5"}, "adherence": {"R4"}}    # facts that some releases lack
+SAYS = {
+    "status_changed": {"R5"},
+    "reported": {"R4", "R5"},
+    "adherence": {"R4"},
+}  # facts that some releases lack
 ON_REFILL = frozenset({INTERACTION, SAFETY, GAP})
 DEMONSTRATIONS = {
-    "order-select": {"ldn-with-recent-oxycodone": "A01", "opioid-on-naltrexone": "B01", "ldn-alone": "E01"},
-    "order-sign": {"ldn-and-oxycodone-together": "C01", "opioid-on-naltrexone": "B01",
-                   "ldn-with-recent-oxycodone": "A01"},
-    "medication-prescribe": {"ldn-with-recent-oxycodone": "A01", "opioid-on-injected-naltrexone": "B03"},
+    "order-select": {
+        "ldn-with-recent-oxycodone": "A01",
+        "opioid-on-naltrexone": "B01",
+        "ldn-alone": "E01",
+    },
+    "order-sign": {
+        "ldn-and-oxycodone-together": "C01",
+        "opioid-on-naltrexone": "B01",
+        "ldn-with-recent-oxycodone": "A01",
+    },
+    "medication-prescribe": {
+        "ldn-with-recent-oxycodone": "A01",
+        "opioid-on-injected-naltrexone": "B03",
+    },
     "medication-refill": {"ldn-with-recent-oxycodone": "A01"},
 }
-SPOKEN = {"medication-prescribe": "STU3"}      # release of the demonstration calls; R4 elsewhere
+SPOKEN = {"medication-prescribe": "STU3"}  # release of the demonstration calls; R4 elsewhere
 
 
 @cache
@@ -69,12 +108,19 @@ def unsaid(case: Json, release: str, hook: str) -> str:
     """Why this vignette does not exist in this release or at this hook (specification section 4); "" if it does."""
     if case["id"] in CANNOT_SAY[release]:
         return f"{release} cannot say it"
-    lost = sorted(key for m in case["meds"] for key, said_in in SAYS.items() if key in m and release not in said_in)
+    lost = sorted(
+        key
+        for m in case["meds"]
+        for key, said_in in SAYS.items()
+        if key in m and release not in said_in
+    )
     if lost:
         return f"{release} has no place for {lost[0]}"
     if case["id"] == "C02" and hook != "order-select":
         return "an unselected order exists on order-select only"
-    if release == "DSTU2" and any(c.get("recommended_suggestion") == "DEL_OPI" for c in case["expected_cards"]):
+    if release == "DSTU2" and any(
+        c.get("recommended_suggestion") == "DEL_OPI" for c in case["expected_cards"]
+    ):
         return "DSTU2 has no order category, on which a recommended DEL_OPI rests"
     return ""
 
@@ -84,7 +130,11 @@ def expected(case: Json, hook: str, edition: str = EDITION) -> list[Json]:
     cards: list[Json] = case["expected_cards"]
     if hook != "medication-refill":
         return cards
-    return [c for c in cards if c["topic"] in ON_REFILL and not (edition != FIRST_EDITION and never_on_refill(c, case))]
+    return [
+        c
+        for c in cards
+        if c["topic"] in ON_REFILL and not (edition != FIRST_EDITION and never_on_refill(c, case))
+    ]
 
 
 def never_on_refill(card: Json, case: Json) -> bool:
@@ -98,26 +148,39 @@ def never_on_refill(card: Json, case: Json) -> bool:
 
 def comparable(cards: Iterable[Json], hook: str) -> list[Json]:
     """The cards of an answer that ``expected`` speaks about."""
-    return [c for c in cards if hook != "medication-refill" or c["source"]["topic"]["code"] in ON_REFILL]
+    return [
+        c for c in cards if hook != "medication-refill" or c["source"]["topic"]["code"] in ON_REFILL
+    ]
 
 
 def request(case: Json, release: str, hook: str) -> Json:
     """The whole body of one hook call."""
-    return {"hook": hook, "hookInstance": str(uuid5(NAMESPACE_URL, f"{case['id']}/{release}/{hook}")),
-            "context": context(case, release, hook), "prefetch": prefetch(case, release)}
+    return {
+        "hook": hook,
+        "hookInstance": str(uuid5(NAMESPACE_URL, f"{case['id']}/{release}/{hook}")),
+        "context": context(case, release, hook),
+        "prefetch": prefetch(case, release),
+    }
 
 
 def context(case: Json, release: str, hook: str) -> Json:
     known = {m["id"]: m["authoredOn"] for m in case["meds"] if m.get("authoredOn")}
-    drafts = [releases.order(d, release, known.get(d["id"], TODAY.isoformat())) for d in case["draft_orders"]]
+    drafts = [
+        releases.order(d, release, known.get(d["id"], TODAY.isoformat()))
+        for d in case["draft_orders"]
+    ]
     said: Json = {"patientId": "pat-1", "userId": "Practitioner/prac-1"}
     if case.get("encounter_class"):
         said["encounterId"] = "enc-1"
     if hook == "order-select":
         said["selections"] = [f"{r['resourceType']}/{r['id']}" for r in selected(case, drafts)]
-    orders: Json = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": r} for r in drafts]}
+    orders: Json = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": r} for r in drafts],
+    }
     if hook in {"medication-prescribe", "medication-refill"}:
-        del orders["type"]                     # as in the official examples of these hooks
+        del orders["type"]  # as in the official examples of these hooks
         return {**said, "medications": orders}
     return {**said, "draftOrders": orders}
 
@@ -133,13 +196,22 @@ def prefetch(case: Json, release: str) -> Json:
     found: Json = {"patient": person(case)}
     if case.get("encounter_class"):
         found["encounter"] = releases.encounter(case["encounter_class"], release)
-    keys = {releases.order_type(release): "medicationOrders" if release == "DSTU2" else "medicationRequests",
-            "MedicationStatement": "medicationStatements", "MedicationDispense": "medicationDispenses",
-            "MedicationAdministration": "medicationAdministrations", "Condition": "conditions"}
+    keys = {
+        releases.order_type(release): "medicationOrders"
+        if release == "DSTU2"
+        else "medicationRequests",
+        "MedicationStatement": "medicationStatements",
+        "MedicationDispense": "medicationDispenses",
+        "MedicationAdministration": "medicationAdministrations",
+        "Condition": "conditions",
+    }
     for kind, key in keys.items():
         found[key] = searchset(kind, [r for r in listed if r["resourceType"] == kind], release)
-    for kind, key, part in (("Observation", "observations", "labs"), ("Procedure", "procedures", "procedures")):
-        if case.get(part):                     # not in the default prefetch: sent where there is something to send
+    for kind, key, part in (
+        ("Observation", "observations", "labs"),
+        ("Procedure", "procedures", "procedures"),
+    ):
+        if case.get(part):  # not in the default prefetch: sent where there is something to send
             found[key] = searchset(kind, [r for r in listed if r["resourceType"] == kind], release)
     if case.get("prefetch_unavailable"):
         del found[keys[releases.order_type(release)]]
@@ -149,20 +221,31 @@ def prefetch(case: Json, release: str) -> Json:
 def person(case: Json) -> Json:
     """An adult, unless the vignette says otherwise."""
     born = case.get("birth_date") or f"{TODAY.year - case.get('age', 52)}-03-14"
-    return {"resourceType": "Patient", "id": "pat-1", "gender": "female", "birthDate": born,
-            "name": [{"family": "Testpatient", "given": ["Nora"]}]}
+    return {
+        "resourceType": "Patient",
+        "id": "pat-1",
+        "gender": "female",
+        "birthDate": born,
+        "name": [{"family": "Testpatient", "given": ["Nora"]}],
+    }
 
 
 def resources(case: Json, release: str) -> Iterator[Json]:
     """Everything listed about the patient; an order with ``last_admin`` brings its administration along."""
-    orders = {m["drug_text"]: m["id"] for m in case["meds"] if m["source"] == "MedicationRequest" and m["drug_text"]}
+    orders = {
+        m["drug_text"]: m["id"]
+        for m in case["meds"]
+        if m["source"] == "MedicationRequest" and m["drug_text"]
+    }
     for item in case["meds"]:
         source, order_id = item["source"], item.get("order") or orders.get(item["drug_text"])
         if source == "MedicationRequest":
             yield releases.order(item, release, authored(item, release))
             if item.get("last_admin"):
                 given = {**item, "id": f"{item['id']}-given", "status": "completed"}
-                yield releases.administration(given, release, administered(given, release), item["id"])
+                yield releases.administration(
+                    given, release, administered(given, release), item["id"]
+                )
         elif source == "MedicationStatement":
             yield releases.statement(item, release)
         elif source == "MedicationDispense":
@@ -200,11 +283,17 @@ def searchset(kind: str, found: list[Json], release: str) -> Json | None:
     if not found and release in {"DSTU2", "STU3"}:
         return None
     base = f"https://fhir.example.org/{release.lower()}"
-    bundle: Json = {"resourceType": "Bundle", "type": "searchset", "total": len(found),
-                    "link": [{"relation": "self", "url": f"{base}/{kind}?patient=pat-1"}]}
+    bundle: Json = {
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": len(found),
+        "link": [{"relation": "self", "url": f"{base}/{kind}?patient=pat-1"}],
+    }
     if found:
-        bundle["entry"] = [{"fullUrl": f"{base}/{kind}/{r['id']}", "resource": r, "search": {"mode": "match"}}
-                           for r in found]
+        bundle["entry"] = [
+            {"fullUrl": f"{base}/{kind}/{r['id']}", "resource": r, "search": {"mode": "match"}}
+            for r in found
+        ]
     return bundle
 
 

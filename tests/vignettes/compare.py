@@ -15,8 +15,11 @@ from urllib.parse import urlsplit
 from tests.vignettes.releases import Json
 
 ORDER_OF = {"critical": 0, "warning": 1, "info": 2}
-NAMES = {"recommended_suggestion": "recommended", "titration_link": "titration link",
-         "override_reasons": "override reasons"}
+NAMES = {
+    "recommended_suggestion": "recommended",
+    "titration_link": "titration link",
+    "override_reasons": "override reasons",
+}
 NEGATION = re.compile(r"\b(?:not|no|never|without|cannot|nor|neither|avoid|don't)\b")
 
 
@@ -41,13 +44,19 @@ def told(cards: Iterable[Json], body: Json) -> tuple[Told, ...]:
 
 
 def card_told(card: Json, body: Json) -> Told:
-    offered = [(suggestion_code(s, body), s.get("isRecommended", False)) for s in card.get("suggestions", ())]
-    return Told(topic=card["source"]["topic"]["code"], indicator=card["indicator"],
-                words=plain(f"{card['summary']}\n{card.get('detail', '')}"),
-                suggestions=tuple(sorted(code for code, _ in offered)),
-                recommended=tuple(sorted(code for code, marked in offered if marked)),
-                link=any(is_planner(link) for link in card.get("links", ())),
-                reasons=tuple(sorted(reason["code"] for reason in card.get("overrideReasons", ()))))
+    offered = [
+        (suggestion_code(s, body), s.get("isRecommended", False))
+        for s in card.get("suggestions", ())
+    ]
+    return Told(
+        topic=card["source"]["topic"]["code"],
+        indicator=card["indicator"],
+        words=plain(f"{card['summary']}\n{card.get('detail', '')}"),
+        suggestions=tuple(sorted(code for code, _ in offered)),
+        recommended=tuple(sorted(code for code, marked in offered if marked)),
+        link=any(is_planner(link) for link in card.get("links", ())),
+        reasons=tuple(sorted(reason["code"] for reason in card.get("overrideReasons", ()))),
+    )
 
 
 def plain(text: str) -> str:
@@ -75,7 +84,9 @@ def action_code(action: Json, body: Json) -> str:
     target, kind = resource.get("id", ""), resource.get("resourceType", "")
     if action["type"] == "update" and target in drafts and starts_low(resource):
         return "START_1_5"
-    is_listed = (kind, target) in {(r["resourceType"], r["id"]) for r in orders(body.get("prefetch", {}))}
+    is_listed = (kind, target) in {
+        (r["resourceType"], r["id"]) for r in orders(body.get("prefetch", {}))
+    }
     is_held = is_listed and resource["status"] == "on-hold" and "naltrexone" in drug_of(resource)
     if action["type"] == "update" and is_held:
         return "HOLD_NTX"
@@ -92,21 +103,42 @@ def deletion_code(target: str, drafts: Json) -> str:
 
 def starts_low(resource: Json) -> bool:
     """1.5 mg at bedtime is every dose of it, 14 of them for 14 days, no more than that, and the product is named so."""
-    doses = [(q.get("value"), q.get("unit") or q.get("code")) for q in under(resource, "doseQuantity")]
-    moments = [*under(resource, "when"), *(d.get("text", "") for d in resource.get("dosageInstruction", ()))]
+    doses = [
+        (q.get("value"), q.get("unit") or q.get("code")) for q in under(resource, "doseQuantity")
+    ]
+    moments = [
+        *under(resource, "when"),
+        *(d.get("text", "") for d in resource.get("dosageInstruction", ())),
+    ]
     supplied = resource.get("dispenseRequest", {})
-    left_over = supplied.get("numberOfRepeatsAllowed") or {"initialFill", "validityPeriod"} & supplied.keys()
-    return (doses == [(1.5, "mg")] and supplied.get("quantity", {}).get("value") == 14 and not left_over
-            and any("HS" in moment or "bedtime" in moment for moment in moments)
-            and supplied.get("expectedSupplyDuration", {}).get("value") == 14
-            and "naltrexone 1.5 mg oral capsule (compounded)" in drug_of(resource))
+    left_over = (
+        supplied.get("numberOfRepeatsAllowed")
+        or {"initialFill", "validityPeriod"} & supplied.keys()
+    )
+    return (
+        doses == [(1.5, "mg")]
+        and supplied.get("quantity", {}).get("value") == 14
+        and not left_over
+        and any("HS" in moment or "bedtime" in moment for moment in moments)
+        and supplied.get("expectedSupplyDuration", {}).get("value") == 14
+        and "naltrexone 1.5 mg oral capsule (compounded)" in drug_of(resource)
+    )
 
 
 def drug_of(resource: Json) -> str:
     """Every word that names the drug, in the resource itself or in its contained Medication."""
-    concepts = [resource.get("medicationCodeableConcept") or resource.get("medication", {}).get("concept") or {},
-                *(inside["code"] for inside in resource.get("contained", ()) if "code" in inside)]
-    words = [text for concept in concepts for name in ("text", "display") for text in under(concept, name)]
+    concepts = [
+        resource.get("medicationCodeableConcept")
+        or resource.get("medication", {}).get("concept")
+        or {},
+        *(inside["code"] for inside in resource.get("contained", ()) if "code" in inside),
+    ]
+    words = [
+        text
+        for concept in concepts
+        for name in ("text", "display")
+        for text in under(concept, name)
+    ]
     return " ".join(words).lower()
 
 
@@ -135,7 +167,9 @@ def differences(expected: Iterable[Json], cards: Iterable[Json], body: Json) -> 
     topics = [card.topic for card in found]
     lines = [f"{topic}: card missing" for topic in wanted if topic not in topics]
     lines += [f"{topic}: card not expected" for topic in topics if topic not in wanted]
-    lines += [f"{topic}: more than one card" for topic in sorted(set(topics)) if topics.count(topic) > 1]
+    lines += [
+        f"{topic}: more than one card" for topic in sorted(set(topics)) if topics.count(topic) > 1
+    ]
     if [ORDER_OF[c.indicator] for c in found] != sorted(ORDER_OF[c.indicator] for c in found):
         lines.append("cards are not sorted critical, warning, info")
     for card in found:
@@ -146,11 +180,16 @@ def differences(expected: Iterable[Json], cards: Iterable[Json], body: Json) -> 
 
 def card_differences(wanted: Json, card: Told) -> Iterator[str]:
     """A member that the expectation does not have is not compared."""
-    pairs = {"indicator": (wanted.get("indicator"), card.indicator),
-             "suggestions": (tuple(sorted(wanted.get("suggestions") or ())), card.suggestions),
-             "recommended_suggestion": (tuple(filter(None, [wanted.get("recommended_suggestion")])), card.recommended),
-             "titration_link": (wanted.get("titration_link"), card.link),
-             "override_reasons": (tuple(sorted(wanted.get("override_reasons") or ())), card.reasons)}
+    pairs = {
+        "indicator": (wanted.get("indicator"), card.indicator),
+        "suggestions": (tuple(sorted(wanted.get("suggestions") or ())), card.suggestions),
+        "recommended_suggestion": (
+            tuple(filter(None, [wanted.get("recommended_suggestion")])),
+            card.recommended,
+        ),
+        "titration_link": (wanted.get("titration_link"), card.link),
+        "override_reasons": (tuple(sorted(wanted.get("override_reasons") or ())), card.reasons),
+    }
     for name, (should, did) in pairs.items():
         if name in wanted and should != did:
             yield f"{card.topic}: {NAMES.get(name, name)} should be {should!r}, is {did!r}"

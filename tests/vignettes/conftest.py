@@ -21,11 +21,20 @@ from tests.vignettes.releases import Json
 def answered() -> Callable[[Json], list[Json]]:
     """A hook call body in, its cards out, both as JSON would carry them; a rule that broke fails the test."""
     ids = (f"00000000-0000-4000-8000-{number:012d}" for number in count())
-    engine = Engine(terminology.load(), content.load(), ZoneInfo("UTC"), "https://cds.example.org", lambda: next(ids))
+    engine = Engine(
+        terminology.load(),
+        content.load(),
+        ZoneInfo("UTC"),
+        "https://cds.example.org",
+        lambda: next(ids),
+    )
 
     def cards(body: Json) -> list[Json]:
         sent = json.loads(json.dumps(body))
         outcome = answer(sent, SERVICES[service_of(body["hook"])], engine, NOW)
-        assert [] == [(verdict.rule, verdict.error) for verdict in outcome.verdicts if verdict.error]
+        assert [] == [
+            (verdict.rule, verdict.error) for verdict in outcome.verdicts if verdict.error
+        ]
         return json.loads(json.dumps(outcome.response["cards"]))  # type: ignore[no-any-return]
+
     return cards

@@ -15,21 +15,46 @@ RELEASES = ("DSTU2", "STU3", "R4", "R5")
 UCUM = "http://unitsofmeasure.org"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
-UCUM_CODES = {"mg": "mg", "mcg": "ug", "mL": "mL", "tablet": "{tbl}", "capsule": "{capsule}", "g": "g"}
-ROUTES = {"intramuscular": ("78421000", "Intramuscular route"), "topical": ("6064005", "Topical route"),
-          "oral": ("26643006", "Oral route"), "subcutaneous": ("34206005", "Subcutaneous route")}
+UCUM_CODES = {
+    "mg": "mg",
+    "mcg": "ug",
+    "mL": "mL",
+    "tablet": "{tbl}",
+    "capsule": "{capsule}",
+    "g": "g",
+}
+ROUTES = {
+    "intramuscular": ("78421000", "Intramuscular route"),
+    "topical": ("6064005", "Topical route"),
+    "oral": ("26643006", "Oral route"),
+    "subcutaneous": ("34206005", "Subcutaneous route"),
+}
 SNOMED = "http://snomed.info/sct"
 LOINC = "http://loinc.org"
 HCPCS = "http://www.cms.gov/Medicare/Coding/HCPCSReleaseCodeSets"
 RESULTS = {"positive": ("10828004", "Positive"), "negative": ("260385009", "Negative")}
 ADHERENCE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-medication-adherence"
 NOT_TAKING = {"coding": [{"system": SNOMED, "code": "715036001", "display": "Not taking drug"}]}
-ENCOUNTERS_DSTU2 = {"IMP": "inpatient", "ACUTE": "inpatient", "NONACUTE": "inpatient", "OBSENC": "inpatient",
-                    "SS": "inpatient", "EMER": "emergency", "AMB": "outpatient", "HH": "home", "VR": "virtual"}
-CATEGORY_SYSTEMS = {"STU3": "http://hl7.org/fhir/medication-request-category",
-                    "R4": TERMINOLOGY + "medicationrequest-category",
-                    "R5": TERMINOLOGY + "medicationrequest-admin-location"}
-TIMING_SYSTEMS = {"DSTU2": "http://hl7.org/fhir/timing-abbreviation", "STU3": "http://hl7.org/fhir/v3/GTSAbbreviation"}
+ENCOUNTERS_DSTU2 = {
+    "IMP": "inpatient",
+    "ACUTE": "inpatient",
+    "NONACUTE": "inpatient",
+    "OBSENC": "inpatient",
+    "SS": "inpatient",
+    "EMER": "emergency",
+    "AMB": "outpatient",
+    "HH": "home",
+    "VR": "virtual",
+}
+CATEGORY_SYSTEMS = {
+    "STU3": "http://hl7.org/fhir/medication-request-category",
+    "R4": TERMINOLOGY + "medicationrequest-category",
+    "R5": TERMINOLOGY + "medicationrequest-admin-location",
+}
+TIMING_SYSTEMS = {
+    "DSTU2": "http://hl7.org/fhir/timing-abbreviation",
+    "STU3": "http://hl7.org/fhir/v3/GTSAbbreviation",
+}
 
 
 def order_type(release: str) -> str:
@@ -47,36 +72,63 @@ def drug(item: Json, release: str) -> Json:
     """
     if item.get("unresolved_reference"):
         target = {"reference": item["unresolved_reference"]}
-        return {"medication": {"reference": target}} if release == "R5" else {"medicationReference": target}
+        return (
+            {"medication": {"reference": target}}
+            if release == "R5"
+            else {"medicationReference": target}
+        )
     codings = item.get("codings") or ([item["rxnorm"]] if item.get("rxnorm") else [])
     concept: Json = {"coding": [dict(coding) for coding in codings]} if codings else {}
     if item["drug_text"]:
         concept["text"] = item["drug_text"]
-    return {"medication": {"concept": concept}} if release == "R5" else {"medicationCodeableConcept": concept}
+    return (
+        {"medication": {"concept": concept}}
+        if release == "R5"
+        else {"medicationCodeableConcept": concept}
+    )
 
 
 def meta(item: Json) -> Json:
     """When the record was touched last; a server says it to the second."""
-    return {"meta": {"lastUpdated": f"{item['last_updated']}T10:00:00Z"}} if item.get("last_updated") else {}
+    return (
+        {"meta": {"lastUpdated": f"{item['last_updated']}T10:00:00Z"}}
+        if item.get("last_updated")
+        else {}
+    )
 
 
 def order(item: Json, release: str, authored: str | None) -> Json:
     """A MedicationRequest (DSTU2 MedicationOrder) in any status; ``authored`` None where nobody wrote a date."""
     if item.get("resourceType") == "ServiceRequest":
         return service_request(item, release)
-    resource = {"resourceType": order_type(release), "id": item["id"], **meta(item), "status": item["status"]}
+    resource = {
+        "resourceType": order_type(release),
+        "id": item["id"],
+        **meta(item),
+        "status": item["status"],
+    }
     if release != "DSTU2" and item.get("intent"):
         resource["intent"] = item["intent"]
     if authored:
         resource["dateWritten" if release == "DSTU2" else "authoredOn"] = authored
     if item.get("doNotPerform"):
         resource["doNotPerform"] = True
-    resource |= {**category(item, release), **drug(item, release), **patient_of(release), **reasons(item, release)}
+    resource |= {
+        **category(item, release),
+        **drug(item, release),
+        **patient_of(release),
+        **reasons(item, release),
+    }
     if item.get("end") and release == "DSTU2":
         resource["dateEnded"] = item["end"]
     if item.get("prior"):
         resource["priorPrescription"] = {"reference": f"{order_type(release)}/{item['prior']}"}
-    return resource | provenance(item, release) | dosages(item, release) | supply(item, release, authored)
+    return (
+        resource
+        | provenance(item, release)
+        | dosages(item, release)
+        | supply(item, release, authored)
+    )
 
 
 def provenance(item: Json, release: str) -> Json:
@@ -94,8 +146,14 @@ def provenance(item: Json, release: str) -> Json:
 
 def service_request(item: Json, release: str) -> Json:
     code: Json = {"text": item["drug_text"]}
-    return {"resourceType": "ServiceRequest", "id": item["id"], "status": item["status"], "intent": item["intent"],
-            "code": {"concept": code} if release == "R5" else code, **patient_of(release)}
+    return {
+        "resourceType": "ServiceRequest",
+        "id": item["id"],
+        "status": item["status"],
+        "intent": item["intent"],
+        "code": {"concept": code} if release == "R5" else code,
+        **patient_of(release),
+    }
 
 
 def category(item: Json, release: str) -> Json:
@@ -111,7 +169,11 @@ def reasons(item: Json, release: str) -> Json:
         return {}
     if release == "DSTU2":
         return {"reasonCodeableConcept": concepts[0]}
-    return {"reason": [{"concept": c} for c in concepts]} if release == "R5" else {"reasonCode": concepts}
+    return (
+        {"reason": [{"concept": c} for c in concepts]}
+        if release == "R5"
+        else {"reasonCode": concepts}
+    )
 
 
 def condition_code(condition: Json) -> Json:
@@ -159,7 +221,11 @@ def dosages(item: Json, release: str) -> Json:
 def bounds(item: Json, release: str) -> Json:
     """``boundsDuration`` (DSTU2 ``boundsQuantity``), or ``boundsPeriod``; the end of a DSTU2 order is ``dateEnded``."""
     if item.get("bounds_duration_days"):
-        return {"boundsQuantity" if release == "DSTU2" else "boundsDuration": days(item["bounds_duration_days"])}
+        return {
+            "boundsQuantity" if release == "DSTU2" else "boundsDuration": days(
+                item["bounds_duration_days"]
+            )
+        }
     end = {"end": item["end"]} if item.get("end") and release != "DSTU2" else {}
     start = item.get("start") or (item.get("authoredOn") if end else None)
     period = {**({"start": start} if start else {}), **end}
@@ -186,14 +252,21 @@ def timing(given: Json, release: str) -> Json:
             written["repeat"]["periodUnits"] = written["repeat"].pop("periodUnit")
     if "code" in given:
         system = TIMING_SYSTEMS.get(release, TERMINOLOGY + "v3-GTSAbbreviation")
-        written["code"] = {"coding": [{"system": system, "code": given["code"]}], "text": given["code"]}
+        written["code"] = {
+            "coding": [{"system": system, "code": given["code"]}],
+            "text": given["code"],
+        }
     return written
 
 
 def amount(given: Json, release: str) -> Json:
     """``doseQuantity`` or ``doseRange`` with UCUM codes; R5 senders often give the code alone."""
     if "doseRange" in given:
-        return {"doseRange": {end: quantity(given["doseRange"][end], release) for end in given["doseRange"]}}
+        return {
+            "doseRange": {
+                end: quantity(given["doseRange"][end], release) for end in given["doseRange"]
+            }
+        }
     return {"doseQuantity": quantity(given["doseQuantity"], release)}
 
 
@@ -209,14 +282,24 @@ def route(item: Json) -> Json:
     if not item.get("route"):
         return {}
     code, display = ROUTES[item["route"]]
-    return {"route": {"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}],
-                      "text": item["route"]}}
+    return {
+        "route": {
+            "coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}],
+            "text": item["route"],
+        }
+    }
 
 
 def statement(item: Json, release: str) -> Json:
     """A MedicationStatement: DSTU2 ``wasNotTaken``, STU3 ``taken``, R5 ``recorded`` with ``adherence``."""
-    resource = {"resourceType": "MedicationStatement", "id": item["id"], **meta(item), "status": item["status"],
-                **patient_of(release), **drug(item, release)}
+    resource = {
+        "resourceType": "MedicationStatement",
+        "id": item["id"],
+        **meta(item),
+        "status": item["status"],
+        **patient_of(release),
+        **drug(item, release),
+    }
     if release == "DSTU2":
         resource["wasNotTaken"] = item.get("wasNotTaken", False)
     if release == "STU3":
@@ -224,7 +307,10 @@ def statement(item: Json, release: str) -> Json:
     if release == "R5":
         system = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
         said = {"active": "taking"}.get(item["status"], item["status"])
-        resource |= {"status": "recorded", "adherence": {"code": {"coding": [{"system": system, "code": said}]}}}
+        resource |= {
+            "status": "recorded",
+            "adherence": {"code": {"coding": [{"system": system, "code": said}]}},
+        }
     if asserted := item.get("date_asserted") or item.get("authoredOn"):
         resource["dateAsserted"] = asserted
     if start := item.get("start") or item.get("authoredOn"):
@@ -240,8 +326,14 @@ def statement(item: Json, release: str) -> Json:
 
 def dispense(item: Json, release: str, order_id: str | None) -> Json:
     """A MedicationDispense handed over on ``authoredOn``."""
-    resource = {"resourceType": "MedicationDispense", "id": item["id"], **meta(item), "status": item["status"],
-                **patient_of(release), **drug(item, release)}
+    resource = {
+        "resourceType": "MedicationDispense",
+        "id": item["id"],
+        **meta(item),
+        "status": item["status"],
+        **patient_of(release),
+        **drug(item, release),
+    }
     if item.get("authoredOn"):
         resource["whenHandedOver"] = item["authoredOn"] + "T10:20:00Z"
     if item.get("quantity"):
@@ -256,10 +348,18 @@ def dispense(item: Json, release: str, order_id: str | None) -> Json:
 
 def administration(item: Json, release: str, at: str, order_id: str | None) -> Json:
     """A MedicationAdministration at ``at``; R5 really spells the element ``occurenceDateTime``."""
-    when = {"DSTU2": "effectiveTimeDateTime", "R5": "occurenceDateTime"}.get(release, "effectiveDateTime")
-    resource = {"resourceType": "MedicationAdministration", "id": item["id"], **meta(item), "status": item["status"],
-                when: at,
-                **patient_of(release), **drug(item, release)}
+    when = {"DSTU2": "effectiveTimeDateTime", "R5": "occurenceDateTime"}.get(
+        release, "effectiveDateTime"
+    )
+    resource = {
+        "resourceType": "MedicationAdministration",
+        "id": item["id"],
+        **meta(item),
+        "status": item["status"],
+        when: at,
+        **patient_of(release),
+        **drug(item, release),
+    }
     if release in {"DSTU2", "STU3"}:
         resource["wasNotGiven" if release == "DSTU2" else "notGiven"] = False
     if order_id:
@@ -275,9 +375,20 @@ def condition(number: int, item: Json, release: str) -> Json:
         status = {"coding": [{"system": TERMINOLOGY + "condition-clinical", "code": status}]}
         verified = {"coding": [{"system": TERMINOLOGY + "condition-ver-status", "code": verified}]}
     written_on = {"DSTU2": "dateRecorded", "STU3": "assertedDate"}.get(release, "recordedDate")
-    dates = {name: item[key] for name, key in (("onsetDateTime", "onset"), (written_on, "recorded")) if item.get(key)}
-    return {"resourceType": "Condition", "id": f"cond-{number}", "clinicalStatus": status,
-            "verificationStatus": verified, "code": condition_code(item), **patient_of(release), **dates}
+    dates = {
+        name: item[key]
+        for name, key in (("onsetDateTime", "onset"), (written_on, "recorded"))
+        if item.get(key)
+    }
+    return {
+        "resourceType": "Condition",
+        "id": f"cond-{number}",
+        "clinicalStatus": status,
+        "verificationStatus": verified,
+        "code": condition_code(item),
+        **patient_of(release),
+        **dates,
+    }
 
 
 def laboratory(number: int, item: Json, release: str) -> Json:
@@ -285,21 +396,35 @@ def laboratory(number: int, item: Json, release: str) -> Json:
     system = TERMINOLOGY if release in {"R4", "R5"} else "http://hl7.org/fhir/"
     kind = {"coding": [{"system": system + "observation-category", "code": "laboratory"}]}
     coding = {"system": LOINC, "code": item["loinc"], "display": item["text"]}
-    return {"resourceType": "Observation", "id": f"lab-{number}", "status": item.get("status", "final"),
-            "category": kind if release == "DSTU2" else [kind], "code": {"coding": [coding], "text": item["text"]},
-            "subject": {"reference": "Patient/pat-1"},
-            **({"effectiveDateTime": item["date"]} if item.get("date") else {}), **result(item)}
+    return {
+        "resourceType": "Observation",
+        "id": f"lab-{number}",
+        "status": item.get("status", "final"),
+        "category": kind if release == "DSTU2" else [kind],
+        "code": {"coding": [coding], "text": item["text"]},
+        "subject": {"reference": "Patient/pat-1"},
+        **({"effectiveDateTime": item["date"]} if item.get("date") else {}),
+        **result(item),
+    }
 
 
 def result(item: Json) -> Json:
     value, unit = item.get("value"), {"unit": item["unit"]} if item.get("unit") else {}
     if isinstance(value, int | float):
-        limit = {"referenceRange": [{"high": {"value": item["high"], **unit}}]} if "high" in item else {}
+        limit = (
+            {"referenceRange": [{"high": {"value": item["high"], **unit}}]}
+            if "high" in item
+            else {}
+        )
         return {"valueQuantity": {"value": value, **unit}, **limit}
     if value in RESULTS:
         code, display = RESULTS[value]
-        return {"valueCodeableConcept": {"coding": [{"system": SNOMED, "code": code, "display": display}],
-                                         "text": display}}
+        return {
+            "valueCodeableConcept": {
+                "coding": [{"system": SNOMED, "code": code, "display": display}],
+                "text": display,
+            }
+        }
     return {"valueString": value} if value else {}
 
 
@@ -308,9 +433,14 @@ def procedure(number: int, item: Json, release: str) -> Json:
     system = item.get("system") or (SNOMED if item["code"].isdigit() else HCPCS)
     coding = {"system": system, "code": item["code"], "display": item["text"]}
     when = "occurrenceDateTime" if release == "R5" else "performedDateTime"
-    return {"resourceType": "Procedure", "id": f"proc-{number}", "status": "completed",
-            "code": {"coding": [coding], "text": item["text"]}, "subject": {"reference": "Patient/pat-1"},
-            **({when: item["date"]} if item.get("date") else {})}
+    return {
+        "resourceType": "Procedure",
+        "id": f"proc-{number}",
+        "status": "completed",
+        "code": {"coding": [coding], "text": item["text"]},
+        "subject": {"reference": "Patient/pat-1"},
+        **({when: item["date"]} if item.get("date") else {}),
+    }
 
 
 def encounter(code: str, release: str) -> Json:
@@ -319,4 +449,10 @@ def encounter(code: str, release: str) -> Json:
     if release == "STU3":
         coding["system"] = "http://hl7.org/fhir/v3/ActCode"
     kind: Any = {"DSTU2": ENCOUNTERS_DSTU2[code], "R5": [{"coding": [coding]}]}.get(release, coding)
-    return {"resourceType": "Encounter", "id": "enc-1", "status": "in-progress", "class": kind, **patient_of(release)}
+    return {
+        "resourceType": "Encounter",
+        "id": "enc-1",
+        "status": "in-progress",
+        "class": kind,
+        **patient_of(release),
+    }

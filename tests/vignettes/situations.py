@@ -25,7 +25,8 @@ FENTANYL_PATCH = ("72 HR fentanyl 0.025 MG/HR Transdermal System", "245134")
 LEVORPHANOL = ("levorphanol tartrate 2 MG Oral Tablet", "197873")
 EMBEDA = (
     "Abuse-Deterrent morphine sulfate 50 MG / naltrexone hydrochloride 2 MG Extended Release Oral Capsule",
-    "863852")
+    "863852",
+)
 METHADONE = ("methadone hydrochloride 10 MG Oral Tablet", "864706")
 BUPRENORPHINE = ("buprenorphine 8 MG / naloxone 2 MG Sublingual Film", "1010604")
 SUBLOCADE = ("1.5 ML buprenorphine 200 MG/ML Prefilled Syringe", "1996192")
@@ -39,7 +40,8 @@ NALTREXONE = ("naltrexone hydrochloride 50 MG Oral Tablet", "1483744")
 VIVITROL = ("naltrexone 380 MG Injection", "637213")
 CONTRAVE = (
     "12 HR bupropion hydrochloride 90 MG / naltrexone hydrochloride 8 MG Extended Release Oral Tablet",
-    "1551468")
+    "1551468",
+)
 BARE_NALTREXONE = ("Naltrexone", "7243")
 
 ALCOHOL = {"code": "F10.20", "text": "Alcohol dependence, uncomplicated"}
@@ -57,7 +59,10 @@ def ago(days: int) -> str:
 
 def named(product: Product) -> Json:
     text, code = product
-    return {"drug_text": text, "rxnorm": {"system": RXNORM, "code": code, "display": text} if code else None}
+    return {
+        "drug_text": text,
+        "rxnorm": {"system": RXNORM, "code": code, "display": text} if code else None,
+    }
 
 
 def capsule(mg: float) -> Product:
@@ -71,22 +76,46 @@ def daily(mg: float) -> list[Json]:
 
 def naltrexone(mg: float = 1.5, product: Product | None = None, **facts: Any) -> Json:
     """A drafted naltrexone of ``mg`` once daily, by default as a compounded capsule of that strength."""
-    return {"id": "ntx-1", "status": "draft", "intent": "order", "category": "community",
-            **named(product or capsule(mg)), "dosage": daily(mg),
-            "sig_text": f"Take {mg:g} mg by mouth once daily", "reason": [], **facts}
+    return {
+        "id": "ntx-1",
+        "status": "draft",
+        "intent": "order",
+        "category": "community",
+        **named(product or capsule(mg)),
+        "dosage": daily(mg),
+        "sig_text": f"Take {mg:g} mg by mouth once daily",
+        "reason": [],
+        **facts,
+    }
 
 
 def opioid(product: Product = OXYCODONE, **facts: Any) -> Json:
     """A drafted opioid, 1 tablet four times daily as needed."""
-    return {"id": "op-1", "status": "draft", "intent": "order", "category": "community", **named(product),
-            "dosage": [], "sig_text": "", "reason": [], **facts}
+    return {
+        "id": "op-1",
+        "status": "draft",
+        "intent": "order",
+        "category": "community",
+        **named(product),
+        "dosage": [],
+        "sig_text": "",
+        "reason": [],
+        **facts,
+    }
 
 
 def listed(product: Product, **facts: Any) -> Json:
     """A MedicationRequest on the list, active and authored 10 days ago with 30 days of supply unless said otherwise."""
     usual = {} if "status" in facts else {"authoredOn": ago(10), "supply_days": 30}
-    return {"id": "m-1", "source": "MedicationRequest", "status": "active", "intent": "order", **named(product),
-            **usual, **facts}
+    return {
+        "id": "m-1",
+        "source": "MedicationRequest",
+        "status": "active",
+        "intent": "order",
+        **named(product),
+        **usual,
+        **facts,
+    }
 
 
 def active(product: Product, authored: int, **facts: Any) -> Json:
@@ -105,12 +134,24 @@ def injected(product: Product, days: int, status: str = "completed", **facts: An
 
 def given(product: Product, **facts: Any) -> Json:
     """An administration alone: ``hours_ago`` or ``given_at``."""
-    return {"id": "m-adm", "source": "MedicationAdministration", "status": "completed", **named(product), **facts}
+    return {
+        "id": "m-adm",
+        "source": "MedicationAdministration",
+        "status": "completed",
+        **named(product),
+        **facts,
+    }
 
 
 def dispensed(product: Product, days: int, **facts: Any) -> Json:
-    return {"id": "m-disp", "source": "MedicationDispense", "status": "completed", "authoredOn": ago(days),
-            **named(product), **facts}
+    return {
+        "id": "m-disp",
+        "source": "MedicationDispense",
+        "status": "completed",
+        "authoredOn": ago(days),
+        **named(product),
+        **facts,
+    }
 
 
 def oral(mg: float) -> Json:
@@ -118,16 +159,28 @@ def oral(mg: float) -> Json:
     return {"dosage": daily(mg), "sig_text": f"{mg:g} mg daily"}
 
 
-def situation(drafts: Iterable[Json], meds: Iterable[Json] = (), conditions: Iterable[Json] = (), **more: Any) -> Json:
-    return {"id": "situation", "draft_orders": list(drafts), "meds": list(meds), "conditions": list(conditions), **more}
+def situation(
+    drafts: Iterable[Json], meds: Iterable[Json] = (), conditions: Iterable[Json] = (), **more: Any
+) -> Json:
+    return {
+        "id": "situation",
+        "draft_orders": list(drafts),
+        "meds": list(meds),
+        "conditions": list(conditions),
+        **more,
+    }
 
 
-def card(answered: Answered, case: Json, topic: str, release: str = "R4", hook: str = "order-sign") -> Told | None:
+def card(
+    answered: Answered, case: Json, topic: str, release: str = "R4", hook: str = "order-sign"
+) -> Told | None:
     """The card of a topic that this situation gets, None without one."""
     body = request(case, release, hook)
     return next((c for c in told(answered(body), body) if c.topic == topic), None)
 
 
-def indicator(answered: Answered, case: Json, topic: str, release: str = "R4", hook: str = "order-sign") -> str:
+def indicator(
+    answered: Answered, case: Json, topic: str, release: str = "R4", hook: str = "order-sign"
+) -> str:
     found = card(answered, case, topic, release, hook)
     return found.indicator if found else "none"

@@ -20,7 +20,11 @@ MEETS_NALTREXONE = {
     "dstu2/medicationstatement-methadone-not-taken": ("none",),
     "dstu2/medicationadministration-fentanyl-in-theatre": ("warning", "fentanyl", "7-10 days"),
     "dstu2/medicationdispense-hydrocodone": ("critical", "hydrocodone", "7-10 days"),
-    "stu3/medicationrequest-buprenorphine-patch-contained": ("critical", "buprenorphine", "14 days"),
+    "stu3/medicationrequest-buprenorphine-patch-contained": (
+        "critical",
+        "buprenorphine",
+        "14 days",
+    ),
     "stu3/medicationstatement-tramadol-taken": ("critical", "tramadol", "7-10 days"),
     "stu3/medicationstatement-tramadol-not-taken": ("none",),
     "stu3/medicationadministration-morphine-this-morning": ("critical", "morphine", "7-10 days"),
@@ -37,9 +41,13 @@ MEETS_OXYCODONE = {
     "r4/medicationrequest-ldn-compounded-by-ingredient": ("critical", "naltrexone"),
     "r5/medicationrequest-naltrexone-ended": ("warning", "naltrexone", "72 hours"),
 }
-KEYS = {"MedicationOrder": "medicationOrders", "MedicationRequest": "medicationRequests",
-        "MedicationStatement": "medicationStatements", "MedicationDispense": "medicationDispenses",
-        "MedicationAdministration": "medicationAdministrations"}
+KEYS = {
+    "MedicationOrder": "medicationOrders",
+    "MedicationRequest": "medicationRequests",
+    "MedicationStatement": "medicationStatements",
+    "MedicationDispense": "medicationDispenses",
+    "MedicationAdministration": "medicationAdministrations",
+}
 
 
 def resource(name: str) -> Json:
@@ -51,7 +59,11 @@ def with_listed(name: str, draft: Json) -> Json:
     listed = resource(name)
     body = request(situation([draft]), name.partition("/")[0].upper(), "order-sign")
     body["prefetch"][KEYS[listed["resourceType"]]] = {
-        "resourceType": "Bundle", "type": "searchset", "total": 1, "entry": [{"resource": listed}]}
+        "resourceType": "Bundle",
+        "type": "searchset",
+        "total": 1,
+        "entry": [{"resource": listed}],
+    }
     return body
 
 
@@ -61,20 +73,32 @@ def interaction(body: Json, answered: Answered, words: tuple[str, ...]) -> tuple
     return (found.indicator, *(w for w in words if w in found.words)) if found else ("none",)
 
 
-@pytest.mark.parametrize(("name", "expected"), list(MEETS_NALTREXONE.items()), ids=list(MEETS_NALTREXONE))
-def test_a_listed_opioid_meets_drafted_naltrexone(name: str, expected: tuple[str, ...], answered: Answered) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"), list(MEETS_NALTREXONE.items()), ids=list(MEETS_NALTREXONE)
+)
+def test_a_listed_opioid_meets_drafted_naltrexone(
+    name: str, expected: tuple[str, ...], answered: Answered
+) -> None:
     """However a system writes it, an opioid on the list is found with its role and its day, or rightly left out."""
     assert expected == interaction(with_listed(name, naltrexone()), answered, expected[1:])
 
 
-@pytest.mark.parametrize(("name", "expected"), list(MEETS_OXYCODONE.items()), ids=list(MEETS_OXYCODONE))
-def test_a_listed_naltrexone_meets_a_drafted_opioid(name: str, expected: tuple[str, ...], answered: Answered) -> None:
+@pytest.mark.parametrize(
+    ("name", "expected"), list(MEETS_OXYCODONE.items()), ids=list(MEETS_OXYCODONE)
+)
+def test_a_listed_naltrexone_meets_a_drafted_opioid(
+    name: str, expected: tuple[str, ...], answered: Answered
+) -> None:
     """Compounded by ingredient or ended in R5 words, naltrexone on the list is found."""
     assert expected == interaction(with_listed(name, opioid()), answered, expected[1:])
 
 
-@pytest.mark.parametrize("name", [n for n, expected in MEETS_NALTREXONE.items() if expected == ("none",)])
-def test_a_listed_opioid_that_does_not_count_leaves_the_other_cards(name: str, answered: Answered) -> None:
+@pytest.mark.parametrize(
+    "name", [n for n, expected in MEETS_NALTREXONE.items() if expected == ("none",)]
+)
+def test_a_listed_opioid_that_does_not_count_leaves_the_other_cards(
+    name: str, answered: Answered
+) -> None:
     """Silence about the interaction is no failure to answer: the off-label note is there, alone."""
     body = with_listed(name, naltrexone())
     assert [(OFF_LABEL, "info")] == [(c.topic, c.indicator) for c in told(answered(body), body)]
@@ -82,8 +106,11 @@ def test_a_listed_opioid_that_does_not_count_leaves_the_other_cards(name: str, a
 
 def test_every_listed_resource_is_used_and_valid() -> None:
     """Each file is in a table above, and fhir.resources accepts it in its release (DSTU2 has no model)."""
-    names = {f"{path.parent.name}/{path.stem}" for release in RELEASES
-             for path in (FIXTURES / release.lower()).glob("*.json")}
+    names = {
+        f"{path.parent.name}/{path.stem}"
+        for release in RELEASES
+        for path in (FIXTURES / release.lower()).glob("*.json")
+    }
     assert {*MEETS_NALTREXONE, *MEETS_OXYCODONE} == names
     for name in names:
         release, listed = name.partition("/")[0].upper(), resource(name)

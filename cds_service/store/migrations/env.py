@@ -7,7 +7,9 @@ from alembic import context
 from cds_service.store.schema import metadata
 
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, transactional_ddl=True
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    transactional_ddl=True,
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -31,8 +31,15 @@ def trace_of(file: str) -> dict[str, Any]:
 
 def test_try_prints_card_buttons_links_and_reasons() -> None:
     shown = run("try", CRITICAL, "--as-of", "2026-11-21").stdout
-    for words in ("CRITICAL", "Do not start naltrexone", "Cancel the naltrexone order", "(recommended)",
-                  "Open the LDN titration planner", "Benefit judged to", "Evidence against"):
+    for words in (
+        "CRITICAL",
+        "Do not start naltrexone",
+        "Cancel the naltrexone order",
+        "(recommended)",
+        "Open the LDN titration planner",
+        "Benefit judged to",
+        "Evidence against",
+    ):
         assert words in shown
 
 
@@ -44,8 +51,12 @@ def test_try_gives_machines_the_answer_itself() -> None:
 def test_try_reads_standard_input_and_judges_at_the_given_day() -> None:
     """30 days of supply and 30 of grace after 2026-11-11: on the 62nd day the entry is out of date."""
     text = Path(CRITICAL).read_text(encoding="utf-8")
-    days = {day: json.loads(run("try", "-", "--as-of", day, "--json", text=text).stdout)["cards"][0]["indicator"]
-            for day in ("2027-01-10", "2027-01-11")}
+    days = {
+        day: json.loads(run("try", "-", "--as-of", day, "--json", text=text).stdout)["cards"][0][
+            "indicator"
+        ]
+        for day in ("2027-01-10", "2027-01-11")
+    }
     assert {"2027-01-10": "critical", "2027-01-11": "warning"} == days
 
 
@@ -54,10 +65,15 @@ def test_try_says_when_there_is_no_card() -> None:
     assert "No cards." in shown
 
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("{", "not JSON"), ("[]", "none of ours"), ('{"hook": "patient-view"}', "none of ours"),
-    ('{"hook": "order-sign"}', "400"),
-])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "not JSON"),
+        ("[]", "none of ours"),
+        ('{"hook": "patient-view"}', "none of ours"),
+        ('{"hook": "order-sign"}', "400"),
+    ],
+)
 def test_a_request_that_cannot_be_judged_ends_with_one_line(text: str, words: str) -> None:
     result = run("try", "-", text=text)
     assert 2 == result.exit_code
@@ -96,7 +112,17 @@ def test_explain_shows_where_the_order_departs_from_fhir() -> None:
 
 def test_explain_prints_every_section_in_a_terminal() -> None:
     shown = run("explain", CRITICAL, "--as-of", "2026-11-21").stdout
-    for section in ("Prefetch", "Read", "Drafts", "Exposures", "Conditions", "Gaps", "Departures", "Timings", "Cards"):
+    for section in (
+        "Prefetch",
+        "Read",
+        "Drafts",
+        "Exposures",
+        "Conditions",
+        "Gaps",
+        "Departures",
+        "Timings",
+        "Cards",
+    ):
         assert section in shown
 
 
@@ -124,10 +150,14 @@ def test_a_setting_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_a_topic_that_no_rule_has_is_named_before_a_port_is_bound(tmp_path: Path) -> None:
     file = tmp_path / "settings.toml"
-    file.write_text('[[clients]]\nissuer = "https://ehr.example.org"\ntopics_off = ["x"]\n', encoding="utf-8")
+    file.write_text(
+        '[[clients]]\nissuer = "https://ehr.example.org"\ntopics_off = ["x"]\n', encoding="utf-8"
+    )
     result = run("serve", "--settings", str(file))
-    assert (2, "naltrexone-cds: clients[https://ehr.example.org]: 'x' is not a topic of this service\n") == (
-        result.exit_code, result.stderr)
+    assert (
+        2,
+        "naltrexone-cds: clients[https://ehr.example.org]: 'x' is not a topic of this service\n",
+    ) == (result.exit_code, result.stderr)
 
 
 def test_terminology_build_refuses_a_folder_that_is_no_release(tmp_path: Path) -> None:
@@ -142,7 +172,11 @@ def test_every_command_that_help_names_is_there_and_says_what_help_says() -> Non
     context = click.Context(main)
     for name in main.list_commands(context):
         command = main.get_command(context, name)
-        said = next(line.split(name, 1)[1].strip() for line in shown.splitlines() if line.startswith(f"  {name} "))
+        said = next(
+            line.split(name, 1)[1].strip()
+            for line in shown.splitlines()
+            if line.startswith(f"  {name} ")
+        )
         assert (name, True) == (command.name, command.help.startswith(said.removesuffix("."))), said
 
 
@@ -152,9 +186,13 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_help_waits_for_no_server_and_no_database() -> None:
-    script = ("import sys; sys.argv[1:] = ['--help']\nfrom cds_service.cli.main import main\n"
-              "try: main()\nexcept SystemExit: print(sorted({'flask', 'sqlalchemy', 'pydantic'} & sys.modules.keys()))")
-    shown = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    script = (
+        "import sys; sys.argv[1:] = ['--help']\nfrom cds_service.cli.main import main\n"
+        "try: main()\nexcept SystemExit: print(sorted({'flask', 'sqlalchemy', 'pydantic'} & sys.modules.keys()))"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert "[]" == shown.stdout.splitlines()[-1]
 
 

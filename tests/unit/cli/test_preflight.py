@@ -146,11 +146,15 @@ def production(folder: Path, more: str = "") -> str:
     keys.write_bytes(key_set())
     file = folder / "settings.toml"
     client = f'[[clients]]\nissuer = "https://ehr.example.org"\njwks_file = "{keys}"\nfhir_bases = ["https://ehr.example.org/fhir"]\n'
-    file.write_text(f'{PRODUCTION}data_dir = "{folder / "var"}"\nport = 0\n{more}{client}', encoding="utf-8")
+    file.write_text(
+        f'{PRODUCTION}data_dir = "{folder / "var"}"\nport = 0\n{more}{client}', encoding="utf-8"
+    )
     return str(file)
 
 
-def test_production_does_not_start_with_content_that_nobody_signed_or_answers_for(tmp_path: Path) -> None:
+def test_production_does_not_start_with_content_that_nobody_signed_or_answers_for(
+    tmp_path: Path,
+) -> None:
     for command in ("serve", "check"):
         done = run(command, "--settings", production(tmp_path))
         assert 0 != done.exit_code

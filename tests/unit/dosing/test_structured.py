@@ -35,24 +35,64 @@ def daily(*dosages: Dosage, of: Component | None = None, drug_text: str = "") ->
     return shown(compute(dosages, of, drug_text).daily_mg)
 
 
-@pytest.mark.parametrize(("unit", "expected"), [
-    ("mg", "2"), ("MG", "2"), (" {mg} ", "2"), ("milligram", "2"), ("milligrams", "2"), ("g", "2000"),
-    ("mcg", "0.002"), ("ug", "0.002"), ("\u00b5g", "0.002"), ("\u03bcg", "0.002"), ("Micrograms", "0.002"),
-    ("ng", "0.000002"), ("kg", "unknown"), ("[iU]", "unknown"), ("meq", "unknown"), ("mg/kg", "unknown"),
-])
-def test_a_mass_is_turned_into_mg_and_an_unknown_unit_is_never_guessed(unit: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("mg", "2"),
+        ("MG", "2"),
+        (" {mg} ", "2"),
+        ("milligram", "2"),
+        ("milligrams", "2"),
+        ("g", "2000"),
+        ("mcg", "0.002"),
+        ("ug", "0.002"),
+        ("\u00b5g", "0.002"),
+        ("\u03bcg", "0.002"),
+        ("Micrograms", "0.002"),
+        ("ng", "0.000002"),
+        ("kg", "unknown"),
+        ("[iU]", "unknown"),
+        ("meq", "unknown"),
+        ("mg/kg", "unknown"),
+    ],
+)
+def test_a_mass_is_turned_into_mg_and_an_unknown_unit_is_never_guessed(
+    unit: str, expected: str
+) -> None:
     assert expected == daily(dose("2", unit))
 
 
-@pytest.mark.parametrize("unit", [
-    "{pill}", "{tbl}", "{tablet}", "TAB", "tab", "tablet", "Tablets", "tablet(s)", "CAP", "capsule",
-    "capsules", "film",
-    "patch", "{patch}", "lozenge", "suppository", "1", "each", "{dose}", "ERTAB",
-])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{pill}",
+        "{tbl}",
+        "{tablet}",
+        "TAB",
+        "tab",
+        "tablet",
+        "Tablets",
+        "tablet(s)",
+        "CAP",
+        "capsule",
+        "capsules",
+        "film",
+        "patch",
+        "{patch}",
+        "lozenge",
+        "suppository",
+        "1",
+        "each",
+        "{dose}",
+        "ERTAB",
+    ],
+)
 def test_a_count_of_solid_units_takes_the_strength_of_one(unit: str) -> None:
     assert ("25", "unknown", "unknown") == (
-        daily(dose("0.5", unit), of=naltrexone("50")), daily(dose("0.5", unit), of=naltrexone()),
-        daily(dose("0.5", unit), of=naltrexone("50", unit="mL")))
+        daily(dose("0.5", unit), of=naltrexone("50")),
+        daily(dose("0.5", unit), of=naltrexone()),
+        daily(dose("0.5", unit), of=naltrexone("50", unit="mL")),
+    )
 
 
 def test_a_bare_number_without_any_unit_is_unknown() -> None:
@@ -60,13 +100,20 @@ def test_a_bare_number_without_any_unit_is_unknown() -> None:
     assert "unknown" == daily(dose("4.5", ""), of=naltrexone("50"))
 
 
-@pytest.mark.parametrize(("unit", "per_unit", "expected"), [
-    ("puff", "unit", "unknown"), ("spray", "unit", "unknown"), ("drop", "unit", "unknown"),
-    ("spray", "spray", "3"),
-    ("sprays", "spray", "3"), ("spray", "puff", "unknown"),
-])
+@pytest.mark.parametrize(
+    ("unit", "per_unit", "expected"),
+    [
+        ("puff", "unit", "unknown"),
+        ("spray", "unit", "unknown"),
+        ("drop", "unit", "unknown"),
+        ("spray", "spray", "3"),
+        ("sprays", "spray", "3"),
+        ("spray", "puff", "unknown"),
+    ],
+)
 def test_puffs_sprays_and_drops_count_only_with_a_strength_per_that(
-        unit: str, per_unit: str, expected: str) -> None:
+    unit: str, per_unit: str, expected: str
+) -> None:
     assert expected == daily(dose("2", unit), of=naltrexone("1.5", unit=per_unit))
 
 
@@ -79,13 +126,18 @@ def test_a_volume_takes_the_concentration_of_the_component_or_of_the_name() -> N
         daily(ml, of=naltrexone("50")),
         daily(ml, of=naltrexone(), drug_text="LDN oral solution"),
         daily(ml, of=naltrexone(), drug_text="drug 2.5 mg / other 108 mg per 5 mL"),
-        daily(ml, drug_text="1 mg/mL"))
+        daily(ml, drug_text="1 mg/mL"),
+    )
 
 
 def test_the_upper_end_of_a_range_counts_and_a_range_without_one_is_unknown() -> None:
     open_ended = Dosage(dose_low=Quantity(Decimal(1), "mg"), **DAY)  # type: ignore[arg-type]
     bare_high = Dosage(dose_low=Quantity(Decimal(1), "mg"), dose_high=Quantity(Decimal(2)), **DAY)  # type: ignore[arg-type]
-    assert ("1", "unknown", "2") == (daily(dose("0.5", high="1")), daily(open_ended), daily(bare_high))
+    assert ("1", "unknown", "2") == (
+        daily(dose("0.5", high="1")),
+        daily(open_ended),
+        daily(bare_high),
+    )
 
 
 def test_a_rate_or_a_missing_number_is_unknown() -> None:
@@ -93,79 +145,191 @@ def test_a_rate_or_a_missing_number_is_unknown() -> None:
     assert ("unknown", "unknown", "unknown") == (daily(rated), daily(dose(None)), daily(dose("-1")))
 
 
-@pytest.mark.parametrize(("unit", "period", "expected"), [
-    ("s", "86400", "6"), ("min", "1440", "6"), ("h", "6", "24"), ("h", "48", "3"), ("d", "1", "6"),
-    ("d", "3", "2"),
-    ("wk", "1", "0.8571"), ("wk", "4", "0.2143"), ("mo", "1", "0.2"), ("a", "1", "0.0164"),
-    ("", "1", "unknown"),
-    ("d", "0", "unknown"), ("d", "-1", "unknown"), ("fortnight", "1", "unknown"), ("d", "NaN", "unknown"),
-])
-def test_a_period_is_in_its_unit_and_a_month_is_30_days(unit: str, period: str, expected: str) -> None:
-    assert expected == daily(dose("6", frequency=Decimal(1), period=Decimal(period), period_unit=unit))
+@pytest.mark.parametrize(
+    ("unit", "period", "expected"),
+    [
+        ("s", "86400", "6"),
+        ("min", "1440", "6"),
+        ("h", "6", "24"),
+        ("h", "48", "3"),
+        ("d", "1", "6"),
+        ("d", "3", "2"),
+        ("wk", "1", "0.8571"),
+        ("wk", "4", "0.2143"),
+        ("mo", "1", "0.2"),
+        ("a", "1", "0.0164"),
+        ("", "1", "unknown"),
+        ("d", "0", "unknown"),
+        ("d", "-1", "unknown"),
+        ("fortnight", "1", "unknown"),
+        ("d", "NaN", "unknown"),
+    ],
+)
+def test_a_period_is_in_its_unit_and_a_month_is_30_days(
+    unit: str, period: str, expected: str
+) -> None:
+    assert expected == daily(
+        dose("6", frequency=Decimal(1), period=Decimal(period), period_unit=unit)
+    )
 
 
-@pytest.mark.parametrize(("code", "expected"), [
-    ("QD", "2"), ("BID", "4"), ("bid", "4"), ("TID", "6"), ("QID", "8"), ("QOD", "1"), ("AM", "2"),
-    ("PM", "2"),
-    ("BED", "2"), ("HS", "2"), ("QHS", "2"), ("Q4H", "12"), ("Q6H", "8"), ("Q8H", "6"), ("Q12H", "4"),
-    ("WK", "0.2857"), ("MO", "0.0667"), ("Q6H PRN", "unknown"), ("999999999", "unknown"), ("229797004", "2"),
-])
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("QD", "2"),
+        ("BID", "4"),
+        ("bid", "4"),
+        ("TID", "6"),
+        ("QID", "8"),
+        ("QOD", "1"),
+        ("AM", "2"),
+        ("PM", "2"),
+        ("BED", "2"),
+        ("HS", "2"),
+        ("QHS", "2"),
+        ("Q4H", "12"),
+        ("Q6H", "8"),
+        ("Q8H", "6"),
+        ("Q12H", "4"),
+        ("WK", "0.2857"),
+        ("MO", "0.0667"),
+        ("Q6H PRN", "unknown"),
+        ("999999999", "unknown"),
+        ("229797004", "2"),
+    ],
+)
 def test_a_timing_code_alone_tells_how_often(code: str, expected: str) -> None:
     assert expected == daily(dose("2", timing_code=code))
 
 
-@pytest.mark.parametrize(("timing", "expected"), [
-    ({"frequency": 1, "frequency_max": 3, "period": 1, "period_unit": "d"}, "6"),
-    ({"frequency": 3, "frequency_max": 1, "period": 1, "period_unit": "d"}, "6"),
-    ({"frequency": 2}, "unknown"), ({"frequency": 2, "period_unit": "d"}, "unknown"),
-    ({"frequency": 0, "period": 1, "period_unit": "d"}, "unknown"), ({"period": 1, "period_unit": "d"}, "2"),
-    ({"frequency": 1, "period": 1, "period_unit": "d", "timing_code": "QID"}, "2"),
-    ({"frequency": 1, "period": 1, "period_unit": "d", "when": ("MORN", "EVE")}, "2"),
-    ({"frequency": 1, "when": ("HS",)}, "unknown"), ({"when": ("HS",)}, "2"), ({"when": ("MORN", "HS")}, "4"),
-    ({"time_of_day": ("08:00:00", "14:00:00", "20:00:00")}, "6"),
-    ({"period": 1, "period_unit": "d", "when": ("MORN", "HS")}, "4"),
-    ({"as_needed": True, "frequency": 1, "frequency_max": 4, "period": 1, "period_unit": "d"}, "8"),
-    ({"as_needed": True}, "unknown"),
-])
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        ({"frequency": 1, "frequency_max": 3, "period": 1, "period_unit": "d"}, "6"),
+        ({"frequency": 3, "frequency_max": 1, "period": 1, "period_unit": "d"}, "6"),
+        ({"frequency": 2}, "unknown"),
+        ({"frequency": 2, "period_unit": "d"}, "unknown"),
+        ({"frequency": 0, "period": 1, "period_unit": "d"}, "unknown"),
+        ({"period": 1, "period_unit": "d"}, "2"),
+        ({"frequency": 1, "period": 1, "period_unit": "d", "timing_code": "QID"}, "2"),
+        ({"frequency": 1, "period": 1, "period_unit": "d", "when": ("MORN", "EVE")}, "2"),
+        ({"frequency": 1, "when": ("HS",)}, "unknown"),
+        ({"when": ("HS",)}, "2"),
+        ({"when": ("MORN", "HS")}, "4"),
+        ({"time_of_day": ("08:00:00", "14:00:00", "20:00:00")}, "6"),
+        ({"period": 1, "period_unit": "d", "when": ("MORN", "HS")}, "4"),
+        (
+            {
+                "as_needed": True,
+                "frequency": 1,
+                "frequency_max": 4,
+                "period": 1,
+                "period_unit": "d",
+            },
+            "8",
+        ),
+        ({"as_needed": True}, "unknown"),
+    ],
+)
 def test_the_repeat_wins_over_the_code_and_the_frequency_over_times_of_day(
-        timing: dict[str, object], expected: str) -> None:
+    timing: dict[str, object], expected: str
+) -> None:
     numbers = {k: Decimal(v) if type(v) is int else v for k, v in timing.items()}
     assert expected == daily(dose("2", **numbers))
 
 
-@pytest.mark.parametrize(("timing", "expected"), [
-    ({"day_of_week": ("mon",)}, "1"), ({"day_of_week": ("mon", "wed", "fri")}, "3"),
-    ({"day_of_week": ("mon", "MON")}, "1"), ({**DAY, "day_of_week": ("mon",)}, "1"),
-    ({"frequency": Decimal(2), "period": Decimal(1), "period_unit": "d", "day_of_week": ("mon", "fri")}, "4"),
-    ({"frequency": Decimal(1), "period": Decimal(1), "period_unit": "wk", "day_of_week": ("mon",)}, "1"),
-    ({"frequency": Decimal(1), "period": Decimal(1), "period_unit": "wk", "day_of_week": ("mon", "fri")},
-    "2"),
-    ({"frequency": Decimal(1), "period": Decimal(2), "period_unit": "d", "day_of_week": ("mon",)}, "unknown"),
-    ({"timing_code": "BID", "day_of_week": ("mon",)}, "2"),
-    ({"timing_code": "WK", "day_of_week": ("mon",)}, "1"),
-    ({"when": ("MORN", "HS"), "day_of_week": ("mon",)}, "2"),
-])
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        ({"day_of_week": ("mon",)}, "1"),
+        ({"day_of_week": ("mon", "wed", "fri")}, "3"),
+        ({"day_of_week": ("mon", "MON")}, "1"),
+        ({**DAY, "day_of_week": ("mon",)}, "1"),
+        (
+            {
+                "frequency": Decimal(2),
+                "period": Decimal(1),
+                "period_unit": "d",
+                "day_of_week": ("mon", "fri"),
+            },
+            "4",
+        ),
+        (
+            {
+                "frequency": Decimal(1),
+                "period": Decimal(1),
+                "period_unit": "wk",
+                "day_of_week": ("mon",),
+            },
+            "1",
+        ),
+        (
+            {
+                "frequency": Decimal(1),
+                "period": Decimal(1),
+                "period_unit": "wk",
+                "day_of_week": ("mon", "fri"),
+            },
+            "2",
+        ),
+        (
+            {
+                "frequency": Decimal(1),
+                "period": Decimal(2),
+                "period_unit": "d",
+                "day_of_week": ("mon",),
+            },
+            "unknown",
+        ),
+        ({"timing_code": "BID", "day_of_week": ("mon",)}, "2"),
+        ({"timing_code": "WK", "day_of_week": ("mon",)}, "1"),
+        ({"when": ("MORN", "HS"), "day_of_week": ("mon",)}, "2"),
+    ],
+)
 def test_a_dose_on_some_days_of_the_week_is_never_read_as_daily(
-        timing: dict[str, object], expected: str) -> None:
+    timing: dict[str, object], expected: str
+) -> None:
     assert expected == daily(dose("7", **timing))
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("take at night", "4.5"), ("at bedtime", "4.5"), ("before bed", "4.5"), ("daily", "4.5"), ("HS", "4.5"),
-    ("take 1 at bedtime", "4.5"), ("twice daily", "9"), ("as directed", "unknown"), ("", "unknown"),
-    ("daily, may repeat", "unknown"), ("undaily nightfall", "unknown"),
-])
-def test_without_timing_a_dose_is_daily_only_where_the_text_says_so(text: str, expected: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("take at night", "4.5"),
+        ("at bedtime", "4.5"),
+        ("before bed", "4.5"),
+        ("daily", "4.5"),
+        ("HS", "4.5"),
+        ("take 1 at bedtime", "4.5"),
+        ("twice daily", "9"),
+        ("as directed", "unknown"),
+        ("", "unknown"),
+        ("daily, may repeat", "unknown"),
+        ("undaily nightfall", "unknown"),
+    ],
+)
+def test_without_timing_a_dose_is_daily_only_where_the_text_says_so(
+    text: str, expected: str
+) -> None:
     assert expected == daily(dose("4.5", text=text))
 
 
-@pytest.mark.parametrize(("amount", "time", "expected"), [
-    (("9", "mg"), ("1", "d"), "9"), (("9", "mg"), ("24", "h"), "9"), (("60", "mg"), ("1", "d"), "20"),
-    (("3", "tablet"), ("1", "day"), "15"), (("7", "mg"), ("1", "wk"), "1"), (("9", "mg"), ("1", ""), "20"),
-    (("9", "meq"), ("1", "d"), "20"), (("9", "mg"), ("0", "d"), "20"),
-])
+@pytest.mark.parametrize(
+    ("amount", "time", "expected"),
+    [
+        (("9", "mg"), ("1", "d"), "9"),
+        (("9", "mg"), ("24", "h"), "9"),
+        (("60", "mg"), ("1", "d"), "20"),
+        (("3", "tablet"), ("1", "day"), "15"),
+        (("7", "mg"), ("1", "wk"), "1"),
+        (("9", "mg"), ("1", ""), "20"),
+        (("9", "meq"), ("1", "d"), "20"),
+        (("9", "mg"), ("0", "d"), "20"),
+    ],
+)
 def test_a_maximum_per_period_caps_the_day_and_an_unreadable_one_bounds_nothing(
-        amount: tuple[str, str], time: tuple[str, str], expected: str) -> None:
+    amount: tuple[str, str], time: tuple[str, str], expected: str
+) -> None:
     cap = (Quantity(Decimal(amount[0]), amount[1]), Quantity(Decimal(time[0]), time[1]))
     dosage = dataclasses.replace(dose("5", timing_code="QID"), max_per_period=cap)
     assert expected == daily(dosage, of=naltrexone("5"))
@@ -175,18 +339,30 @@ def phase(number: int | None, mg: str | None) -> Dosage:
     return dataclasses.replace(dose(mg), sequence=number)
 
 
-@pytest.mark.parametrize(("parts", "highest", "first", "phases"), [
-    (((1, "1.5"), (2, "3"), (3, "4.5")), "4.5", "1.5", 3),
-    (((3, "4.5"), (1, "1.5"), (2, "3")), "4.5", "1.5", 3),
-    (((1, "1.5"), (1, "3")), "4.5", "4.5", 1), (((None, "1.5"), (None, "3")), "4.5", "4.5", 1),
-    (((1, "1.5"), (1, "3"), (2, "2")), "4.5", "4.5", 2), (((None, "1"), (1, "1.5"), (2, "3")), "4", "2.5", 2),
-    (((1, "1.5"), (2, None)), "unknown", "1.5", 2), (((1, None), (2, "3")), "unknown", "unknown", 2),
-    (((1, "1.5"), (1, None)), "unknown", "unknown", 1), ((), "unknown", "unknown", 0),
-])
+@pytest.mark.parametrize(
+    ("parts", "highest", "first", "phases"),
+    [
+        (((1, "1.5"), (2, "3"), (3, "4.5")), "4.5", "1.5", 3),
+        (((3, "4.5"), (1, "1.5"), (2, "3")), "4.5", "1.5", 3),
+        (((1, "1.5"), (1, "3")), "4.5", "4.5", 1),
+        (((None, "1.5"), (None, "3")), "4.5", "4.5", 1),
+        (((1, "1.5"), (1, "3"), (2, "2")), "4.5", "4.5", 2),
+        (((None, "1"), (1, "1.5"), (2, "3")), "4", "2.5", 2),
+        (((1, "1.5"), (2, None)), "unknown", "1.5", 2),
+        (((1, None), (2, "3")), "unknown", "unknown", 2),
+        (((1, "1.5"), (1, None)), "unknown", "unknown", 1),
+        ((), "unknown", "unknown", 0),
+    ],
+)
 def test_phases_take_the_highest_and_doses_of_one_phase_add(
-        parts: tuple[tuple[int | None, str | None], ...], highest: str, first: str, phases: int) -> None:
+    parts: tuple[tuple[int | None, str | None], ...], highest: str, first: str, phases: int
+) -> None:
     found = compute(tuple(phase(*p) for p in parts), None)
-    assert (highest, first, phases) == (shown(found.daily_mg), shown(found.first_phase_mg), found.phases)
+    assert (highest, first, phases) == (
+        shown(found.daily_mg),
+        shown(found.first_phase_mg),
+        found.phases,
+    )
 
 
 def test_the_known_phases_are_explained_where_another_is_unknown() -> None:
@@ -196,8 +372,15 @@ def test_the_known_phases_are_explained_where_another_is_unknown() -> None:
 
 def test_the_explanation_names_count_strength_and_frequency_and_no_words_of_the_order() -> None:
     dosage = dataclasses.replace(dose("1", "tablet"), text="for Jane: as directed")
-    assert Dose(Decimal(50), Decimal(50), Decimal(50), Decimal(50), None, 1,
-                ("structured: 1 unit x 50 mg x 1/d = 50 mg/d",)) == compute((dosage,), naltrexone("50"))
+    assert Dose(
+        Decimal(50),
+        Decimal(50),
+        Decimal(50),
+        Decimal(50),
+        None,
+        1,
+        ("structured: 1 unit x 50 mg x 1/d = 50 mg/d",),
+    ) == compute((dosage,), naltrexone("50"))
 
 
 def test_the_ordered_dose_outranks_the_product_strength() -> None:
@@ -206,13 +389,22 @@ def test_the_ordered_dose_outranks_the_product_strength() -> None:
 
 def test_structured_and_text_are_two_independent_readings_and_structured_wins() -> None:
     found = compute((dataclasses.replace(dose("4.5"), text="Take 45 mg at bedtime"),), naltrexone())
-    assert ("4.5", "4.5", "45") == (shown(found.daily_mg), shown(found.structured_mg), shown(found.sig_mg))
+    assert ("4.5", "4.5", "45") == (
+        shown(found.daily_mg),
+        shown(found.structured_mg),
+        shown(found.sig_mg),
+    )
 
 
 def test_the_text_fills_an_unreadable_structured_dose_and_says_so() -> None:
-    found = compute((dataclasses.replace(dose("1", "sachet"), text="Take 4.5 mg at bedtime"),), naltrexone())
+    found = compute(
+        (dataclasses.replace(dose("1", "sachet"), text="Take 4.5 mg at bedtime"),), naltrexone()
+    )
     assert ("4.5", None, True) == (
-        shown(found.daily_mg), found.structured_mg, "structured: not computable, sig used" in found.because)
+        shown(found.daily_mg),
+        found.structured_mg,
+        "structured: not computable, sig used" in found.because,
+    )
 
 
 def test_a_text_with_steps_is_no_single_phase() -> None:
@@ -222,26 +414,48 @@ def test_a_text_with_steps_is_no_single_phase() -> None:
 
 
 def test_a_text_that_repeats_the_structured_dose_adds_no_phase() -> None:
-    found = compute((dataclasses.replace(dose("4.5"), text="Take 4.5 mg at bedtime"),), naltrexone())
+    found = compute(
+        (dataclasses.replace(dose("4.5"), text="Take 4.5 mg at bedtime"),), naltrexone()
+    )
     assert ("4.5", "4.5", 1) == (shown(found.structured_mg), shown(found.sig_mg), found.phases)
 
 
-@pytest.mark.parametrize(("texts", "expected"), [
-    (("1.5 mg qam", "3 mg qhs"), "4.5"), (("1.5 mg qhs", "1.5 mg qhs"), "unknown"),
-    (("1.5 mg qam", ""), "unknown"),
-])
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (("1.5 mg qam", "3 mg qhs"), "4.5"),
+        (("1.5 mg qhs", "1.5 mg qhs"), "unknown"),
+        (("1.5 mg qam", ""), "unknown"),
+    ],
+)
 def test_texts_of_concurrent_dosages_add_and_a_copied_or_missing_text_is_a_doubt(
-        texts: tuple[str, ...], expected: str) -> None:
+    texts: tuple[str, ...], expected: str
+) -> None:
     assert expected == daily(*(Dosage(text=t) for t in texts))
 
 
-@pytest.mark.parametrize(("mg", "expected"), [
-    ("0", Band.UNKNOWN), ("0.002", Band.MICRO), ("0.0999", Band.MICRO), ("0.09999999999", Band.VLDN),
-    ("0.1", Band.VLDN), ("0.999", Band.VLDN), ("0.99999999999", Band.LDN), ("1", Band.LDN), ("5", Band.LDN),
-    ("5.00000000001", Band.LDN), ("5.0001", Band.INTERMEDIATE), ("49.999", Band.INTERMEDIATE),
-    ("49.999999999", Band.LABELLED), ("50", Band.LABELLED), ("100", Band.LABELLED),
-    ("100.00000000001", Band.LABELLED), ("100.01", Band.SUPRA),
-])
+@pytest.mark.parametrize(
+    ("mg", "expected"),
+    [
+        ("0", Band.UNKNOWN),
+        ("0.002", Band.MICRO),
+        ("0.0999", Band.MICRO),
+        ("0.09999999999", Band.VLDN),
+        ("0.1", Band.VLDN),
+        ("0.999", Band.VLDN),
+        ("0.99999999999", Band.LDN),
+        ("1", Band.LDN),
+        ("5", Band.LDN),
+        ("5.00000000001", Band.LDN),
+        ("5.0001", Band.INTERMEDIATE),
+        ("49.999", Band.INTERMEDIATE),
+        ("49.999999999", Band.LABELLED),
+        ("50", Band.LABELLED),
+        ("100", Band.LABELLED),
+        ("100.00000000001", Band.LABELLED),
+        ("100.01", Band.SUPRA),
+    ],
+)
 def test_a_band_begins_and_ends_at_its_edges(mg: str, expected: Band) -> None:
     assert expected == band(Decimal(mg))
 
@@ -250,11 +464,22 @@ def test_an_unknown_dose_has_an_unknown_band_and_edges_come_from_the_thresholds(
     assert (Band.UNKNOWN, Band.LDN) == (band(None), band(Decimal(6), BandEdges.of({"ldn_to": 6.5})))
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    ("4.50", "4.5"), (".5", "0.5"), ("1E+2", "100"), ("100", "100"), ("0", "0"), ("0.00", "0"),
-    ("5E-7", "0.0000005"),
-    ("0.0045", "0.0045"), ("21.428571428", "21.4286"), ("50.0", "50"), ("0.000002", "0.000002"),
-])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("4.50", "4.5"),
+        (".5", "0.5"),
+        ("1E+2", "100"),
+        ("100", "100"),
+        ("0", "0"),
+        ("0.00", "0"),
+        ("5E-7", "0.0000005"),
+        ("0.0045", "0.0045"),
+        ("21.428571428", "21.4286"),
+        ("50.0", "50"),
+        ("0.000002", "0.000002"),
+    ],
+)
 def test_a_number_is_shown_without_trailing_zero_or_exponent(value: str, expected: str) -> None:
     assert expected == format_mg(Decimal(value))
 
@@ -268,21 +493,39 @@ NUMBERS = st.one_of(st.none(), st.decimals(), st.decimals(0, 1000, places=2))
 UNITS = st.sampled_from(["mg", "mL", "tab", "", "x", "{pill}"])
 QUANTITIES = st.one_of(st.none(), st.builds(Quantity, NUMBERS, UNITS))
 ANY_DOSAGE = st.builds(
-    Dosage, sequence=st.one_of(st.none(), st.integers(1, 3)), text=st.text(max_size=40), dose_low=QUANTITIES,
-    dose_high=QUANTITIES, has_rate=st.booleans(), frequency=NUMBERS, frequency_max=NUMBERS, period=NUMBERS,
-    period_unit=st.sampled_from(["d", "h", "wk", "", "?"]), timing_code=st.sampled_from(["", "BID", "?"]),
-    when=st.sampled_from([(), ("HS",)]), day_of_week=st.sampled_from([(), ("mon",), ("mon", "fri")]),
-    max_per_period=st.one_of(st.none(), st.tuples(QUANTITIES.filter(bool), QUANTITIES.filter(bool))))
+    Dosage,
+    sequence=st.one_of(st.none(), st.integers(1, 3)),
+    text=st.text(max_size=40),
+    dose_low=QUANTITIES,
+    dose_high=QUANTITIES,
+    has_rate=st.booleans(),
+    frequency=NUMBERS,
+    frequency_max=NUMBERS,
+    period=NUMBERS,
+    period_unit=st.sampled_from(["d", "h", "wk", "", "?"]),
+    timing_code=st.sampled_from(["", "BID", "?"]),
+    when=st.sampled_from([(), ("HS",)]),
+    day_of_week=st.sampled_from([(), ("mon",), ("mon", "fri")]),
+    max_per_period=st.one_of(
+        st.none(), st.tuples(QUANTITIES.filter(bool), QUANTITIES.filter(bool))
+    ),
+)
 STRENGTHS = st.builds(Strength, st.decimals(), st.decimals(), st.sampled_from(["unit", "mL"]))
-COMPONENTS = st.one_of(st.none(), STRENGTHS.map(lambda s: Component("naltrexone", "7243", Role.NTX_ORAL, s)))
-GOOD_DOSAGE = st.builds(lambda mg, n: phase(n, str(mg)), st.decimals("0.001", 500, places=3),
-                        st.one_of(st.none(), st.integers(1, 4)))
+COMPONENTS = st.one_of(
+    st.none(), STRENGTHS.map(lambda s: Component("naltrexone", "7243", Role.NTX_ORAL, s))
+)
+GOOD_DOSAGE = st.builds(
+    lambda mg, n: phase(n, str(mg)),
+    st.decimals("0.001", 500, places=3),
+    st.one_of(st.none(), st.integers(1, 4)),
+)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.lists(ANY_DOSAGE, max_size=4), COMPONENTS, st.text(max_size=40))
 def test_whatever_an_order_holds_its_dose_is_unknown_or_not_negative(
-        dosages: list[Dosage], component: Component | None, drug_text: str) -> None:
+    dosages: list[Dosage], component: Component | None, drug_text: str
+) -> None:
     found = compute(tuple(dosages), component, drug_text)
     every = (found.daily_mg, found.first_phase_mg, found.each_mg, found.structured_mg, found.sig_mg)
     assert all(mg is None or mg >= 0 for mg in every)
@@ -291,7 +534,9 @@ def test_whatever_an_order_holds_its_dose_is_unknown_or_not_negative(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(GOOD_DOSAGE, min_size=1, max_size=4), st.decimals(0, 500, places=2))
 def test_another_phase_never_lowers_the_daily_dose(dosages: list[Dosage], mg: Decimal) -> None:
-    before, after = (compute(tuple(d), None).daily_mg for d in (dosages, [*dosages, phase(9, str(mg))]))
+    before, after = (
+        compute(tuple(d), None).daily_mg for d in (dosages, [*dosages, phase(9, str(mg))])
+    )
     assert before is not None and after is not None and after >= before
 
 

@@ -30,9 +30,13 @@ COMPLETED = {"standing": Standing.ENDED, "status": "completed"}
 STOPPED = {"standing": Standing.ENDED, "status": "stopped"}
 GIVEN = {"standing": Standing.GIVEN, "status": "completed"}
 ON_HOLD = {"standing": Standing.HELD, "status": "on-hold"}
-_DAYS = frozenset({"authored", "asserted", "ended", "status_changed", "updated", "given", "handed_over"})
+_DAYS = frozenset(
+    {"authored", "asserted", "ended", "status_changed", "updated", "given", "handed_over"}
+)
 _COURSE = frozenset({"start", "end", "end_of", "days"})
-_SUPPLY = frozenset({"supply_days", "quantity", "repeats", "first_days", "first_quantity", "valid_until"})
+_SUPPLY = frozenset(
+    {"supply_days", "quantity", "repeats", "first_days", "first_quantity", "valid_until"}
+)
 
 
 def day(value: date | Day | None) -> Day | None:
@@ -41,20 +45,50 @@ def day(value: date | Day | None) -> Day | None:
 
 def listed(role: Role = Role.FULL_SA, *, strength: str = "5", **said: Any) -> Medication:
     """One listed product; ``said`` are members of its Order, Course or Supply, with plain dates and numbers."""
-    order = {name: day(value) if name in _DAYS else value for name, value in said.items()
-             if name not in _COURSE | _SUPPLY}
+    order = {
+        name: day(value) if name in _DAYS else value
+        for name, value in said.items()
+        if name not in _COURSE | _SUPPLY
+    }
     end = day(said.get("end"))
-    course = Course(day(said.get("start")), end, said.get("end_of", "boundsPeriod.end") if end else "", said.get("days"))
-    supply = Supply(said.get("supply_days"), said.get("quantity"), said.get("repeats", 0), said.get("first_days"),
-                    said.get("first_quantity"), day(said.get("valid_until")))
-    return medication(role, strength=Strength(Decimal(strength)) if strength else None, course=course,
-                      supply=supply, **order)
+    course = Course(
+        day(said.get("start")),
+        end,
+        said.get("end_of", "boundsPeriod.end") if end else "",
+        said.get("days"),
+    )
+    supply = Supply(
+        said.get("supply_days"),
+        said.get("quantity"),
+        said.get("repeats", 0),
+        said.get("first_days"),
+        said.get("first_quantity"),
+        day(said.get("valid_until")),
+    )
+    return medication(
+        role,
+        strength=Strength(Decimal(strength)) if strength else None,
+        course=course,
+        supply=supply,
+        **order,
+    )
 
 
-def four_a_day(*, low: int = 1, high: int = 1, as_needed: bool = False, text: str = "") -> tuple[Dosage, ...]:
+def four_a_day(
+    *, low: int = 1, high: int = 1, as_needed: bool = False, text: str = ""
+) -> tuple[Dosage, ...]:
     """One dosage of ``low`` to ``high`` tablets every six hours."""
-    return (Dosage(dose_low=Quantity(Decimal(low), "tablet"), dose_high=Quantity(Decimal(high), "tablet"), text=text,
-                   frequency=Decimal(1), period=Decimal(6), period_unit="h", as_needed=as_needed),)
+    return (
+        Dosage(
+            dose_low=Quantity(Decimal(low), "tablet"),
+            dose_high=Quantity(Decimal(high), "tablet"),
+            text=text,
+            frequency=Decimal(1),
+            period=Decimal(6),
+            period_unit="h",
+            as_needed=as_needed,
+        ),
+    )
 
 
 def tablets(number: int) -> Quantity:

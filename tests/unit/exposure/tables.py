@@ -20,10 +20,18 @@ def table_b(exposure: Exposure) -> Severity:
     if role is Role.NTX_TOPICAL:
         return NONE
     if role in {Role.NTX_XR, Role.NTX_IMPLANT}:
-        return _depot_antagonist(exposure, *((180, INFO, 240) if exposure.depot == "implant" else (30, WARNING, 60)))
+        return _depot_antagonist(
+            exposure, *((180, INFO, 240) if exposure.depot == "implant" else (30, WARNING, 60))
+        )
     if exposure.medication.band is Band.MICRO:
         return WARNING if exposure.state is State.CURRENT else NONE
-    plain = {State.CURRENT: CRITICAL, State.HELD: WARNING, State.STALE: WARNING, State.OLD: INFO, State.PLANNED: WARNING}
+    plain = {
+        State.CURRENT: CRITICAL,
+        State.HELD: WARNING,
+        State.STALE: WARNING,
+        State.OLD: INFO,
+        State.PLANNED: WARNING,
+    }
     return plain.get(exposure.state) or _ended_antagonist(exposure)
 
 
@@ -54,8 +62,11 @@ def _opioid(role: Role, exposure: Exposure) -> Severity:
         return _depot_opioid(exposure)
     listed = _ROWS[_row(role)].get(exposure.state)
     counted = exposure.days if exposure.state is State.RECENT else exposure.floor_days
-    floor = NONE if counted is None or exposure.state in {State.OLD, State.PLANNED} else _ended_opioid(
-        role, counted, exposure.brief)
+    floor = (
+        NONE
+        if counted is None or exposure.state in {State.OLD, State.PLANNED}
+        else _ended_opioid(role, counted, exposure.brief)
+    )
     return max(listed or NONE, floor)
 
 
@@ -64,9 +75,25 @@ def _row(role: Role) -> str:
 
 
 _ROWS = {
-    "wait": {State.CURRENT: CRITICAL, State.HELD: WARNING, State.STALE: WARNING, State.OLD: INFO, State.PLANNED: WARNING},
-    "OPIOID_LIKE": {State.CURRENT: WARNING, State.HELD: WARNING, State.STALE: WARNING, State.PLANNED: WARNING},
-    "ANTITUSSIVE": {State.CURRENT: WARNING, State.HELD: WARNING, State.STALE: INFO, State.PLANNED: INFO},
+    "wait": {
+        State.CURRENT: CRITICAL,
+        State.HELD: WARNING,
+        State.STALE: WARNING,
+        State.OLD: INFO,
+        State.PLANNED: WARNING,
+    },
+    "OPIOID_LIKE": {
+        State.CURRENT: WARNING,
+        State.HELD: WARNING,
+        State.STALE: WARNING,
+        State.PLANNED: WARNING,
+    },
+    "ANTITUSSIVE": {
+        State.CURRENT: WARNING,
+        State.HELD: WARNING,
+        State.STALE: INFO,
+        State.PLANNED: INFO,
+    },
 }
 
 

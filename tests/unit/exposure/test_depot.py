@@ -33,40 +33,76 @@ def met_after(days: int | None, meant: Medication) -> Exposure:
     return met(meant, Listed(Doses(known), {}, {}))
 
 
-@pytest.mark.parametrize(("label", "days"), [
-    ("buprenorphine 300 MG prefilled syringe [Sublocade]", 28), ("Brixadi weekly", 7), ("Brixadi Monthly", 28),
-    ("Brixadi weekly or monthly", 28), ("buprenorphine 50 MG/ML injection", 7), ("buprenorphine 50mg/ ml", 7),
-    ("buprenorphine 150 MG/ML", 28), ("buprenorphine 356 MG/ML", 28), ("Probuphine", 180), ("Sixmo", 180),
-    ("buprenorphine IMPLANT weekly", 180), ("naltrexone pellet", 180)])
+@pytest.mark.parametrize(
+    ("label", "days"),
+    [
+        ("buprenorphine 300 MG prefilled syringe [Sublocade]", 28),
+        ("Brixadi weekly", 7),
+        ("Brixadi Monthly", 28),
+        ("Brixadi weekly or monthly", 28),
+        ("buprenorphine 50 MG/ML injection", 7),
+        ("buprenorphine 50mg/ ml", 7),
+        ("buprenorphine 150 MG/ML", 28),
+        ("buprenorphine 356 MG/ML", 28),
+        ("Probuphine", 180),
+        ("Sixmo", 180),
+        ("buprenorphine IMPLANT weekly", 180),
+        ("naltrexone pellet", 180),
+    ],
+)
 def test_a_depot_lasts_7_28_or_180_days_by_its_words(label: str, days: int) -> None:
     assert days == depot_interval(medication(Role.BUP_DEPOT, label=label), LIMITS)
 
 
-@pytest.mark.parametrize("drug", [
-    Drug(Concept(text="Brixadi weekly")), Drug(form=Concept(text="weekly injection")),
-    Drug(Concept((Coding("", "1"), Coding("", "2", "Brixadi Weekly"))))])
+@pytest.mark.parametrize(
+    "drug",
+    [
+        Drug(Concept(text="Brixadi weekly")),
+        Drug(form=Concept(text="weekly injection")),
+        Drug(Concept((Coding("", "1"), Coding("", "2", "Brixadi Weekly")))),
+    ],
+)
 def test_a_depot_is_known_by_its_text_its_form_or_any_display(drug: Drug) -> None:
     assert "weekly" == depot_kind(medication(Role.BUP_DEPOT, label="buprenorphine", drug=drug))
 
 
 def test_the_interval_is_told_of_depots_only() -> None:
     assert (28, "monthly") == (met(vivitrol()).interval_days, met(vivitrol()).depot)
-    assert (180, "implant") == (met(listed(Role.NTX_IMPLANT)).interval_days, met(listed(Role.NTX_IMPLANT)).depot)
+    assert (180, "implant") == (
+        met(listed(Role.NTX_IMPLANT)).interval_days,
+        met(listed(Role.NTX_IMPLANT)).depot,
+    )
     assert (None, "") == (met(listed(label="weekly implant")).interval_days, met(listed()).depot)
 
 
-@pytest.mark.parametrize(("days", "state"), [(58, State.CURRENT), (59, State.STALE), (208, State.STALE), (209, State.OLD)])
-def test_an_active_depot_is_judged_by_its_last_dose_whatever_its_supply_says(days: int, state: State) -> None:
+@pytest.mark.parametrize(
+    ("days", "state"),
+    [(58, State.CURRENT), (59, State.STALE), (208, State.STALE), (209, State.OLD)],
+)
+def test_an_active_depot_is_judged_by_its_last_dose_whatever_its_supply_says(
+    days: int, state: State
+) -> None:
     """28 + 30 days; old 180 days after the interval."""
     found = met_after(days, vivitrol(authored=ago(400), end=ago(300)))
-    assert (state, days, 28, ago(days)) == (found.state, found.last_dose_days, found.interval_days, found.on)
+    assert (state, days, 28, ago(days)) == (
+        found.state,
+        found.last_dose_days,
+        found.interval_days,
+        found.on,
+    )
 
 
 @pytest.mark.parametrize("word", [COMPLETED, STOPPED])
 def test_a_recorded_dose_outranks_the_dates_of_a_finished_order(word: dict[str, Any]) -> None:
     found = met_after(20, vivitrol(**word, start=ago(90), end=ago(88)))
     assert (State.RECENT, 20, 20, False, ago(20), "dose") == (
-        found.state, found.days, found.last_dose_days, found.brief, found.on, found.dated)
+        found.state,
+        found.days,
+        found.last_dose_days,
+        found.brief,
+        found.on,
+        found.dated,
+    )
 
 
 def test_a_held_depot_keeps_its_last_dose() -> None:
@@ -95,18 +131,35 @@ def test_no_depot_is_a_brief_course() -> None:
     assert not met(vivitrol(kind="administration", **GIVEN, given=ago(5))).brief
 
 
-@pytest.mark.parametrize(("end_of", "removed"), [("effectivePeriod.end", 9), ("boundsPeriod.end", None)])
+@pytest.mark.parametrize(
+    ("end_of", "removed"), [("effectivePeriod.end", 9), ("boundsPeriod.end", None)]
+)
 def test_the_recorded_end_of_an_implant_is_its_removal(end_of: str, removed: int | None) -> None:
-    meant = listed(Role.BUP_DEPOT, label="Probuphine implant", **COMPLETED, start=ago(90), end=ago(9), end_of=end_of)
+    meant = listed(
+        Role.BUP_DEPOT,
+        label="Probuphine implant",
+        **COMPLETED,
+        start=ago(90),
+        end=ago(9),
+        end_of=end_of,
+    )
     found = met_after(88, meant)
     assert (removed, 88) == (found.removed_days, found.last_dose_days)
 
 
-@pytest.mark.parametrize(("said", "counts"), [
-    ({"kind": "administration", "given": ago(5)}, True), ({"kind": "dispense", "handed_over": ago(5)}, True),
-    ({"kind": "administration", "handed_over": ago(5)}, False), ({"kind": "dispense", "given": ago(5)}, False),
-    ({"kind": "administration", "given": ago(5), **ON_HOLD}, False)])
-def test_a_depot_dose_counts_where_it_was_really_given_or_handed_over(said: dict[str, Any], counts: bool) -> None:
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ({"kind": "administration", "given": ago(5)}, True),
+        ({"kind": "dispense", "handed_over": ago(5)}, True),
+        ({"kind": "administration", "handed_over": ago(5)}, False),
+        ({"kind": "dispense", "given": ago(5)}, False),
+        ({"kind": "administration", "given": ago(5), **ON_HOLD}, False),
+    ],
+)
+def test_a_depot_dose_counts_where_it_was_really_given_or_handed_over(
+    said: dict[str, Any], counts: bool
+) -> None:
     meant = vivitrol(**{**GIVEN, **said})
     assert (ago(5) if counts else None) == gather_doses([meant]).last_for(vivitrol())
 
@@ -115,22 +168,40 @@ def test_the_latest_dose_counts_and_only_for_the_same_ingredient_and_role() -> N
     given = [vivitrol(**GIVEN, kind="administration", given=ago(n)) for n in (40, 12, 70)]
     doses = gather_doses([*given, listed(**GIVEN, kind="administration", given=ago(1))])
     assert (ago(12), None, None) == (
-        doses.last_for(vivitrol()), doses.last_for(listed(Role.BUP_DEPOT)), doses.last_for(listed()))
+        doses.last_for(vivitrol()),
+        doses.last_for(listed(Role.BUP_DEPOT)),
+        doses.last_for(listed()),
+    )
 
 
-@pytest.mark.parametrize(("code", "word"), [
-    ("J2315", "naltrexone"), ("j2315", "naltrexone"), ("Q9991", "Sublocade"), ("Q9992", "Sublocade"),
-    ("J0577", "weekly"), ("J0578", "monthly"), ("J0570", "implant"), ("J3490", ""), ("", "")])
+@pytest.mark.parametrize(
+    ("code", "word"),
+    [
+        ("J2315", "naltrexone"),
+        ("j2315", "naltrexone"),
+        ("Q9991", "Sublocade"),
+        ("Q9992", "Sublocade"),
+        ("J0577", "weekly"),
+        ("J0578", "monthly"),
+        ("J0570", "implant"),
+        ("J3490", ""),
+        ("", ""),
+    ],
+)
 def test_a_billing_code_stands_for_the_product_that_it_bills(code: str, word: str) -> None:
     found = billed_product(Concept((Coding("http://snomed.info/sct", "1"), Coding(HCPCS, code))))
     assert word in found if word else not found
 
 
-@pytest.mark.parametrize(("concept", "text"), [
-    (Concept((Coding(HCPCS, "Q9991"),)), "Sublocade"), (Concept((Coding(HCPCS, "Q9991", "Own words"),)), ""),
-    (Concept((Coding(HCPCS, "Q9991"),), "own words"), "own words"), (Concept((Coding(HCPCS, "Q9999"),)), "")])
+@pytest.mark.parametrize(
+    ("concept", "text"),
+    [
+        (Concept((Coding(HCPCS, "Q9991"),)), "Sublocade"),
+        (Concept((Coding(HCPCS, "Q9991", "Own words"),)), ""),
+        (Concept((Coding(HCPCS, "Q9991"),), "own words"), "own words"),
+        (Concept((Coding(HCPCS, "Q9999"),)), ""),
+    ],
+)
 def test_only_a_billing_code_alone_is_given_words(concept: Concept, text: str) -> None:
     assert text in name_billed(Drug(concept)).concept.text
     assert concept.codings == name_billed(Drug(concept)).concept.codings
-
-

@@ -25,8 +25,13 @@ from cds_service.model import Release
 
 PACKAGE = Path(__file__).parents[3] / "cds_service"
 
+
 def test_every_release_has_the_row_of_its_name() -> None:
-    assert list(Release) == [row.release for row in PROFILES] == [profile_of(release).release for release in Release]
+    assert (
+        list(Release)
+        == [row.release for row in PROFILES]
+        == [profile_of(release).release for release in Release]
+    )
 
 
 def test_every_row_proves_what_it_writes_in_one_way() -> None:
@@ -37,25 +42,47 @@ def test_every_row_proves_what_it_writes_in_one_way() -> None:
 def test_no_other_module_branches_on_a_release() -> None:
     """What a release is like stands in its row; nothing else compares one, lists some, or maps from them."""
     rows = {PACKAGE / "fhir" / "releases.py", PACKAGE / "model.py"}
-    found = [f"{file.relative_to(PACKAGE)}:{node.lineno}" for file in sorted({*PACKAGE.rglob("*.py")} - rows)
-             for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-             if isinstance(node, ast.Compare | ast.Dict | ast.Set | ast.Tuple | ast.List | ast.MatchValue)
-             and any(map(names_release, ast.iter_child_nodes(node)))]
+    found = [
+        f"{file.relative_to(PACKAGE)}:{node.lineno}"
+        for file in sorted({*PACKAGE.rglob("*.py")} - rows)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(
+            node, ast.Compare | ast.Dict | ast.Set | ast.Tuple | ast.List | ast.MatchValue
+        )
+        and any(map(names_release, ast.iter_child_nodes(node)))
+    ]
     assert [] == found
 
 
 def names_release(node: ast.AST) -> bool:
     if isinstance(node, ast.Constant):
         return node.value in set(Release)
-    return isinstance(node, ast.Attribute) and node.attr in Release.__members__ \
-        and isinstance(node.value, ast.Name) and node.value.id == "Release"
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr in Release.__members__
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "Release"
+    )
 
 
-@pytest.mark.parametrize("branch", [
-    'release is Release.R5', 'release == "R5"', 'release in {Release.R4, Release.R5}', '{Release.R5: ""}', '{"R5": ""}',
-    '"R4", "R5"', 'Release.R5 != release'])
+@pytest.mark.parametrize(
+    "branch",
+    [
+        "release is Release.R5",
+        'release == "R5"',
+        "release in {Release.R4, Release.R5}",
+        '{Release.R5: ""}',
+        '{"R5": ""}',
+        '"R4", "R5"',
+        "Release.R5 != release",
+    ],
+)
 def test_a_branch_would_be_found(branch: str) -> None:
-    nodes = [n for n in ast.walk(ast.parse(branch)) if isinstance(n, ast.Compare | ast.Dict | ast.Set | ast.Tuple)]
+    nodes = [
+        n
+        for n in ast.walk(ast.parse(branch))
+        if isinstance(n, ast.Compare | ast.Dict | ast.Set | ast.Tuple)
+    ]
     assert any(names_release(child) for node in nodes for child in ast.iter_child_nodes(node))
 
 
@@ -68,32 +95,62 @@ def test_every_release_is_told_by_the_shape_of_its_order(release: Release) -> No
 def order_with_a_dose(row: ReleaseProfile) -> dict[str, Any]:
     repeat = {"frequency": 1, "period": 1, row.period_unit: "d"}
     return {
-        "resourceType": row.order, "status": "active", row.patient: {"reference": "Patient/p"},
-        row.authored: "2026-11-20", row.medication: row.coded({"text": "naltrexone 50 mg oral tablet"}),
+        "resourceType": row.order,
+        "status": "active",
+        row.patient: {"reference": "Patient/p"},
+        row.authored: "2026-11-20",
+        row.medication: row.coded({"text": "naltrexone 50 mg oral tablet"}),
         **({"intent": "order"} if row.has_intent else {}),
-        "dosageInstruction": [{"timing": {"repeat": repeat}, **row.dose({"value": 50, "unit": "mg"})}],
+        "dosageInstruction": [
+            {"timing": {"repeat": repeat}, **row.dose({"value": 50, "unit": "mg"})}
+        ],
     }
 
 
 @pytest.mark.parametrize("release", Release)
-def test_an_order_built_from_its_row_is_valid_and_stays_so_when_it_is_held_or_replaced(release: Release) -> None:
+def test_an_order_built_from_its_row_is_valid_and_stays_so_when_it_is_held_or_replaced(
+    release: Release,
+) -> None:
     """The names in a row are those of the published release: its own models or schema say so."""
     order = order_with_a_dose(profile_of(release))
-    low = start_low(order, release, {"medication": "naltrexone 1.5 mg oral capsule", "sig": "1 capsule at bedtime"}, 1.5, 14)
-    assert [[], [], []] == [faults(each, release) for each in (order, hold(order, release, "why"), low)]
+    low = start_low(
+        order,
+        release,
+        {"medication": "naltrexone 1.5 mg oral capsule", "sig": "1 capsule at bedtime"},
+        1.5,
+        14,
+    )
+    assert [[], [], []] == [
+        faults(each, release) for each in (order, hold(order, release, "why"), low)
+    ]
 
 
 @pytest.mark.parametrize("release", Release)
 def test_an_order_of_another_release_is_not_valid(release: Release) -> None:
     """The proof can fail: what differs in name is refused."""
     row = profile_of(release)
-    others = [each for each in PROFILES if (each.order, each.medication) != (row.order, row.medication)]
-    assert [True] * len(others) == [bool(faults(order_with_a_dose(other), release)) for other in others]
+    others = [
+        each for each in PROFILES if (each.order, each.medication) != (row.order, row.medication)
+    ]
+    assert [True] * len(others) == [
+        bool(faults(order_with_a_dose(other), release)) for other in others
+    ]
 
 
-@pytest.mark.parametrize(("version", "release"), [
-    ("0.5.0", Release.DSTU2), ("1.0.2", Release.DSTU2), ("3.0.2", Release.STU3), ("4.0.1", Release.R4),
-    ("4.3.0", Release.R4), ("5.0.0", Release.R5), ("6.0.0-ballot2", None), ("", None), ("40.1", None)])
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [
+        ("0.5.0", Release.DSTU2),
+        ("1.0.2", Release.DSTU2),
+        ("3.0.2", Release.STU3),
+        ("4.0.1", Release.R4),
+        ("4.3.0", Release.R4),
+        ("5.0.0", Release.R5),
+        ("6.0.0-ballot2", None),
+        ("", None),
+        ("40.1", None),
+    ],
+)
 def test_a_server_version_names_its_release(version: str, release: Release | None) -> None:
     assert release is release_of_version(version)
 
@@ -105,12 +162,17 @@ def test_no_version_could_name_two_releases() -> None:
 
 def test_a_trait_of_several_releases_or_of_none_tells_nothing() -> None:
     assert (None, None, Release.DSTU2) == (
-        only_release(lambda row: row.has_intent), only_release(lambda row: row.order == "Basic"),
-        only_release(lambda row: not row.has_intent))
+        only_release(lambda row: row.has_intent),
+        only_release(lambda row: row.order == "Basic"),
+        only_release(lambda row: not row.has_intent),
+    )
 
 
 def test_each_type_of_order_has_one_search() -> None:
-    assert {"medicationOrders": "MedicationOrder", "medicationRequests": "MedicationRequest"} == ORDER_SEARCHES
+    assert {
+        "medicationOrders": "MedicationOrder",
+        "medicationRequests": "MedicationRequest",
+    } == ORDER_SEARCHES
 
 
 @pytest.mark.parametrize("member", ["", '    R6 = "R6"\n'])
@@ -125,7 +187,15 @@ def test_a_new_release_is_a_type_error_until_its_row_exists(tmp_path: Path, memb
     last = '    R5 = "R5"\n'
     assert 1 == model.count(last)
     (copy / "model.py").write_text(model.replace(last, last + member), encoding="utf-8")
-    said = subprocess.run([sys.executable, "-m", "mypy", "--strict", "--config-file=", "cds_service"], cwd=tmp_path,
-                          capture_output=True, text=True, timeout=120, check=False).stdout
+    said = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", "cds_service"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    ).stdout
     errors = [line for line in said.splitlines() if "error:" in line]
-    assert [True] * bool(member) == ["fhir/releases.py" in line and "Release.R6" in line for line in errors], said
+    assert [True] * bool(member) == [
+        "fhir/releases.py" in line and "Release.R6" in line for line in errors
+    ], said

@@ -22,7 +22,12 @@ from cds_service.web.hooks import HookPorts, make_hooks
 from tests.security.keys import BASE, Entrance, ehr, settings, token
 
 TOKEN = re.compile(r"\{\{(.*?)\}\}")
-LISTS = ("medicationRequests", "medicationStatements", "medicationDispenses", "medicationAdministrations")
+LISTS = (
+    "medicationRequests",
+    "medicationStatements",
+    "medicationDispenses",
+    "medicationAdministrations",
+)
 
 
 def asked(profile: str, hook: str = "order-sign") -> dict[str, str]:
@@ -34,11 +39,14 @@ def test_the_default_asks_for_everything_in_tokens_of_every_version() -> None:
     assert discovery() == discovery(profile="undated")
 
 
-@pytest.mark.parametrize(("profile", "tokens"), [
-    ("undated", set()), ("status", set()), ("full", set()), ("dated", {"today() - 545 days"})])
+@pytest.mark.parametrize(
+    ("profile", "tokens"),
+    [("undated", set()), ("status", set()), ("full", set()), ("dated", {"today() - 545 days"})],
+)
 @pytest.mark.parametrize("hook", ["order-sign", "medication-refill"])
 def test_only_the_dated_profile_needs_tokens_that_old_clients_cannot_fill(
-        profile: str, tokens: set[str], hook: str) -> None:
+    profile: str, tokens: set[str], hook: str
+) -> None:
     used = {token for query in asked(profile, hook).values() for token in TOKEN.findall(query)}
     assert tokens == used - {"context.patientId", "context.encounterId"}
 
@@ -59,20 +67,35 @@ def test_only_the_full_profile_asks_for_laboratory_results_and_procedures() -> N
 
 def answers(**states: str) -> Record:
     found = {key: SearchAnswer(key, "answered") for key in ("patient", "conditions", *LISTS)}
-    return Record({**found, **{key: SearchAnswer(key, state, why="timeout") for key, state in states.items()}})
+    return Record(
+        {**found, **{key: SearchAnswer(key, state, why="timeout") for key, state in states.items()}}
+    )
 
 
-@pytest.mark.parametrize(("profile", "unseen"), [
-    ("undated", []), ("full", []),
-    ("status", [("medicationRequests", "finished-not-asked"), ("medicationStatements", "finished-not-asked")]),
-    ("dated", [(key, "older-not-asked") for key in LISTS if key != "medicationStatements"])])
+@pytest.mark.parametrize(
+    ("profile", "unseen"),
+    [
+        ("undated", []),
+        ("full", []),
+        (
+            "status",
+            [
+                ("medicationRequests", "finished-not-asked"),
+                ("medicationStatements", "finished-not-asked"),
+            ],
+        ),
+        ("dated", [(key, "older-not-asked") for key in LISTS if key != "medicationStatements"]),
+    ],
+)
 def test_what_a_profile_cannot_see_is_a_gap(profile: str, unseen: list[tuple[str, str]]) -> None:
     assert [Gap(*gap) for gap in unseen] == [*missing(answers(), Release.R4, False, profile)]
     assert all(about in GAP_ABOUT and why in GAP_WHY for about, why in unseen)
 
 
 def test_what_we_asked_for_ourselves_is_whole() -> None:
-    fetched = Record({key: SearchAnswer(key, "answered", fetched=True) for key in answers().answers})
+    fetched = Record(
+        {key: SearchAnswer(key, "answered", fetched=True) for key in answers().answers}
+    )
     assert [] == [*missing(fetched, Release.R4, False, "status")]
 
 
@@ -88,32 +111,64 @@ def test_a_search_that_is_answered_by_something_else_failed() -> None:
 
 
 def test_the_gap_of_a_profile_reaches_the_answer(engine: Engine) -> None:
-    body = {"hook": "order-sign", "hookInstance": "i", "context": {"patientId": "p", "draftOrders": {
-        "resourceType": "Bundle", "entry": [{"resource": {
-            "resourceType": "MedicationRequest", "id": "n", "status": "draft",
-            "medicationCodeableConcept": {"text": "naltrexone 50 mg tablet"}}}]}},
-        "prefetch": {key: {"resourceType": "Bundle", "entry": []} for key in (*LISTS, "conditions")}}
+    body = {
+        "hook": "order-sign",
+        "hookInstance": "i",
+        "context": {
+            "patientId": "p",
+            "draftOrders": {
+                "resourceType": "Bundle",
+                "entry": [
+                    {
+                        "resource": {
+                            "resourceType": "MedicationRequest",
+                            "id": "n",
+                            "status": "draft",
+                            "medicationCodeableConcept": {"text": "naltrexone 50 mg tablet"},
+                        }
+                    }
+                ],
+            },
+        },
+        "prefetch": {
+            key: {"resourceType": "Bundle", "entry": []} for key in (*LISTS, "conditions")
+        },
+    }
     client = Client(issuer="https://ehr.example.org", prefetch_profile="status")
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     service = SERVICES["naltrexone-order-sign"]
-    found = [answer(json.loads(json.dumps(body)), service, engine, now, client=who).snapshot.gaps
-             for who in (None, client)]
+    found = [
+        answer(json.loads(json.dumps(body)), service, engine, now, client=who).snapshot.gaps
+        for who in (None, client)
+    ]
     assert Gap("medicationRequests", "finished-not-asked") not in found[0]
     assert Gap("medicationRequests", "finished-not-asked") in found[1]
 
 
-@pytest.mark.parametrize(("said", "profile"), [
-    ({}, "undated"), ({"aud": f"{BASE}/cds-services"}, "full"),
-    ({"aud": f"{BASE}/cds-services", "iss": "https://x"}, "undated"),
-    ({"aud": "https://elsewhere"}, "undated"), ({"aud": f"{BASE}/cds-services", "exp": 1}, "undated")])
+@pytest.mark.parametrize(
+    ("said", "profile"),
+    [
+        ({}, "undated"),
+        ({"aud": f"{BASE}/cds-services"}, "full"),
+        ({"aud": f"{BASE}/cds-services", "iss": "https://x"}, "undated"),
+        ({"aud": "https://elsewhere"}, "undated"),
+        ({"aud": f"{BASE}/cds-services", "exp": 1}, "undated"),
+    ],
+)
 def test_discovery_answers_by_the_profile_of_the_client_that_asks(
-        tmp_path: Path, engine: Engine, said: dict[str, Any], profile: str) -> None:
+    tmp_path: Path, engine: Engine, said: dict[str, Any], profile: str
+) -> None:
     """Discovery stays open: a token that would not be let in elsewhere gets the default."""
-    clients = (ehr(prefetch_profile="full"), ehr(issuer="https://other.example.com", name="another"))
+    clients = (
+        ehr(prefetch_profile="full"),
+        ehr(issuer="https://other.example.com", name="another"),
+    )
     mine = settings(*clients)
     admit = make_admit(mine, Entrance(tmp_path, *clients).authentication)
     app = Flask("test")
-    app.register_blueprint(make_hooks(engine, mine, HookPorts(now=lambda: datetime.now(UTC), admit=admit)))
+    app.register_blueprint(
+        make_hooks(engine, mine, HookPorts(now=lambda: datetime.now(UTC), admit=admit))
+    )
     headers = {"Authorization": f"Bearer {token(**said)}"} if said else {}
     told = app.test_client().get("/cds-services", headers=headers)
     assert (200, discovery(profile=profile)) == (told.status_code, told.get_json())

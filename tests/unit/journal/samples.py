@@ -29,7 +29,11 @@ def url_of(folder: Path) -> str:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The same test on a fresh SQLite file and on a fresh PostgreSQL database."""
-    return url_of(tmp_path) if request.param == "sqlite" else str(request.getfixturevalue("postgres_url"))
+    return (
+        url_of(tmp_path)
+        if request.param == "sqlite"
+        else str(request.getfixturevalue("postgres_url"))
+    )
 
 
 def sent(**changes: Any) -> dict[str, Any]:
@@ -38,33 +42,47 @@ def sent(**changes: Any) -> dict[str, Any]:
         "card": str(uuid4()),
         "outcome": "overridden",
         "outcomeTimestamp": "2026-11-21T22:17:53.402Z",
-        "overrideReason": {"reason": {"code": "benefit-outweighs", "system": "urn:example:override"}},
+        "overrideReason": {
+            "reason": {"code": "benefit-outweighs", "system": "urn:example:override"}
+        },
     } | changes
     return {name: value for name, value in item.items() if value is not None}
 
 
 def item(**changes: Any) -> FeedbackItem:
     values = {
-        "service": SERVICE, "card": str(uuid4()), "outcome": "overridden",
+        "service": SERVICE,
+        "card": str(uuid4()),
+        "outcome": "overridden",
         "outcome_timestamp": datetime(2026, 11, 21, 22, 17, 53, 402_000, tzinfo=UTC),
-        "reason": Coding("urn:example:override", "benefit-outweighs"), "user_comment": "seen, taper is done",
+        "reason": Coding("urn:example:override", "benefit-outweighs"),
+        "user_comment": "seen, taper is done",
     }
     return FeedbackItem(**(values | changes))
 
 
 def event(**changes: Any) -> AuditEvent:
     values = {
-        "time": NOW, "request_id": str(uuid4()), "issuer": ISSUER, "hook": "order-select", "service": SERVICE,
-        "sources": {"context": "answered", "medications": "failed"}, "rules": ("naltrexone-opioid-interaction",),
+        "time": NOW,
+        "request_id": str(uuid4()),
+        "issuer": ISSUER,
+        "hook": "order-select",
+        "service": SERVICE,
+        "sources": {"context": "answered", "medications": "failed"},
+        "rules": ("naltrexone-opioid-interaction",),
         "cards": (AuditedCard(str(uuid4()), "naltrexone-opioid-interaction", "critical"),),
-        "gaps": (Gap("medications", "timeout"),), "status": 200, "ms": 12,
+        "gaps": (Gap("medications", "timeout"),),
+        "status": 200,
+        "ms": 12,
     }
     return AuditEvent(**(values | changes))
 
 
 def keep(store: Store, *items: FeedbackItem, **options: Any) -> None:
     """Record items as a service without an audit log does."""
-    FeedbackJournal(store, cards_recorded=False).record(items, **({"issuer": ISSUER, "now": NOW} | options))
+    FeedbackJournal(store, cards_recorded=False).record(
+        items, **({"issuer": ISSUER, "now": NOW} | options)
+    )
 
 
 def kept(store: Store) -> int:

@@ -47,43 +47,77 @@ def test_an_empty_store_exports_an_empty_list(store, store_url):
 
 
 def test_json_holds_what_was_sent_and_who_sent_it_when(store, store_url):
-    keep(store, item(card=CARD, reason=Coding("urn:example:override", "x", "Because"), user_comment="ok"))
-    assert [{
-        "card": CARD, "outcome": "overridden", "outcomeTimestamp": "2026-11-21T22:17:53.402000Z",
-        "overrideReason": {"reason": {"code": "x", "system": "urn:example:override", "display": "Because"},
-                           "userComment": "ok"},
-        "service": SERVICE, "issuer": ISSUER, "receivedAt": "2026-11-22T09:30:00.000000Z", "matched": None,
-    }] == json.loads(exported(store_url))
+    keep(
+        store,
+        item(card=CARD, reason=Coding("urn:example:override", "x", "Because"), user_comment="ok"),
+    )
+    assert [
+        {
+            "card": CARD,
+            "outcome": "overridden",
+            "outcomeTimestamp": "2026-11-21T22:17:53.402000Z",
+            "overrideReason": {
+                "reason": {"code": "x", "system": "urn:example:override", "display": "Because"},
+                "userComment": "ok",
+            },
+            "service": SERVICE,
+            "issuer": ISSUER,
+            "receivedAt": "2026-11-22T09:30:00.000000Z",
+            "matched": None,
+        }
+    ] == json.loads(exported(store_url))
 
 
 def test_exported_json_can_be_sent_again_and_is_read_as_the_same_items(store, store_url):
     items = (
-        item(), item(reason=None, user_comment=None), item(reason=Coding("", "x"), user_comment=""),
+        item(),
+        item(reason=None, user_comment=None),
+        item(reason=Coding("", "x"), user_comment=""),
         item(outcome="accepted", accepted_suggestions=(CARD, CARD), reason=None, user_comment=None),
-        item(user_comment="\"quoted\", æøå \U0001f600\r\n\t\x1b[31m </script> \u2028"),
+        item(user_comment='"quoted", æøå \U0001f600\r\n\t\x1b[31m </script> \u2028'),
     )
     keep(store, *items)
     assert items == read_feedback({"feedback": json.loads(exported(store_url))}, SERVICE)
 
 
 def test_csv_has_one_row_per_item_under_one_header(store, store_url):
-    keep(store, item(card=CARD, user_comment="line one\nline two, \"quoted\""), item())
+    keep(store, item(card=CARD, user_comment='line one\nline two, "quoted"'), item())
     header, first, second = csv.reader(io.StringIO(exported(store_url, "csv"), newline=""))
-    assert (list(FEEDBACK_COLUMNS), CARD, "line one\nline two, \"quoted\"", len(FEEDBACK_COLUMNS)) == (
-        header, first[1], first[8], len(second))
+    assert (
+        list(FEEDBACK_COLUMNS),
+        CARD,
+        'line one\nline two, "quoted"',
+        len(FEEDBACK_COLUMNS),
+    ) == (header, first[1], first[8], len(second))
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", " =", "\u00a0@", "\t=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", " =", "\u00a0@", "\t=cmd|' /C calc'!A0"]
+)
 def test_CT16_no_csv_cell_starts_a_formula(store, store_url, start):
-    keep(store, item(user_comment=f"{start}1+1", reason=Coding(start, f"{start}x", f"{start}y")), issuer=f"{start}i")
+    keep(
+        store,
+        item(user_comment=f"{start}1+1", reason=Coding(start, f"{start}x", f"{start}y")),
+        issuer=f"{start}i",
+    )
     for cell in list(csv.reader(io.StringIO(exported(store_url, "csv"), newline="")))[1]:
         assert not cell.lstrip().startswith(("=", "+", "-", "@", "＝"))
         assert not cell.startswith(("\t", "\r", "\n"))
 
 
-@pytest.mark.parametrize(("value", "expected"), [
-    (None, ""), (True, "true"), (5, "5"), (-5, "'-5"), ("a=b", "a=b"), ("", ""), ("'=1", "'=1"), ("=1", "'=1"),
-])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, ""),
+        (True, "true"),
+        (5, "5"),
+        (-5, "'-5"),
+        ("a=b", "a=b"),
+        ("", ""),
+        ("'=1", "'=1"),
+        ("=1", "'=1"),
+    ],
+)
 def test_a_cell_is_changed_only_where_it_must_be(value, expected):
     assert expected == safe_cell(value)
 
@@ -99,7 +133,8 @@ def test_audit_exports_as_json_and_as_csv_in_the_order_of_the_chain(store, store
     assert [1, 2, 3] == [e["seq"] for e in events]
     assert set(events[0]) <= set(AUDIT_COLUMNS)
     assert [(str(e["seq"]), e["request_id"], e["hash"]) for e in events] == [
-        (r["seq"], r["request_id"], r["hash"]) for r in rows]
+        (r["seq"], r["request_id"], r["hash"]) for r in rows
+    ]
 
 
 def test_export_sees_one_moment_while_the_service_writes(store, store_url):
@@ -141,9 +176,14 @@ def test_export_needs_no_write_to_the_folder_even_after_a_crash(tmp_path):
         crashed.chmod(0o755)
 
 
-@pytest.mark.parametrize(("content", "why"), [
-    (None, "no store yet"), (b"", "another version"), (b"noise" * 2_000, "cannot be read"),
-])
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "no store yet"),
+        (b"", "another version"),
+        (b"noise" * 2_000, "cannot be read"),
+    ],
+)
 def test_a_store_that_cannot_be_read_is_said_in_one_line(tmp_path, content, why):
     if content is not None:
         (tmp_path / "store.sqlite3").write_bytes(content)

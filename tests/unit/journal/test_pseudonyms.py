@@ -22,17 +22,24 @@ def test_workers_that_start_at_once_share_one_key(tmp_path):
 
 def test_one_patient_of_one_issuer_has_one_hash_and_no_two_share_one(tmp_path):
     names = Pseudonyms(tmp_path / "audit.key")
-    found = {names.patient(*who) for who in [("i", "1"), ("i", "2"), ("j", "1"), ("i1", ""), ("", "i1"), ("i", "1")]}
+    found = {
+        names.patient(*who)
+        for who in [("i", "1"), ("i", "2"), ("j", "1"), ("i1", ""), ("", "i1"), ("i", "1")]
+    }
     assert (5, {0, 64}) == (len(found), {len(value) for value in found})
 
 
 def test_another_key_gives_another_hash(tmp_path):
-    assert Pseudonyms(tmp_path / "a").patient("i", "1") != Pseudonyms(tmp_path / "b").patient("i", "1")
+    assert Pseudonyms(tmp_path / "a").patient("i", "1") != Pseudonyms(tmp_path / "b").patient(
+        "i", "1"
+    )
 
 
 def test_a_hook_instance_that_is_a_uuid_is_kept_and_anything_else_is_hashed(tmp_path):
     names = Pseudonyms(tmp_path / "audit.key")
-    assert "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea" == names.hook_instance("D1577C69-DFBE-44AD-BA6D-3E05E953B2EA")
+    assert "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea" == names.hook_instance(
+        "D1577C69-DFBE-44AD-BA6D-3E05E953B2EA"
+    )
     assert 64 == len(names.hook_instance("Mr Smith"))
 
 

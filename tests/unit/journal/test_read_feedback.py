@@ -29,17 +29,35 @@ def refusal(body: Any) -> tuple[str, ...]:
 
 
 def test_CR107_captured_override_with_reason_is_read():
-    overridden = {"card": CARD, "outcome": "overridden", "outcomeTimestamp": STAMP,
-                  "overrideReason": {"reason": {"code": "benefit-outweighs", "system": "urn:example:override"}}}
-    expected = FeedbackItem("the-service", CARD, "overridden", INSTANT, (),
-                            Coding("urn:example:override", "benefit-outweighs"))
+    overridden = {
+        "card": CARD,
+        "outcome": "overridden",
+        "outcomeTimestamp": STAMP,
+        "overrideReason": {
+            "reason": {"code": "benefit-outweighs", "system": "urn:example:override"}
+        },
+    }
+    expected = FeedbackItem(
+        "the-service",
+        CARD,
+        "overridden",
+        INSTANT,
+        (),
+        Coding("urn:example:override", "benefit-outweighs"),
+    )
     assert (expected,) == read(overridden)
 
 
 def test_CR103_captured_acceptance_is_read():
-    accepted = {"card": CARD, "outcome": "accepted", "outcomeTimestamp": STAMP,
-                "acceptedSuggestions": [{"id": SUGGESTION}]}
-    assert (FeedbackItem("the-service", CARD, "accepted", INSTANT, (SUGGESTION,)),) == read(accepted)
+    accepted = {
+        "card": CARD,
+        "outcome": "accepted",
+        "outcomeTimestamp": STAMP,
+        "acceptedSuggestions": [{"id": SUGGESTION}],
+    }
+    assert (FeedbackItem("the-service", CARD, "accepted", INSTANT, (SUGGESTION,)),) == read(
+        accepted
+    )
 
 
 def test_CR104_override_without_reason_is_read():
@@ -67,52 +85,93 @@ def test_unknown_members_are_ignored():
     assert read(sent(card=CARD)) == read(sent(card=CARD, extension={"x": 1}))
 
 
-@pytest.mark.parametrize(("written", "expected"), [
-    ("2020-12-11T00:00:00Z", datetime(2020, 12, 11, tzinfo=UTC)),
-    ("2020-12-11t00:00:00z", datetime(2020, 12, 11, tzinfo=UTC)),
-    ("2020-12-11T00:00:00+00:00", datetime(2020, 12, 11, tzinfo=UTC)),
-    ("2020-12-11T00:00:00-00:00", datetime(2020, 12, 11, tzinfo=UTC)),
-    ("2020-12-11T00:00:00.5Z", datetime(2020, 12, 11, 0, 0, 0, 500_000, tzinfo=UTC)),
-    ("2020-12-11T00:00:00.123456789Z", datetime(2020, 12, 11, 0, 0, 0, 123_456, tzinfo=UTC)),
-    ("2020-12-11T00:00:00-05:00", datetime(2020, 12, 11, 5, tzinfo=UTC)),
-    ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
-])
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2020-12-11T00:00:00Z", datetime(2020, 12, 11, tzinfo=UTC)),
+        ("2020-12-11t00:00:00z", datetime(2020, 12, 11, tzinfo=UTC)),
+        ("2020-12-11T00:00:00+00:00", datetime(2020, 12, 11, tzinfo=UTC)),
+        ("2020-12-11T00:00:00-00:00", datetime(2020, 12, 11, tzinfo=UTC)),
+        ("2020-12-11T00:00:00.5Z", datetime(2020, 12, 11, 0, 0, 0, 500_000, tzinfo=UTC)),
+        ("2020-12-11T00:00:00.123456789Z", datetime(2020, 12, 11, 0, 0, 0, 123_456, tzinfo=UTC)),
+        ("2020-12-11T00:00:00-05:00", datetime(2020, 12, 11, 5, tzinfo=UTC)),
+        ("2016-12-31T23:59:60Z", datetime(2017, 1, 1, tzinfo=UTC)),
+    ],
+)
 def test_CR106_rfc_3339_times_are_normalised_to_utc(written, expected):
     assert expected == read(sent(outcomeTimestamp=written))[0].outcome_timestamp
 
 
-@pytest.mark.parametrize("written", [
-    "2020-12-16", "2020-12-16T10:00:00", "2020-12-16T10:00Z", "2020-12-16T25:00:00Z", "2020-02-30T10:00:00Z",
-    "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00Z", "yesterday", "",
-    "2020-12-16T10:00:00Z\n", "２020-12-16T10:00:00Z", 1_608_112_800, True, {}, [],
-])
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2020-12-16",
+        "2020-12-16T10:00:00",
+        "2020-12-16T10:00Z",
+        "2020-12-16T25:00:00Z",
+        "2020-02-30T10:00:00Z",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:60Z",
+        "0000-01-01T00:00:00Z",
+        "yesterday",
+        "",
+        "2020-12-16T10:00:00Z\n",
+        "２020-12-16T10:00:00Z",
+        1_608_112_800,
+        True,
+        {},
+        [],
+    ],
+)
 def test_CR106_other_times_are_refused(written):
-    assert ("feedback[0].outcomeTimestamp",) == refusal({"feedback": [sent(outcomeTimestamp=written)]})
+    assert ("feedback[0].outcomeTimestamp",) == refusal(
+        {"feedback": [sent(outcomeTimestamp=written)]}
+    )
 
 
-@pytest.mark.parametrize("body", [
-    None, [], {}, "x", 7, [sent()], sent(), {"feedback": {}}, {"feedback": None}, {"feedback": []},
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        None,
+        [],
+        {},
+        "x",
+        7,
+        [sent()],
+        sent(),
+        {"feedback": {}},
+        {"feedback": None},
+        {"feedback": []},
+    ],
+)
 def test_CR101_a_body_without_a_list_of_feedback_is_refused(body):
     assert ("feedback",) == refusal(body)
 
 
-@pytest.mark.parametrize(("change", "where"), [
-    ({"card": None}, "card"), ({"card": "not-a-uuid"}, "card"), ({"card": 5}, "card"), ({"card": ""}, "card"),
-    ({"outcome": None}, "outcome"), ({"outcome": "ignored"}, "outcome"), ({"outcome": ["accepted"]}, "outcome"),
-    ({"outcomeTimestamp": None}, "outcomeTimestamp"),
-    ({"outcome": "accepted"}, "acceptedSuggestions"),
-    ({"outcome": "accepted", "acceptedSuggestions": []}, "acceptedSuggestions"),
-    ({"outcome": "accepted", "acceptedSuggestions": [{}]}, "acceptedSuggestions[0].id"),
-    ({"outcome": "accepted", "acceptedSuggestions": [SUGGESTION]}, "acceptedSuggestions[0]"),
-    ({"overrideReason": {}}, "overrideReason"),
-    ({"overrideReason": "because"}, "overrideReason"),
-    ({"overrideReason": {"reason": {}}}, "overrideReason.reason.code"),
-    ({"overrideReason": {"reason": "x"}}, "overrideReason.reason"),
-    ({"overrideReason": {"userComment": 5}}, "overrideReason.userComment"),
-    ({"overrideReason": {"userComment": "a\0b"}}, "overrideReason.userComment"),
-    ({"overrideReason": {"reason": {"code": "\ud800"}}}, "overrideReason.reason.code"),
-])
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ({"card": None}, "card"),
+        ({"card": "not-a-uuid"}, "card"),
+        ({"card": 5}, "card"),
+        ({"card": ""}, "card"),
+        ({"outcome": None}, "outcome"),
+        ({"outcome": "ignored"}, "outcome"),
+        ({"outcome": ["accepted"]}, "outcome"),
+        ({"outcomeTimestamp": None}, "outcomeTimestamp"),
+        ({"outcome": "accepted"}, "acceptedSuggestions"),
+        ({"outcome": "accepted", "acceptedSuggestions": []}, "acceptedSuggestions"),
+        ({"outcome": "accepted", "acceptedSuggestions": [{}]}, "acceptedSuggestions[0].id"),
+        ({"outcome": "accepted", "acceptedSuggestions": [SUGGESTION]}, "acceptedSuggestions[0]"),
+        ({"overrideReason": {}}, "overrideReason"),
+        ({"overrideReason": "because"}, "overrideReason"),
+        ({"overrideReason": {"reason": {}}}, "overrideReason.reason.code"),
+        ({"overrideReason": {"reason": "x"}}, "overrideReason.reason"),
+        ({"overrideReason": {"userComment": 5}}, "overrideReason.userComment"),
+        ({"overrideReason": {"userComment": "a\0b"}}, "overrideReason.userComment"),
+        ({"overrideReason": {"reason": {"code": "\ud800"}}}, "overrideReason.reason.code"),
+    ],
+)
 def test_CR102_a_wrong_item_is_refused_by_the_name_of_its_member(change, where):
     assert (f"feedback[1].{where}",) == refusal({"feedback": [sent(), sent(**change)]})
 
@@ -139,14 +198,20 @@ def test_CT02_comment_and_display_stay_out_of_reprs_and_refusals():
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=12,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
 )
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(
-    st.sampled_from(["card", "outcome", "outcomeTimestamp", "acceptedSuggestions", "overrideReason"]), ANYTHING
-))
+@given(
+    st.dictionaries(
+        st.sampled_from(
+            ["card", "outcome", "outcomeTimestamp", "acceptedSuggestions", "overrideReason"]
+        ),
+        ANYTHING,
+    )
+)
 def test_CR102_whatever_json_is_sent_is_read_or_refused(change):
     """No JSON value raises anything but BadRequest, and what is read can be stored as UTF-8."""
     try:

@@ -44,10 +44,13 @@ def why(outbound: Outbound, url: str, seconds: float = 2.0) -> str:
 
 # --- kept, and for whom -----------------------------------------------------------------------------------
 
+
 def test_calls_one_after_the_other_share_a_connection() -> None:
     with serve(PATIENTS) as server:
         outbound = door()
-        assert [200] * 10 == [get(outbound, f"{server.base_url}/Patient/p1").status for _ in range(10)]
+        assert [200] * 10 == [
+            get(outbound, f"{server.base_url}/Patient/p1").status for _ in range(10)
+        ]
         assert (1, 10) == (server.connections, len(server.seen))
 
 
@@ -80,7 +83,9 @@ def test_hosts_with_one_address_share_no_connection() -> None:
         for host in ("127.0.0.1", "localhost", "127.0.0.1", "localhost"):
             get(outbound, f"http://{host}:{server.port}/fhir/Patient/p1")
         assert 2 == server.connections
-        assert {f"127.0.0.1:{server.port}", f"localhost:{server.port}"} == {each.headers["host"] for each in server.seen}
+        assert {f"127.0.0.1:{server.port}", f"localhost:{server.port}"} == {
+            each.headers["host"] for each in server.seen
+        }
 
 
 def test_CT12_a_connection_of_who_trusts_is_not_used_by_who_does_not(tmp_path: Path) -> None:
@@ -96,7 +101,9 @@ def test_CT12_a_connection_of_who_trusts_is_not_used_by_who_does_not(tmp_path: P
         assert 2 == len(server.seen)
 
 
-def test_CT12_the_listed_name_is_what_tls_must_prove_on_every_new_connection(tmp_path: Path) -> None:
+def test_CT12_the_listed_name_is_what_tls_must_prove_on_every_new_connection(
+    tmp_path: Path,
+) -> None:
     tls, trust = make_server_tls(tmp_path, "localhost")
     resolver = lambda host, port, **_: [(0, 0, 0, "", ("10.0.0.1", port))]  # noqa: E731
     with serve(PATIENTS, tls=tls, name="localhost") as server:
@@ -107,7 +114,7 @@ def test_CT12_the_listed_name_is_what_tls_must_prove_on_every_new_connection(tmp
         assert ("ehr.test", 0) == (pool.conn_kw["server_hostname"], pool.num_connections)
         other = replace(outbound, listed=(place.url,), resolver=resolver)
         with OutboundSession(other, place, 1) as visit, pytest.raises(CallFailedError) as caught:
-            visit._pools = (pool,)      # as if the name led to this machine
+            visit._pools = (pool,)  # as if the name led to this machine
             visit.send("GET", place, {})
     assert "tls" == caught.value.why
 
@@ -115,14 +122,23 @@ def test_CT12_the_listed_name_is_what_tls_must_prove_on_every_new_connection(tmp
 def test_addresses_that_nobody_uses_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cds_service.outbound.connections._ADDRESSES", 2)
     kept = Connections()
-    pools = [kept.pool(Place("http", "ehr.test", 80), f"10.0.0.{number}", None, None) for number in range(3)]
-    again = [kept.pool(Place("http", "ehr.test", 80), f"10.0.0.{number}", None, None) for number in (2, 1, 0)]
+    pools = [
+        kept.pool(Place("http", "ehr.test", 80), f"10.0.0.{number}", None, None)
+        for number in range(3)
+    ]
+    again = [
+        kept.pool(Place("http", "ehr.test", 80), f"10.0.0.{number}", None, None)
+        for number in (2, 1, 0)
+    ]
     assert [True, True, False] == [old is new for old, new in zip(pools[::-1], again, strict=True)]
 
 
 # --- idle -------------------------------------------------------------------------------------------------
 
-def test_a_connection_that_idled_too_long_is_not_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+
+def test_a_connection_that_idled_too_long_is_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with serve(PATIENTS) as server:
         outbound, url = door(), f"{server.base_url}/Patient/p1"
         get(outbound, url)
@@ -152,6 +168,7 @@ def open_connections(outbound: Outbound, url: str) -> int:
 
 # --- names ------------------------------------------------------------------------------------------------
 
+
 @dataclass(eq=False)
 class Names:
     """A name server that counts; ``answers`` are given in turn, the last one for ever."""
@@ -179,7 +196,10 @@ def test_CT01_a_remembered_answer_is_checked_at_every_use() -> None:
     names = Names(["10.0.0.5"])
     kept, site, local = Connections(), Place("http", "ehr.test", 80), Place("http", "localhost", 80)
     assert (None, ("10.0.0.5",), ("10.0.0.5",)) == (
-        kept.recall(site, names), kept.look_up(site, names), kept.recall(site, names))
+        kept.recall(site, names),
+        kept.look_up(site, names),
+        kept.recall(site, names),
+    )
     bad = Names(["169.254.169.254", "127.0.0.1"])
     assert ((), (), 1) == (kept.look_up(site, bad), kept.recall(site, bad), bad.asked)
     assert (None, ("127.0.0.1",)) == (kept.recall(local, bad), kept.look_up(local, bad))
@@ -207,6 +227,7 @@ def test_a_name_that_led_to_silence_is_asked_for_again() -> None:
 
 # --- on the wire ------------------------------------------------------------------------------------------
 
+
 def test_head_and_body_leave_in_one_write() -> None:
     """Apart they are two TLS records, two packets, two wake-ups at both ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -223,10 +244,14 @@ def test_head_and_body_leave_in_one_write() -> None:
         assert b"{}" == door().call("POST", url, seconds=2, data=b"patient=123").body
         thread.join(2)
     head, _, body = arrived[0].partition(b"\r\n\r\n")
-    assert (b"POST /fhir/Condition/_search HTTP/1.1", b"patient=123") == (head.partition(b"\r\n")[0], body)
+    assert (b"POST /fhir/Condition/_search HTTP/1.1", b"patient=123") == (
+        head.partition(b"\r\n")[0],
+        body,
+    )
 
 
 # --- dead connections -------------------------------------------------------------------------------------
+
 
 @dataclass
 class Flaky:
@@ -261,7 +286,9 @@ def flaky(then: bytes | None, *, broken: int = 1, reset: bool = False) -> Iterat
             while True:
                 sock, _ = listener.accept()
                 state.connections += 1
-                threading.Thread(target=serve_one, args=(sock, state.connections), daemon=True).start()
+                threading.Thread(
+                    target=serve_one, args=(sock, state.connections), daemon=True
+                ).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         state.port = listener.getsockname()[1]
@@ -293,7 +320,11 @@ def send_twice(port: int, method: str, *, safe: bool = False) -> list[str]:
 
             def ask(visit: OutboundSession = visit) -> Iterator[str]:
                 try:
-                    yield str(visit.send(method, place, {}, b"x" if method == "POST" else None, safe=safe).status)
+                    yield str(
+                        visit.send(
+                            method, place, {}, b"x" if method == "POST" else None, safe=safe
+                        ).status
+                    )
                 except CallFailedError as failure:
                     yield failure.why
 
@@ -304,7 +335,8 @@ def send_twice(port: int, method: str, *, safe: bool = False) -> list[str]:
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize(("method", "safe"), [("GET", False), ("POST", True)])
 def test_a_kept_connection_that_died_is_replaced_once_where_asking_twice_is_safe(
-        method: str, safe: bool, reset: bool) -> None:
+    method: str, safe: bool, reset: bool
+) -> None:
     with flaky(None, reset=reset) as server:
         assert ["200", "200"] == send_twice(server.port, method, safe=safe)
         assert (2, 3) == (server.connections, len(server.requests))
@@ -316,7 +348,9 @@ def test_what_may_change_something_is_never_sent_twice() -> None:
         assert (1, 2) == (server.connections, len(server.requests))
 
 
-@pytest.mark.parametrize("heard", [b"HT", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"nonsense\r\n\r\n"])
+@pytest.mark.parametrize(
+    "heard", [b"HT", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", b"nonsense\r\n\r\n"]
+)
 def test_an_answer_that_had_begun_is_not_asked_for_again(heard: bytes) -> None:
     with flaky(heard) as server:
         assert ["200", "broken"] == send_twice(server.port, "GET")
@@ -338,7 +372,9 @@ def test_a_server_that_closes_every_connection_is_answered_by_without_a_failure(
         assert 3 == server.connections
 
 
-@pytest.mark.parametrize("fault", ["", "hang", "reset", "headers-then-hang", "huge", "redirect", "gzip-bomb"])
+@pytest.mark.parametrize(
+    "fault", ["", "hang", "reset", "headers-then-hang", "huge", "redirect", "gzip-bomb"]
+)
 def test_CT02_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(fault: str) -> None:
     """Errors of libraries hold frames that hold them: tokens, and connections, would live on for a while."""
     gc.collect()
@@ -360,7 +396,10 @@ def test_CT02_a_call_that_is_over_leaves_nothing_to_the_garbage_collector(fault:
 
 # --- whose answer -----------------------------------------------------------------------------------------
 
-@pytest.mark.parametrize("fault", ["hang", "headers-then-hang", "drip-body", "endless", "redirect", "huge", "500"])
+
+@pytest.mark.parametrize(
+    "fault", ["hang", "headers-then-hang", "drip-body", "endless", "redirect", "huge", "500"]
+)
 def test_no_call_reads_what_was_meant_for_another(fault: str) -> None:
     with serve(PATIENTS) as server:
         outbound = door(max_bytes=100_000)
@@ -380,12 +419,22 @@ def test_a_visit_that_ends_cuts_its_own_connections_and_no_other_visits() -> Non
 
         def hurried(number: int) -> None:
             with contextlib.suppress(CallFailedError):
-                get(outbound, f"{server.base_url}/Patient/p{number % 40}", seconds=0.008 + number % 7 / 1_000)
+                get(
+                    outbound,
+                    f"{server.base_url}/Patient/p{number % 40}",
+                    seconds=0.008 + number % 7 / 1_000,
+                )
 
         def patient(number: int) -> str:
-            return str(json.loads(get(outbound, f"{server.base_url}/Patient/p{number % 40}", seconds=20).body)["id"])
+            return str(
+                json.loads(
+                    get(outbound, f"{server.base_url}/Patient/p{number % 40}", seconds=20).body
+                )["id"]
+            )
 
         with ThreadPoolExecutor(8) as rush, ThreadPoolExecutor(4) as calm:
             hurrying = rush.map(hurried, range(300))
-            assert [f"p{number % 40}" for number in range(150)] == list(calm.map(patient, range(150)))
+            assert [f"p{number % 40}" for number in range(150)] == list(
+                calm.map(patient, range(150))
+            )
             list(hurrying)

@@ -53,7 +53,7 @@ def test_every_task_taken_is_done_once_however_many_ask() -> None:
             if not crew.take(note):
                 refused.append(job)
             if part % 20 == 0:
-                time.sleep(0.002)       # some threads leave meanwhile
+                time.sleep(0.002)  # some threads leave meanwhile
 
     askers = [threading.Thread(target=ask, args=(number,)) for number in range(6)]
     for each in askers:
@@ -102,7 +102,9 @@ def test_a_task_that_breaks_costs_no_place(monkeypatch: pytest.MonkeyPatch) -> N
     assert 3 == len(printed)
 
 
-def test_a_machine_without_threads_is_told_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_threads_is_told_and_not_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -121,7 +123,7 @@ def test_a_thread_that_waits_holds_nothing_of_what_it_did() -> None:
             self.done.set()
 
     crew = Crew(1)
-    for _ in range(2):                  # the first task of a thread, and a later one
+    for _ in range(2):  # the first task of a thread, and a later one
         visit = Visit()
         visit.done.clear()
         gone = weakref.ref(visit)

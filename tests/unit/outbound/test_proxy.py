@@ -30,14 +30,20 @@ def through(proxy: Proxy, **options: object) -> Outbound:
 
 def read(outbound: Outbound, server: FhirServer, seconds: float = 2.0) -> str:
     try:
-        answer = outbound.call("GET", f"{server.base_url}/Patient/1", seconds=seconds,
-                               headers={"Authorization": "Bearer CANARY-TOK"})
+        answer = outbound.call(
+            "GET",
+            f"{server.base_url}/Patient/1",
+            seconds=seconds,
+            headers={"Authorization": "Bearer CANARY-TOK"},
+        )
     except CallFailedError as failure:
         return failure.why
     return str(answer.status)
 
 
-def test_the_tunnel_leads_to_the_checked_address_and_tls_proves_the_listed_name(tmp_path: Path) -> None:
+def test_the_tunnel_leads_to_the_checked_address_and_tls_proves_the_listed_name(
+    tmp_path: Path,
+) -> None:
     tls, authority = make_site_tls(tmp_path, "localhost")
     asked_for: list[str | None] = []
     tls.sni_callback = lambda _sock, name, _context: asked_for.append(name)
@@ -52,11 +58,15 @@ def test_CT02_the_proxy_sees_neither_token_nor_path(tmp_path: Path) -> None:
     tls, authority = make_site_tls(tmp_path, "localhost")
     with connect_proxy() as proxy, serve([PATIENT], tls=tls, name="localhost") as server:
         assert "200" == read(through(proxy, trust=usual_trust(str(authority))), server)
-    assert not any("CANARY" in head or "Patient" in head or "localhost" in head for head in proxy.heads)
+    assert not any(
+        "CANARY" in head or "Patient" in head or "localhost" in head for head in proxy.heads
+    )
 
 
 @pytest.mark.parametrize("name", ["other.test", "127.0.0.1"])
-def test_CT12_a_certificate_for_another_name_is_refused_inside_the_tunnel(tmp_path: Path, name: str) -> None:
+def test_CT12_a_certificate_for_another_name_is_refused_inside_the_tunnel(
+    tmp_path: Path, name: str
+) -> None:
     tls, trust = make_server_tls(tmp_path, name)
     with connect_proxy() as proxy, serve([PATIENT], tls=tls, name="localhost") as server:
         assert "tls" == read(through(proxy, trust=trust), server)
@@ -83,13 +93,17 @@ def test_CT01_a_name_that_leads_somewhere_forbidden_is_not_asked_of_the_proxy() 
         return [(0, 0, 0, "", ("169.254.169.254", port))]
 
     with connect_proxy() as proxy:
-        outbound = Outbound(("http://ehr.test",), allow_http=True, resolver=resolver, proxy=place_of(proxy.url))
+        outbound = Outbound(
+            ("http://ehr.test",), allow_http=True, resolver=resolver, proxy=place_of(proxy.url)
+        )
         with pytest.raises(CallFailedError) as caught:
             outbound.call("GET", "http://ehr.test/fhir", seconds=1)
     assert ("refused-host", []) == (caught.value.why, proxy.asked)
 
 
-@pytest.mark.parametrize("says", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"])
+@pytest.mark.parametrize(
+    "says", ["403 Forbidden", "407 Proxy Authentication Required", "502 Bad Gateway"]
+)
 def test_a_proxy_that_refuses_is_a_server_that_cannot_be_reached(says: str) -> None:
     with connect_proxy(says=says) as proxy, serve([PATIENT]) as server:
         assert "unreachable" == read(through(proxy), server)
@@ -115,5 +129,7 @@ def test_a_call_through_the_proxy_and_one_past_it_share_no_connection() -> None:
     with connect_proxy() as proxy, serve([PATIENT]) as server:
         direct = Outbound(LOCAL, allow_http=True)
         tunnelled = through(proxy, kept=direct.kept)
-        assert ["200"] * 4 == [read(each, server) for each in (direct, tunnelled, direct, tunnelled)]
+        assert ["200"] * 4 == [
+            read(each, server) for each in (direct, tunnelled, direct, tunnelled)
+        ]
         assert (2, 1) == (server.connections, len(proxy.asked))

@@ -65,7 +65,10 @@ def test_a_rule_says_only_what_it_declares(rule: Rule, snapshots: list[Snapshot]
     order = [*rule.lines]
     for f in said:
         filled = {*f.facts, *f.quotes}
-        printed = {*rule.situations[f.situation], *(p for n in f.lines for p in rule.lines[n].prints)}
+        printed = {
+            *rule.situations[f.situation],
+            *(p for n in f.lines for p in rule.lines[n].prints),
+        }
         assert rule.id == f.topic
         assert printed & set(rule.facts) <= filled <= set(rule.facts)
         assert [*f.lines] == sorted(f.lines, key=order.index)

@@ -315,7 +315,7 @@ def test_what_is_not_certain_is_capped_at_warning(doubt: dict[str, Any]) -> None
     assert Severity.INFO is worst(naltrexone(), listed=info)
 
 
-@pytest.mark.parametrize(("role", "row"), [(r, t) for r, t in TABLE_A.items()])
+@pytest.mark.parametrize(("role", "row"), list(TABLE_A.items()))
 def test_a_microgram_is_capped_at_warning(role: Role, row: str) -> None:
     current = WORD[row.split("|")[1]]
     listed = exposure(opioid(role))

@@ -25,7 +25,9 @@ def slow(gate: threading.Event, answer: bool = True) -> Probe:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_until_the_first_answer_is_there_what_is_known_is_said(gate: threading.Event, told: bool) -> None:
+def test_until_the_first_answer_is_there_what_is_known_is_said(
+    gate: threading.Event, told: bool
+) -> None:
     asked = slow(gate, not told)
     asked.tell(told)
     begun = time.monotonic()
@@ -36,7 +38,9 @@ def test_until_the_first_answer_is_there_what_is_known_is_said(gate: threading.E
     assert (not told) is asked.answer()
 
 
-def test_an_answer_that_stays_away_is_a_no(gate: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_stays_away_is_a_no(
+    gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe, "INTERVAL", 0.05)
     asked = slow(gate)
     asked.tell(True)
@@ -47,7 +51,9 @@ def test_an_answer_that_stays_away_is_a_no(gate: threading.Event, monkeypatch: p
     asked.close()
 
 
-def test_a_store_that_was_opened_is_ready_in_the_busiest_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_was_opened_is_ready_in_the_busiest_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first poll after a start: its own question has no time to be answered."""
     monkeypatch.setattr(probe, "PATIENCE", 0.0)
     store = open_store(url_of(tmp_path))

@@ -29,20 +29,30 @@ class Sink:
         return [item for batch in self.batches for item in batch]
 
 
-@pytest.mark.parametrize(("batch", "sizes"), [(200, [10]), (10, [10]), (4, [4, 4, 2]), (1, [1] * 10)])
+@pytest.mark.parametrize(
+    ("batch", "sizes"), [(200, [10]), (10, [10]), (4, [4, 4, 2]), (1, [1] * 10)]
+)
 def test_items_are_written_in_order_and_in_batches(batch: int, sizes: list[int]) -> None:
     """The queue is filled before the thread looks: what came within its lingering goes together."""
     sink, ready = Sink(), threading.Event()
-    writer = QueueWriter[int]("test", sink, room=100, batch=batch, between=lambda: ready.wait(5) and None)
+    writer = QueueWriter[int](
+        "test", sink, room=100, batch=batch, between=lambda: ready.wait(5) and None
+    )
     assert [True] * 10 == [writer.put(n) for n in range(10)]
     ready.set()
     assert True is writer.close(10)
-    assert (list(range(10)), sizes, 0) == (sink.items, [len(each) for each in sink.batches], writer.pending)
+    assert (list(range(10)), sizes, 0) == (
+        sink.items,
+        [len(each) for each in sink.batches],
+        writer.pending,
+    )
 
 
 def test_a_full_queue_takes_no_more_and_says_so() -> None:
     hold = threading.Event()
-    writer = QueueWriter[int]("test", Sink(), room=3, batch=5, between=lambda: hold.wait(5) and None)
+    writer = QueueWriter[int](
+        "test", Sink(), room=3, batch=5, between=lambda: hold.wait(5) and None
+    )
     assert [True, True, True, False, False] == [writer.put(n) for n in range(5)]
     assert 3 == writer.pending
     hold.set()

@@ -38,8 +38,10 @@ def test_the_migrations_make_the_tables_that_the_schema_module_describes(store_u
 def test_CL10_sqlite_syncs_every_commit(tmp_path):
     store = open_store(url_of(tmp_path))
     with store.read() as connection:
-        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar()
-                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")]
+        found = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
     store.close()
     assert ["wal", 2, 1, 5_000] == found
 
@@ -94,7 +96,9 @@ def test_a_store_of_a_newer_version_is_refused(store_url):
         open_store(store_url)
 
 
-@pytest.mark.parametrize("url", ["", "nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "sqlite+x:///f"])
+@pytest.mark.parametrize(
+    "url", ["", "nonsense", "mysql://h/d", "sqlite://", "sqlite:///:memory:", "sqlite+x:///f"]
+)
 def test_a_url_that_is_no_store_is_refused(url):
     with pytest.raises(StoreError, match=r"^database_url: "):
         open_store(url)
@@ -109,7 +113,9 @@ def test_the_refusal_of_a_url_does_not_quote_its_password():
 def damage(folder):
     """Overwrite page 2 and all after it with what is no page of SQLite's; noise made by chance might be one."""
     file = folder / "store.sqlite3"
-    assert not file.with_name("store.sqlite3-wal").exists(), "a log that still holds the pages would hide the damage"
+    assert not file.with_name("store.sqlite3-wal").exists(), (
+        "a log that still holds the pages would hide the damage"
+    )
     with file.open("r+b") as opened:
         opened.seek(4_096)
         opened.write(b"\xff" * (file.stat().st_size - 4_096))
@@ -167,9 +173,13 @@ def attempts(store, times):
     return done
 
 
-@pytest.mark.parametrize(("names", "left"), [
-    (["store.sqlite3"], 1), (["store.sqlite3", "store.sqlite3-wal", "store.sqlite3-shm"], 0),
-])
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        (["store.sqlite3"], 1),
+        (["store.sqlite3", "store.sqlite3-wal", "store.sqlite3-shm"], 0),
+    ],
+)
 def test_CL11_a_store_removed_under_a_running_service_raises_an_alarm(tmp_path, names, left):
     """The next write is in a new store, with an alarm; a log that was left behind is set aside, not erased."""
     store = open_store(url_of(tmp_path))

@@ -135,11 +135,16 @@ def test_a_code_and_a_name_of_two_drugs_are_both_said(
     terminology: Terminology, code: str, text: str, both: tuple[str, str]
 ) -> None:
     found = terminology.recognise(Drug(Concept((Coding(RXNORM, code),), text)))
-    assert (Identity.RELEVANT, [True, True]) == (found.kind, [name in found.conflict for name in both])
+    assert (Identity.RELEVANT, [True, True]) == (
+        found.kind,
+        [name in found.conflict for name in both],
+    )
 
 
 @pytest.mark.parametrize("text", ["acetaminophen", "Paracetamol 325 mg", "Tylenol"])
-def test_a_partner_named_beside_its_combination_is_no_conflict(terminology: Terminology, text: str) -> None:
+def test_a_partner_named_beside_its_combination_is_no_conflict(
+    terminology: Terminology, text: str
+) -> None:
     found = terminology.recognise(Drug(Concept((Coding(RXNORM, "857002"),), text)))
     assert ("", False) == (found.conflict, found.other_drug)
 
@@ -217,7 +222,10 @@ def test_a_homeopathic_potency_is_another_drug(text: str) -> None:
 @given(st.sampled_from(LONG_NAMES), st.integers(0, 10_000))
 @settings(max_examples=400, deadline=None)
 def test_one_slip_in_a_relevant_name_is_never_another_drug(name: str, seed: int) -> None:
-    assert kind(slipped(name, random.Random(seed)) + " 5 mg") in {Identity.RELEVANT, Identity.UNKNOWN}
+    assert kind(slipped(name, random.Random(seed)) + " 5 mg") in {
+        Identity.RELEVANT,
+        Identity.UNKNOWN,
+    }
 
 
 @given(st.sampled_from(OTHER_NAMES), st.integers(0, 10_000))
@@ -250,7 +258,9 @@ def test_a_guess_names_what_it_means(terminology: Terminology) -> None:
 
 
 @pytest.mark.parametrize("text", ["naloxne", "naloxon", "nalaxone", "naltroxone", "naloxonee"])
-def test_naloxone_and_naltrexone_are_not_guessed_into_each_other(terminology: Terminology, text: str) -> None:
+def test_naloxone_and_naltrexone_are_not_guessed_into_each_other(
+    terminology: Terminology, text: str
+) -> None:
     assert () == terminology.recognise(written(text)).components
 
 
@@ -275,12 +285,13 @@ def test_case_accents_strength_and_form_change_no_name(name: str, around: str, s
     chance = random.Random(seed)
     odd = "".join(c.upper() if chance.random() < 0.5 else c for c in name)
     odd = "".join(
-        unicodedata.normalize("NFC", c + "\u0301") if c in "aeiou" and chance.random() < 0.3 else c for c in odd
+        unicodedata.normalize("NFC", c + "\u0301") if c in "aeiou" and chance.random() < 0.3 else c
+        for c in odd
     )
     plain, dressed = (TERMINOLOGY.recognise(written(text)) for text in (name, around.format(odd)))
-    assert {c.ingredient for c in plain.components} == {c.ingredient for c in dressed.components} or (
-        Role.PERIPH in {c.role for c in plain.components}
-    )
+    assert {c.ingredient for c in plain.components} == {
+        c.ingredient for c in dressed.components
+    } or (Role.PERIPH in {c.role for c in plain.components})
 
 
 @pytest.mark.parametrize(
@@ -305,8 +316,13 @@ def test_case_accents_strength_and_form_change_no_name(name: str, around: str, s
         ("tramadol", "tramadolo", "трамадол", "τραμαδόλη", "Tramadolhydrochlorid", "tramadolum"),
     ],
 )
-def test_a_name_is_one_in_every_language(terminology: Terminology, spellings: tuple[str, ...]) -> None:
-    found = [{c.ingredient for c in terminology.recognise(written(f"{s} 10 mg")).components} for s in spellings]
+def test_a_name_is_one_in_every_language(
+    terminology: Terminology, spellings: tuple[str, ...]
+) -> None:
+    found = [
+        {c.ingredient for c in terminology.recognise(written(f"{s} 10 mg")).components}
+        for s in spellings
+    ]
     assert [{spellings[0]}] * len(spellings) == found
 
 
@@ -331,7 +347,9 @@ def test_a_name_is_one_in_every_language(terminology: Terminology, spellings: tu
         ("Adepend 50 mg", Role.NTX_ORAL),
     ],
 )
-def test_release_and_form_are_read_in_their_language(terminology: Terminology, text: str, role: Role) -> None:
+def test_release_and_form_are_read_in_their_language(
+    terminology: Terminology, text: str, role: Role
+) -> None:
     assert [role] == [c.role for c in terminology.recognise(written(text)).components]
 
 
@@ -345,7 +363,9 @@ def test_release_and_form_are_read_in_their_language(terminology: Terminology, t
         ("urn:other", "RET", Role.DUAL),
     ],
 )
-def test_a_form_code_decides_the_release(terminology: Terminology, system: str, code: str, role: Role) -> None:
+def test_a_form_code_decides_the_release(
+    terminology: Terminology, system: str, code: str, role: Role
+) -> None:
     drug = Drug(Concept(text="Tramadol"), form=Concept((Coding(system, code),)))
     assert [role] == [c.role for c in terminology.recognise(drug).components]
 
@@ -370,14 +390,18 @@ def test_atc_is_read_under_its_national_addresses(terminology: Terminology, syst
         terminology.recognise(Drug(Concept((Coding(system, code),))))
         for code in ("N02AA05", "C09AA05", "N02AA", "N02BE51")
     ]
-    assert [Identity.RELEVANT, Identity.OTHER, Identity.UNREADABLE, Identity.UNREADABLE] == [f.kind for f in found]
+    assert [Identity.RELEVANT, Identity.OTHER, Identity.UNREADABLE, Identity.UNREADABLE] == [
+        f.kind for f in found
+    ]
 
 
 def test_no_atc_code_of_ours_is_in_a_group_called_other(terminology: Terminology) -> None:
     from cds_service.terminology.atc import is_other_group
 
     codes = [
-        row["code"] for row in rows("atc.csv") if not set(row["ingredients"].split(";")) <= terminology.tables.never
+        row["code"]
+        for row in rows("atc.csv")
+        if not set(row["ingredients"].split(";")) <= terminology.tables.never
     ]
     wrong = [code for code in codes for size in (3, 4, 5, 7) if is_other_group(code[:size])]
     assert ([], True) == (wrong, len(codes) > 50)
@@ -386,8 +410,18 @@ def test_no_atc_code_of_ours_is_in_a_group_called_other(terminology: Terminology
 @pytest.mark.parametrize(
     ("system", "code", "text", "expected"),
     [
-        ("http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips", "no-medication-info", "", "unknown"),
-        ("http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips", "no-known-medications", "", "none"),
+        (
+            "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips",
+            "no-medication-info",
+            "",
+            "unknown",
+        ),
+        (
+            "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips",
+            "no-known-medications",
+            "",
+            "none",
+        ),
         ("", "", "No known medications", "none"),
         ("", "", "Not on any medications", "none"),
         ("", "", "Metformin", ""),
@@ -395,7 +429,9 @@ def test_no_atc_code_of_ours_is_in_a_group_called_other(terminology: Terminology
         ("", "", "no oxycodone", ""),
     ],
 )
-def test_an_entry_that_says_there_is_nothing(system: str, code: str, text: str, expected: str) -> None:
+def test_an_entry_that_says_there_is_nothing(
+    system: str, code: str, text: str, expected: str
+) -> None:
     assert expected == absence(Drug(Concept((Coding(system, code),) if code else (), text)))
 
 

@@ -16,13 +16,17 @@ HEAD = "name,ingredients,hint,match,class\n"
 
 def pack(folder: Path, *lines: str, readme: str = "Version: 1\n") -> Path:
     folder.mkdir()
-    (folder / "names.csv").write_text(HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / "names.csv").write_text(
+        HEAD + "".join(f"{line}\n" for line in lines), encoding="utf-8"
+    )
     (folder / "README.md").write_text(readme, encoding="utf-8")
     return folder
 
 
 @pytest.mark.parametrize(
-    "folder", sorted(p for p in PACKS.iterdir() if p.is_dir() and p.name[0] != "_"), ids=lambda p: p.name
+    "folder",
+    sorted(p for p in PACKS.iterdir() if p.is_dir() and p.name[0] != "_"),
+    ids=lambda p: p.name,
 )
 def test_a_shipped_pack_is_sound(folder: Path) -> None:
     assert [] == check_pack(folder, frozenset(load().tables.ingredients))
@@ -59,7 +63,9 @@ def test_no_other_name_of_the_tables_holds_a_relevant_one() -> None:
     never = terminology.tables.never | {"nalmefene"}
     names = sorted(terminology.tables.others.names)[::7]
     wrong = [
-        n for n in names if {c.ingredient for c in terminology.recognise(Drug(Concept(text=n))).components} - never
+        n
+        for n in names
+        if {c.ingredient for c in terminology.recognise(Drug(Concept(text=n))).components} - never
     ]
     assert ([], True) == (wrong, len(names) > 5_000)
 
@@ -84,7 +90,9 @@ def test_a_fault_is_said_with_its_line(tmp_path: Path, line: str, what: str) -> 
 
 
 def test_a_pack_without_a_version_or_with_other_columns_is_refused(tmp_path: Path) -> None:
-    assert ["states no version" in c for c in check_pack(pack(tmp_path / "a", readme="none\n"))] == [True]
+    assert [
+        "states no version" in c for c in check_pack(pack(tmp_path / "a", readme="none\n"))
+    ] == [True]
     other = pack(tmp_path / "b")
     (other / "names.csv").write_text("name;class\n", encoding="utf-8")
     assert ["the columns must be" in c for c in check_pack(other)] == [True]
@@ -94,9 +102,14 @@ def test_a_pack_without_a_version_or_with_other_columns_is_refused(tmp_path: Pat
 def test_a_site_adds_its_own_pack_and_calls_a_name_unclear(tmp_path: Path) -> None:
     folder = tmp_path / "packs"
     folder.mkdir()
-    pack(folder / "pl", "Foobarol,morphine,er,,relevant", "Bazolek,,,,other", "Zydol,,,unclear,other")
+    pack(
+        folder / "pl", "Foobarol,morphine,er,,relevant", "Bazolek,,,,other", "Zydol,,,unclear,other"
+    )
     terminology = load(packs=folder)
-    kinds = [terminology.recognise(Drug(Concept(text=t))).kind for t in ("Foobarol 10", "Bazolek", "Zydol 50 mg")]
+    kinds = [
+        terminology.recognise(Drug(Concept(text=t))).kind
+        for t in ("Foobarol 10", "Bazolek", "Zydol 50 mg")
+    ]
     assert [Identity.RELEVANT, Identity.OTHER, Identity.UNKNOWN] == kinds
     assert ("pl", "1") in terminology.packs
     assert "text in pack pl" in terminology.recognise(Drug(Concept(text="Foobarol"))).matched_by

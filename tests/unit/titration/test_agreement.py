@@ -18,7 +18,13 @@ from tests.planner.pages import SHIPPED
 
 ALL = Schedules.of(SHIPPED.thresholds(date(2026, 11, 21)))
 STARTS = st.dates(date(2026, 1, 1), date(2029, 12, 31)) | st.sampled_from(
-    [date(2027, 1, 30), date(2028, 2, 28), date(2026, 10, 24), date(2027, 3, 27), date(2026, 12, 31)]
+    [
+        date(2027, 1, 30),
+        date(2028, 2, 28),
+        date(2026, 10, 24),
+        date(2027, 3, 27),
+        date(2026, 12, 31),
+    ]
 )
 
 
@@ -59,7 +65,9 @@ def test_fills_cover_every_dose_to_the_last_and_no_more(plan: Plan, form: Form, 
     assert all(a.ends + timedelta(days=1) == b.starts for a, b in pairwise(found))
     for fill in found:
         length = (fill.ends - fill.starts).days + 1
-        taken = sum((plan.daily_mg_on(fill.starts + timedelta(days=n)) for n in range(length)), Decimal(0))
+        taken = sum(
+            (plan.daily_mg_on(fill.starts + timedelta(days=n)) for n in range(length)), Decimal(0)
+        )
         assert taken == sum((s.quantity * s.strength_mg for s in fill.supplies), Decimal(0))
     assert dispense(plan, form, days) == found[0].supplies
 
@@ -81,12 +89,17 @@ def test_every_hold_has_a_review_in_the_week_in_which_it_ends(plan: Plan) -> Non
     changes = plan.choice.changes
     if changes and changes[-1].kind is Kind.HOLD:
         ends = changes[-1].on + timedelta(days=changes[-1].days)
-        assert any(timedelta(0) <= r.on - ends < timedelta(days=7) or r.on == plan.stop_on for r in plan.reviews)
+        assert any(
+            timedelta(0) <= r.on - ends < timedelta(days=7) or r.on == plan.stop_on
+            for r in plan.reviews
+        )
 
 
 @given(choices(), st.integers(1, 28))
 @settings(max_examples=200, deadline=None)
-def test_a_hold_moves_what_lies_behind_it_by_its_days_and_nothing_else(choice: Choice, days: int) -> None:
+def test_a_hold_moves_what_lies_behind_it_by_its_days_and_nothing_else(
+    choice: Choice, days: int
+) -> None:
     plain = draw(ALL, replace(choice, changes=()))
     on = plain.starts + timedelta(days=1)
     held = draw(ALL, replace(choice, changes=(Change(Kind.HOLD, on, days),)))
@@ -100,6 +113,8 @@ def test_a_hold_moves_what_lies_behind_it_by_its_days_and_nothing_else(choice: C
 def test_daylight_saving_moves_no_day(plan: Plan, zone: str) -> None:
     """Noon of each step's first day is that day in every zone that changes its clock."""
     for step in plan.steps:
-        noon = datetime(step.starts.year, step.starts.month, step.starts.day, 12, tzinfo=ZoneInfo(zone))
+        noon = datetime(
+            step.starts.year, step.starts.month, step.starts.day, 12, tzinfo=ZoneInfo(zone)
+        )
         assert step.starts == noon.date()
         assert noon.astimezone(UTC).astimezone(ZoneInfo(zone)).date() == step.starts

@@ -9,10 +9,21 @@ from cds_service.hooks.services import PREFETCH_KEYS
 from cds_service.web.call_journal import sources_of
 
 
-@pytest.mark.parametrize(("state", "fetched", "word"), [
-    ("answered", False, "answered"), ("null", False, "answered"), ("answered", True, "fetched"),
-    ("failed", False, "failed"), ("failed", True, "failed"), ("partial", False, "failed"), ("partial", True, "failed")])
-def test_CT14_a_source_is_said_to_have_answered_only_if_all_of_it_did(state: str, fetched: bool, word: str) -> None:
+@pytest.mark.parametrize(
+    ("state", "fetched", "word"),
+    [
+        ("answered", False, "answered"),
+        ("null", False, "answered"),
+        ("answered", True, "fetched"),
+        ("failed", False, "failed"),
+        ("failed", True, "failed"),
+        ("partial", False, "failed"),
+        ("partial", True, "failed"),
+    ],
+)
+def test_CT14_a_source_is_said_to_have_answered_only_if_all_of_it_did(
+    state: str, fetched: bool, word: str
+) -> None:
     answer = SearchAnswer("conditions", state, why="timeout", fetched=fetched)
     assert word == sources_of(Record({"conditions": answer}))["conditions"]
 
