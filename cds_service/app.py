@@ -165,7 +165,8 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         always_send=False,
         vary_header=False,
     )
-    threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
+    # not a daemon: an interpreter that ends while it is in the models' native code would be aborted
+    threading.Thread(target=write.warm_up, name="warm-up").start()
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
     if settings.health_port:
         open_door(app.wsgi_app, settings.host, settings.health_port)

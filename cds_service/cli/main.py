@@ -24,7 +24,7 @@ _COMMANDS = {
     "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
     "export": ("export", "The knowledge as FHIR, CQL and CSV."),
-    "store": ("store", "Back up and restore the store; acknowledge a loss."),
+    "store": ("store", "Migrate, back up and restore the store; acknowledge a loss."),
     "audit": ("audit", "What was asked and answered, without clinical text."),
 }
 _FILES = {"try": "try_"}  # where a file cannot have the command's name

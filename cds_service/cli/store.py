@@ -16,12 +16,34 @@ from cds_service.cli.options import (
 )
 from cds_service.journal.high_water import HighWater
 from cds_service.store.backup import BackupError, back_up, bring_back
+from cds_service.store.database import StoreError
 from cds_service.store.read_only import open_to_read
+from cds_service.store.schema import HEAD
+from cds_service.store.store import open_store
 
 
 @click.group()
 def store() -> None:
-    """Back up and restore the store; acknowledge a loss."""
+    """Migrate, back up and restore the store; acknowledge a loss."""
+
+
+@store.command()
+@with_data_dir
+@with_settings
+def migrate(data_dir: str | None, settings_file: str | None) -> None:
+    """Bring the store's schema to this version's, before replicas of it start; done again it changes nothing."""
+    settings = load_settings(settings_file, data_dir=data_dir)
+    Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        opened = open_store(settings.database)
+    except StoreError as error:
+        stop(str(error))
+    try:
+        if not opened.writable():
+            stop(f"the store does not take writes ({opened.fault or opened.condition})")
+    finally:
+        opened.close()
+    click.echo(f"the store is at revision {HEAD}")
 
 
 @store.command()

@@ -11,11 +11,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 from cds_service import settings
 from cds_service.app import create_app
+from cds_service.cli.main import main
 from cds_service.settings import Settings
+from cds_service.store.schema import HEAD
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -147,6 +150,18 @@ def test_selectors_meet_the_deployment_and_not_the_job() -> None:
     isolated = by_kind["NetworkPolicy"]["spec"]["podSelector"]["matchExpressions"][0]
     assert {labels["app"], job["app"]} <= set(isolated["values"])
     assert set(by_kind["NetworkPolicy"]["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+
+
+def test_the_job_migrates_a_new_store_and_one_that_is_there(tmp_path: Path) -> None:
+    job = next(m for m in manifests() if m["kind"] == "Job")
+    command = job["spec"]["template"]["spec"]["containers"][0]["args"][:2]
+    for _ in range(2):
+        done = CliRunner().invoke(main, [*command, "--data-dir", str(tmp_path)])
+        assert (done.exit_code, f"revision {HEAD}" in done.output) == (0, True)
+    away = {"NALTREXONE_CDS_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/x"}
+    assert (
+        CliRunner().invoke(main, [*command, "--data-dir", str(tmp_path)], env=away).exit_code != 0
+    )
 
 
 def test_every_resource_is_one_that_kubernetes_serves() -> None:
