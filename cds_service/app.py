@@ -130,7 +130,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     CORS(app, resources=r"/cds-services.*", methods=["GET", "POST", "OPTIONS"], max_age=600,
          origins=[re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins],    # letter for letter
          allow_headers=["Authorization", "Content-Type"], send_wildcard=False, always_send=False, vary_header=False)
-    threading.Thread(target=write.warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=write.warm_up, name="warm-up").start()  # no daemon: ended in Rust, it would abort the process
     app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
     return app
 
