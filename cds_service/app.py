@@ -181,7 +181,7 @@ def worker() -> Flask:
     app = create_app(configuration.load_for_worker())
     start_watching(app)
     watched = app.extensions["watched"]
-    watched.reporter.log.info("started", pid=os.getpid(), **watched.versions())
+    watched.reporter.log.info("started", pid=os.getpid(), versions=watched.versions())
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)

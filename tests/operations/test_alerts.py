@@ -128,6 +128,7 @@ def test_panels_have_ids_places_and_titles_of_their_own() -> None:
     assert max(x for x, _ in places) < 24
 
 
+@pytest.mark.slow  # not for its time: it needs Debian's package prometheus, which brings a server along
 def test_prometheus_itself_reads_every_expression(tmp_path: Path) -> None:
     promtool = os.environ.get("PROMTOOL") or shutil.which("promtool")
     if not promtool:
