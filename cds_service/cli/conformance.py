@@ -31,7 +31,10 @@ _STYLES = {"passed": "green", "failed": "red", "warned": "yellow", "not tried": 
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def try_service(url: str, token: str | None, origin: str, body: Any, as_json: bool) -> None:
-    """Probe the CDS Hooks service at URL (its root, without /cds-services); exit 1 if a requirement fails."""
+    """Probe any CDS Hooks service, by requirement.
+
+    URL is its root, without /cds-services; exit 1 if a requirement fails.
+    """
     try:
         found = probe(over_http(url.rstrip("/"), token), origin, json.load(body) if body else None)
     except (requests.RequestException, ValueError) as error:

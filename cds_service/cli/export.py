@@ -15,7 +15,7 @@ from cds_service.pipeline import Engine
 
 @click.group()
 def export() -> None:
-    """The knowledge in forms that other tools read."""
+    """The knowledge as FHIR, CQL and CSV."""
 
 
 @export.command()

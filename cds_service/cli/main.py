@@ -19,7 +19,7 @@ _COMMANDS = {
     "feedback": ("feedback", "What clinicians did with the cards."),
     "replay": (
         "replay_orders",
-        "Judge a year of orders from a Bulk FHIR export, and write what a committee asks before go-live.",
+        "Judge a year of orders from a Bulk FHIR export, before go-live.",
     ),
     "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),

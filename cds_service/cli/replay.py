@@ -67,7 +67,10 @@ def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     calls: Path | None, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
     with_ids: bool, small_cells: int, what_if: Path | None, most: int, keep_work: bool, settings_file: str | None,
 ) -> None:  # fmt: skip
-    """Judge a year of orders from a Bulk FHIR export, and write what a committee asks before go-live."""
+    """Judge a year of orders from a Bulk FHIR export, before go-live.
+
+    It writes what a committee asks.
+    """
     if (source := bulk or calls) is None or (bulk and calls):
         stop("one of --bulk and --calls is needed")
     settings = load_settings(settings_file)

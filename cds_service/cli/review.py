@@ -14,7 +14,10 @@ from cds_service.retrospective.review import review
 @click.command(name="review")
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False, exists=True))
 def review_sample(out: Path) -> None:
-    """Predictive value, missed cases and kappa from sample.csv of the replay in OUT, once two reviewers filled it in."""
+    """What two reviewers made of a replay's sample.
+
+    Predictive value, missed cases and kappa from sample.csv of the replay in OUT, once two reviewers filled it in.
+    """
     try:
         found = review(out / "sample.csv", out / "sample-key.csv")
     except (OSError, KeyError, ValueError) as error:

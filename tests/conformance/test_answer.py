@@ -88,19 +88,17 @@ OVERRIDES = {
     T1: {
         "opioid-free-confirmed",
         "challenge-negative",
-        "naltrexone-held",
-        "emergency-monitored",
+        "starts-later",
         "supervised-protocol",
         "specialist-consulted",
         "list-outdated",
         "benefit-outweighs",
     },
     T3: {"supervised-protocol", "specialist-consulted", "list-outdated", "benefit-outweighs"},
-    T4: {
+    T4: {  # a warning, as the withdrawal is undated (2.11)
         "opioid-free-confirmed",
-        "challenge-negative",
-        "supervised-protocol",
         "specialist-consulted",
+        "list-outdated",
         "benefit-outweighs",
     },
 }

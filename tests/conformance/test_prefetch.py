@@ -124,8 +124,12 @@ def test_CR51_one_unidentified_draft_beside_naltrexone_is_a_gap(service: Any) ->
     )
 
 
-def test_CR51_an_opioid_alone_without_a_list_is_silent(service: Any) -> None:
-    assert [] == cards(service, call("order-sign", opioid(), meds=None))
+def test_CR51_an_opioid_alone_without_a_list_is_told_so_but_for_a_refill(service: Any) -> None:
+    """Specification 2.11, the other direction."""
+    (card,) = cards(service, call("order-sign", opioid(), meds=None))
+    assert {T5: "info"} == topics([card])
+    assert "could not be excluded" in card["summary"]
+    assert [] == cards(service, call("medication-refill", opioid(), meds=None))
 
 
 def test_CR51_a_pair_that_was_found_needs_no_gap_card(service: Any) -> None:

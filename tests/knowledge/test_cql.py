@@ -28,7 +28,8 @@ HERE = Path(__file__).parent / "cql"
 AGREE = 0.97
 
 pytestmark = pytest.mark.skipif(
-    "CQL_MODULES" not in os.environ, reason="slow: set CQL_MODULES to a folder where npm installed the engine (docs/replay.md)"
+    "CQL_MODULES" not in os.environ,
+    reason="slow: set CQL_MODULES to a folder where npm installed the engine (docs/replay.md)",
 )
 
 
