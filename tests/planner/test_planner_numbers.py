@@ -675,14 +675,13 @@ def test_a_brief_course_waits_for_the_critical_days_in_force(value: int) -> None
 @pytest.mark.parametrize(
     ("path", "value", "wait"),
     [
-        ("depot_interval_days.monthly", 35, 35 + 14),
-        ("depot_opioid_days.critical_below", 21, 28 + 21),
+        ("depot_tail_days.monthly", 200, 200 + 1),
+        ("depot_opioid_days.critical_below", 170, 28 + 170),
+        ("depot_interval_days.monthly", 170, 170 + 14),
     ],
 )
-def test_a_depot_waits_for_its_own_interval_and_the_days_of_the_rules(
-    path: str, value: int, wait: int
-) -> None:
-    """Depot buprenorphine given 20 days ago."""
+def test_a_depot_waits_until_the_rules_say_nothing(path: str, value: int, wait: int) -> None:
+    """Depot buprenorphine: the first day on which table A says none, for any number in force."""
     given = {
         "resourceType": "MedicationRequest",
         **order(
@@ -716,6 +715,15 @@ def test_a_naltrexone_depot_counts_as_other_naltrexone_for_the_days_in_force(
         "naltrexone 380 MG Injection",
         status="completed",
         authored=(TODAY - timedelta(days=ago)).isoformat(),
+        dosageInstruction=[
+            {
+                "timing": {
+                    "repeat": {
+                        "boundsPeriod": {"end": (TODAY - timedelta(days=ago)).isoformat()},
+                    }
+                }
+            }
+        ],
     )
     assert (
         mark
