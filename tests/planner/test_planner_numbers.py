@@ -363,7 +363,7 @@ DRAWN: list[tuple[str, Any, dict[str, Any], Callable[[Planner], Any], Any, Any]]
         "titration.fill_days.choices",
         [28, 35],
         {"fill_days": "28"},
-        lambda p: re.findall(r">(\d+) days<", p.preview()),
+        lambda p: re.findall(r">(\d+) days</option>", p.plan()),
         ["28", "30", "42", "56", "84"],
         ["28", "35"],
     ),
@@ -415,6 +415,14 @@ DRAWN: list[tuple[str, Any, dict[str, Any], Callable[[Planner], Any], Any, Any]]
         lambda p: tasks(p)[0]["restriction"]["period"],
         {"start": "2026-12-07", "end": "2026-12-13"},
         {"start": "2026-12-07", "end": "2026-12-09"},
+    ),
+    (
+        "titration.review_every_weeks",
+        6,
+        picked("E"),
+        lambda p: [r.week for r in p.finished.plan.reviews],
+        [2, 4, 8, 12, 16, 24],
+        [2, 4, 10, 16, 24],
     ),
     ("titration.diary_weeks", 5, picked("A"), lambda p: p.handout().count("<td></td>") // 3, 12, 5),
     ("ldn_usual_max_mg", 4.8, {"maximum_mg": "4.8"}, lambda p: p.case.wish.is_plan, False, True),
@@ -715,15 +723,6 @@ def test_a_naltrexone_depot_counts_as_other_naltrexone_for_the_days_in_force(
         "naltrexone 380 MG Injection",
         status="completed",
         authored=(TODAY - timedelta(days=ago)).isoformat(),
-        dosageInstruction=[
-            {
-                "timing": {
-                    "repeat": {
-                        "boundsPeriod": {"end": (TODAY - timedelta(days=ago)).isoformat()},
-                    }
-                }
-            }
-        ],
     )
     assert (
         mark
