@@ -65,7 +65,6 @@ from cds_service.web.health import Health
 from cds_service.web.health_door import open_door
 from cds_service.web.hooks import HookPorts, make_hooks
 from cds_service.web.ops import make_ops
-from cds_service.web.refusals import TakeUnreadBodies
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
@@ -412,7 +411,7 @@ def _smart_key(file: Path, log: Any) -> bytes:
 
 
 def _middleware(application: Any, settings: Settings) -> Any:
-    wrapped = TakeUnreadBodies(wire.MergeSlashes(application))
+    wrapped = wire.MergeSlashes(application)
     return (
         ProxyFix(wrapped, x_for=1, x_proto=1, x_host=0, x_port=0)
         if settings.trusted_proxy

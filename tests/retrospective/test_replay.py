@@ -88,7 +88,7 @@ def test_an_overwritten_status_gives_two_bounds(tmp_path: Path) -> None:
 
 
 def test_one_process_two_and_a_run_that_was_stopped_give_the_same(tmp_path: Path) -> None:
-    write(tmp_path / "in", SEED, 200, Style.CLEAN)
+    write(tmp_path / "in", SEED, 300, Style.CLEAN)
     alone = replay(plan(tmp_path / "in", tmp_path / "one"))
     both = replay(plan(tmp_path / "in", tmp_path / "two", processes=2))
     with pytest.raises(Stopped):
