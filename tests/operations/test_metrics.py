@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -203,11 +204,9 @@ def test_CL17_a_clock_that_was_set_is_said() -> None:
     assert (["clock-jumped"], 1) == ([event for event, _ in log.lines], len(jumps))
 
 
-@pytest.mark.xfail(
-    reason="keys are now fetched in the background: /startupz may be asked before the first fetch ended",
-    strict=False,
-)
-def test_CL13_the_three_probes_mean_three_things(tmp_path: Path) -> None:
+def test_CL13_the_three_probes_mean_three_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not started while keys were never asked for; started once they were, also in vain; alive all the while."""
     file = tmp_path / "s.toml"
     file.write_text("""
@@ -218,15 +217,18 @@ issuer = "https://ehr.example.org"
 jwks_url = "https://ehr.example.org/jwks.json"
 fhir_bases = ["https://ehr.example.org/fhir"]
 """)
-    app = create_app(configuration.load(str(file), {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
-    parts, web = app.extensions["naltrexone_cds"], app.test_client()
+    may_end = threading.Event()
 
     def fail(_url: str) -> bytes:
+        may_end.wait(10)
         raise OSError
 
-    parts.keys._get = fail
+    monkeypatch.setattr("cds_service.app.jwks_getter", lambda *_: fail)
+    app = create_app(configuration.load(str(file), {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
+    web = app.test_client()
     probes = ("/livez", "/startupz", "/readyz")
     assert [200, 503, 200] == [web.get(path).status_code for path in probes]
+    may_end.set()
     app.extensions["watched"].ask_for_keys()
     assert [200, 200, 200] == [web.get(path).status_code for path in probes]
     assert "degraded: keys not fetched yet" == web.get("/readyz").get_json()["checks"]["keys"]
