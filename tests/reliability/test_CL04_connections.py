@@ -54,13 +54,23 @@ def test_CL04_a_connection_that_falls_silent_before_its_header_ends_is_cut(
         assert [quiet] == readable
 
 
-@pytest.mark.xfail(
+# A client that writes all of its body before it reads is cut off once the body no longer fits the buffers of the line.
+OPEN = pytest.mark.xfail(
     reason="issue 10, item 5 is open: taking the body first kept strangers' sockets open (CT04)",
     strict=False,
     raises=(OSError, AssertionError),
 )
-@pytest.mark.parametrize("size", [10, 1_000_000, 4_900_000, 30_000_000])
-@pytest.mark.parametrize(("headers", "status"), [({}, {401}), ({"signed": "yes"}, {400, 413})])
+
+
+@pytest.mark.parametrize(
+    ("size", "headers", "status"),
+    [
+        (10, {}, {401}),
+        *(pytest.param(size, {}, {401}, marks=OPEN) for size in (1_000_000, 4_900_000, 30_000_000)),
+        *((size, {"signed": "yes"}, {400, 413}) for size in (10, 1_000_000, 4_900_000)),
+        pytest.param(30_000_000, {"signed": "yes"}, {400, 413}, marks=OPEN),
+    ],
+)
 def test_CL04_a_refusal_can_be_read_whatever_size_the_body_has(
     production: Running, size: int, headers: dict[str, str], status: set[int]
 ) -> None:
