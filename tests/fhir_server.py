@@ -171,9 +171,12 @@ def count_connections() -> Iterator[Callable[[], int]]:
                     return len(arrived)
 
         count.port = listener.getsockname()[1]  # type: ignore[attr-defined]
-        yield count
-        for sock in arrived:
-            sock.close()
+        try:
+            yield count
+        finally:
+            count()
+            for sock in arrived:
+                sock.close()
 
 
 def _load(resources: Iterable[Any] | Path) -> Iterator[Json]:

@@ -117,8 +117,7 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
     }
     if links := [*_links(finding, words, writer)]:
         card["links"] = links
-    if finding.overrides:
-        reasons = words.override_reasons[finding.overrides]
+    if finding.overrides and (reasons := words.override_reasons[finding.overrides]):
         card["overrideReasons"] = [_override(code, content) for code in reasons]
     return card
 

@@ -101,6 +101,11 @@ def may_be_misspelt(name: Name) -> bool:
     return len(name.words) == 1 and name.match == "phrase"
 
 
+def is_well_spelt(name: Name) -> bool:
+    """Whether this is surely how the name is written: packs and the other names hold misspellings too."""
+    return name.table == "ingredients" or (name.table == "names" and name.kind == "brand")
+
+
 def other_names(
     known: tuple[Name, ...],
     rows: list[dict[str, str]],

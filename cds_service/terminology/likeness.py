@@ -43,11 +43,13 @@ class Lookalikes:
     """The relevant single-word names by length, and the generic names that stand behind each.
 
     ``generic`` names may be two slips away where they are long, brands one; short brands are never guessed.
+    ``spelt`` are names that stand in a table as they are rightly written: a person is asked whether that is meant.
     """
 
     by_length: Mapping[int, tuple[str, ...]]
     means: Mapping[str, tuple[str, ...]]
     generic: frozenset[str]
+    spelt: frozenset[str]
 
     def near(self, word: str, others: Iterable[str], never: frozenset[str]) -> str:
         """The relevant name that ``word`` may be a misspelling of, or ""; ``others`` are known other names."""
@@ -67,6 +69,10 @@ class Lookalikes:
         if rival or own <= never or _between_antagonists(word, own):
             return ""
         return name
+
+    def meant_by(self, name: str) -> str:
+        """What to ask a person for: the name itself, or its ingredients where it is a common misspelling."""
+        return name if name in self.spelt else " and ".join(sorted(self.means[name]))
 
     def _nearest(self, word: str) -> tuple[str, int] | None:
         limit = 1 if len(word) < _LONG else 2
@@ -102,13 +108,15 @@ def _between_antagonists(word: str, own: set[str]) -> bool:
     return OSA.distance(word, "naloxone") <= OSA.distance(word, "naltrexone") + 1
 
 
-def lookalikes_of(names: Mapping[str, tuple[str, ...]], generic: frozenset[str]) -> Lookalikes:
+def lookalikes_of(
+    names: Mapping[str, tuple[str, ...]], generic: frozenset[str], spelt: frozenset[str]
+) -> Lookalikes:
     """The names that may be misspelt: single words, long enough that one slip does not make another word."""
     by_length: dict[int, list[str]] = {}
     for name in sorted(names):
         if name.isascii() and name.isalpha() and len(name) >= _SHORTEST:
             by_length.setdefault(len(name), []).append(name)
-    return Lookalikes({n: tuple(group) for n, group in by_length.items()}, names, generic)
+    return Lookalikes({n: tuple(group) for n, group in by_length.items()}, names, generic, spelt)
 
 
 def stem_of(word: str) -> str:

@@ -63,6 +63,7 @@ _COMPANIONS = re.compile(r"^(?:comp|compositum|compuesto|compose|composta|plus|c
 class Rest:
     """``others`` are known other names in the order of the text, ``unknown`` the words that no table holds.
 
+    ``formlike`` are words in which the name of a form was seen: "filmtabletten", but also "oxycogone".
     ``alone`` are unknown words that no known name stands beside: they may be an ingredient of their own. ``is_other`` is
     True where the text positively names another drug and nothing that may be one more.
     """
@@ -70,6 +71,7 @@ class Rest:
     others: tuple[str, ...]
     unknown: tuple[str, ...]
     alone: tuple[str, ...]
+    formlike: tuple[str, ...]
     is_other: bool
 
 
@@ -113,7 +115,7 @@ def rest_of(folded: str, covered: Iterable[tuple[int, int]], tables: Tables) -> 
             parts[-1].append(_Found(named, bool(size), between[-1:] in "([-" if between else False))
         at += max(1, size)
         last = places[at - 1].end()
-    return _judge(parts, companion, tables)
+    return _judge(parts, companion, tuple(w for w in words if _FORMISH.search(w)), tables)
 
 
 class _Found(NamedTuple):
@@ -136,7 +138,9 @@ def _may_be_a_name(word: str, tables: Tables) -> bool:
     )
 
 
-def _judge(parts: list[list[_Found]], companion: bool, tables: Tables) -> Rest:
+def _judge(
+    parts: list[list[_Found]], companion: bool, formlike: tuple[str, ...], tables: Tables
+) -> Rest:
     found = [each for part in parts for each in part]
     others = tuple(each.word for each in found if each.known)
     unknown = tuple(each.word for each in found if not each.known)
@@ -145,6 +149,7 @@ def _judge(parts: list[list[_Found]], companion: bool, tables: Tables) -> Rest:
         others,
         unknown,
         alone,
+        formlike,
         bool(others) and _is_headed(found, tables) and not alone and not companion,
     )
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from cds_service.terminology.lexicon import (
     Name,
     by_first_word,
+    is_well_spelt,
     may_be_misspelt,
     names,
     other_names,
@@ -185,6 +186,7 @@ def _assemble(
         lookalikes=lookalikes_of(
             {n.words[0]: n.ingredients for n in known if may_be_misspelt(n)},
             frozenset(n.words[0] for n in known if may_be_misspelt(n) and n.kind == "generic"),
+            frozenset(n.words[0] for n in known if may_be_misspelt(n) and is_well_spelt(n)),
         ),
         unclear=frozenset(
             word

@@ -166,12 +166,17 @@ def _confirmed(traits: frozenset[Trait], amounts: tuple[Amount, ...]) -> bool:
 
 
 def _guess(left: Rest, tables: Tables) -> Guess | None:
-    """The first unknown word that looks like a relevant name, where no known name explains it, or that has its stem."""
-    for word in left.alone[:_GUESSES]:
+    """The first unknown word that looks like a relevant name, where no known name explains it, or that has its stem.
+
+    A text that names nothing at all may hold a name that only looks like a form's: oxyc(ogon)e.
+    """
+    named = left.others or left.unknown
+    for word in (left.alone if named else left.formlike)[:_GUESSES]:
         never = _relevant_in_no_form(tables)
         near = tables.lookalikes.near(word, tables.others.starting_with(word), never)
         if near:
-            return Guess(frozenset(tables.lookalikes.means[near]) - never, near, word)
+            meant = tables.lookalikes.meant_by(near)
+            return Guess(frozenset(tables.lookalikes.means[near]) - never, meant, word)
     for word in left.unknown[:_GUESSES]:
         if family := stem_of(word) or stem_of(skeleton(word)):
             return Guess(frozenset({family}), family, word)

@@ -257,6 +257,22 @@ def test_a_guess_names_what_it_means(terminology: Terminology) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("oxycogone 5 mg", "oxycodone"), ("oxycogine 5 mg", "oxycodone"), ("tramadil 50 mg", "tramadol")],
+)
+def test_a_guess_is_asked_for_by_a_name_that_is_rightly_written(
+    terminology: Terminology, text: str, meant: str
+) -> None:
+    """Also where the word looks like the name of a form in some language, or like a common misspelling."""
+    assert meant == terminology.recognise(written(text)).did_you_mean
+
+
+@pytest.mark.parametrize("text", ["Filmtabletten", "film coated tablets", "Pflaster 25 mg"])
+def test_the_name_of_a_form_is_no_guess(terminology: Terminology, text: str) -> None:
+    assert Identity.UNREADABLE is terminology.recognise(written(text)).kind
+
+
 @pytest.mark.parametrize("text", ["naloxne", "naloxon", "nalaxone", "naltroxone", "naloxonee"])
 def test_naloxone_and_naltrexone_are_not_guessed_into_each_other(
     terminology: Terminology, text: str
