@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,9 @@ def make_reader(file: Path) -> Engine:
     return engine
 
 
+_ALEMBIC = threading.Lock()  # its environment is global to the process: two upgrades at once swap connections
+
+
 def upgrade(connection: Connection) -> None:
     """Bring the schema to HEAD in the open transaction; another worker waits, then finds nothing left to do.
 
@@ -153,7 +157,8 @@ def _run_migrations(connection: Connection) -> None:
     config.set_main_option("script_location", "cds_service.store:migrations")
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        with _ALEMBIC:
+            command.upgrade(config, "head")
     except CommandError:
         raise StoreError(
             "database_url: the store was made by a newer version of this service"

@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -84,6 +85,16 @@ def test_CL14_workers_that_start_at_once_upgrade_once(store_url):
     with store.read() as connection:
         assert HEAD == revision(connection)
     store.close()
+
+
+def test_CL11_stores_of_one_process_that_open_at_once_do_not_meet(tmp_path):
+    """Alembic's environment is global to a process: unguarded, two upgrades use one connection and SQLite crashes."""
+    urls = [f"sqlite:///{tmp_path / str(number)}.sqlite3" for number in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        stores = [*pool.map(open_store, urls)]
+    assert [""] * 16 == [store.fault for store in stores]
+    for store in stores:
+        store.close()
 
 
 def test_a_store_of_a_newer_version_is_refused(store_url):
