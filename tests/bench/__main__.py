@@ -140,7 +140,8 @@ class _Serving:
             signer = Signer("ES384" if kind.endswith("ES384") else "RS384")
             place = self.folder / f"site-{self.name.replace(' ', '-')}"
             place.mkdir()
-            toml = write_site(place, signer, self.postgres if kind.endswith("PostgreSQL") else "")
+            url = self.postgres if kind.endswith("PostgreSQL") else ""
+            toml = write_site(place, signer, url, version=self.version)
             served = servers.serve(
                 self.name, servers.SERVICE, self.folder, version=self.version, toml=toml
             )

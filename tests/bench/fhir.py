@@ -172,7 +172,7 @@ def _serving(name: str, version: Path, folder: Path, record: Record) -> Iterator
     signer = Signer("RS384")
     site = folder / f"site-{name}"
     site.mkdir()
-    toml = write_site(site, signer, fhir_base=record.base)
+    toml = write_site(site, signer, fhir_base=record.base, version=version)
     os.environ["SSL_CERT_FILE"] = str(record.certificate)
     with servers.serve(name, servers.SERVICE, folder, version=version, toml=toml) as server:
         yield Contender(name, server, signer)

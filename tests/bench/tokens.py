@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
+from tests.conftest import ROOT
+
 BASE = "https://cds.example.org"
 ISSUER = "https://ehr.example.org/fhir"
 LIFE = 3_000  # seconds; below the hour that the service allows
@@ -74,10 +76,22 @@ class Signer:
         return r.to_bytes(48, "big") + s.to_bytes(48, "big")
 
 
+ACKNOWLEDGED = "content_acknowledged_by"
+
+
 def write_site(
-    folder: Path, signer: Signer, database_url: str = "", fhir_base: str = ISSUER
+    folder: Path,
+    signer: Signer,
+    database_url: str = "",
+    fhir_base: str = ISSUER,
+    version: Path = ROOT,
 ) -> Path:
-    """The TOML file of a production service with this client; its rate limit is above any benchmark."""
+    """The TOML file of a production service with this client; its rate limit is above any benchmark.
+
+    ``version`` is the checkout that will read it: older ones know fewer settings.
+    """
+    settings = (version / "cds_service").glob("settings*/**/*.py")
+    knows = any(ACKNOWLEDGED in file.read_text("utf-8") for file in settings)
     keys = folder / "jwks.json"
     keys.write_text(json.dumps({"keys": [signer.jwk]}), encoding="utf-8")
     file = folder / "settings.toml"
@@ -85,7 +99,7 @@ def write_site(
         "\n".join(
             [
                 'profile = "production"',
-                'content_acknowledged_by = "Nobody, benchmark"',
+                f'{ACKNOWLEDGED} = "Nobody, benchmark"' if knows else "",
                 f'public_base_url = "{BASE}"',
                 f'database_url = "{database_url}"',
                 "[limits]",
