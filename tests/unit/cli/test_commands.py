@@ -130,6 +130,8 @@ def test_check_passes_and_prints_what_it_counted() -> None:
     result = run("check")
     assert 0 == result.exit_code, result.output
     assert "guards matched 0" in result.stdout
+    for figure in ("0 silent", "0 mistaken for an opioid", "% weighted by use", "readability: "):
+        assert figure in result.stdout
     assert '"profile": "demo"' in result.stdout
 
 
