@@ -261,6 +261,14 @@ class Settings:
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),
     ] = ""
+    unknown_names_file: Annotated[
+        Text,
+        means(
+            "Where the names of medicines are listed that no table holds and that at least ten "
+            "patients had, for `terminology unknown`; empty: nowhere. A name is a piece of a "
+            "chart: keep the file on the site."
+        ),
+    ] = ""
     ca_file: Annotated[
         Text,
         means("PEM: the site's own authorities, beside the machine's, for every call we make."),
