@@ -22,7 +22,7 @@ from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, plain_
 from cds_service.content.suggestions import ActionWriter
 from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
-from cds_service.hooks.services import Service
+from cds_service.hooks.versions import Dialect
 from cds_service.model import Exposure, Finding, Gap, Medication, Snapshot
 
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
@@ -51,7 +51,7 @@ class Written:
 
 
 def render(
-    findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter
+    findings: Iterable[Finding], snapshot: Snapshot, dialect: Dialect, writer: CardWriter
 ) -> Written:
     """One card for each finding; each validates against the response schema, whatever the content is like."""
     order = {rule.id: rule.order for rule in writer.rules}
@@ -70,7 +70,7 @@ def render(
             writer,
             broken,
         )
-        if suggestions := [*_suggestions(finding, snapshot, service, writer, broken)]:
+        if suggestions := [*_suggestions(finding, snapshot, dialect, writer, broken)]:
             card |= {"selectionBehavior": "at-most-one", "suggestions": suggestions}
         cards.append(card)
     return Written(tuple(cards), tuple(broken))
@@ -251,10 +251,10 @@ def _override(code: str, content: Content) -> dict[str, str]:
 
 
 def _suggestions(
-    finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter, broken: list[str]
+    finding: Finding, snapshot: Snapshot, dialect: Dialect, writer: CardWriter, broken: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Those that can be made; the card does not depend on them."""
-    actions = ActionWriter(snapshot, service, writer.content, writer.new_id)
+    actions = ActionWriter(snapshot, dialect, writer.content, writer.new_id)
     for suggestion in finding.suggestions:
         try:
             if offered := actions.suggestion(suggestion):

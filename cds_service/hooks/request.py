@@ -14,6 +14,7 @@ from cds_service.errors import BadRequest
 from cds_service.fhir.bundle import Unpacked, unpack
 from cds_service.fhir.values import as_dict, as_text, texts
 from cds_service.hooks.services import SERVED_HOOKS, Service
+from cds_service.hooks.versions import shows_version_2
 
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,64}")
 _LONGEST_HOOK_INSTANCE = 128
@@ -33,6 +34,7 @@ class HookRequest:
     prefetch: Mapping[str, Any] = field(repr=False)
     fhir_server: str = ""
     fhir_authorization: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    speaks_2: bool = False  # whether the call shows that the client speaks CDS Hooks 2.0 or later
     user_id: str = field(
         default="", repr=False
     )  # as sent; recorded as a keyed hash, and only where a site allows it
@@ -62,6 +64,7 @@ def decode(body: object, service: Service) -> HookRequest:
         prefetch=as_dict(body.get("prefetch")),
         fhir_server=as_text(body.get("fhirServer")),
         fhir_authorization=as_dict(body.get("fhirAuthorization")),
+        speaks_2=shows_version_2(body),
         user_id=as_text(context.get("userId")).strip(),
     )
 

@@ -62,6 +62,13 @@ class Client:
             "entries (tokens of CDS Hooks 3.0), or also laboratory results and procedures."
         ),
     ] = "undated"
+    cds_hooks_version: Annotated[
+        Literal["", "1.0", "1.1", "2.0", "3.0"],
+        means(
+            "What it speaks: 1.x reads a delete that names a bare id, later versions one with "
+            "`resourceId`. Empty: by the evidence of its calls, else by the hook."
+        ),
+    ] = ""
     strict_412: Annotated[
         Flag,
         means("412 instead of the could-not-check card where prefetch is missing."),
