@@ -338,3 +338,11 @@ def test_the_newest_evidence_of_use_is_no_change_of_the_record(
     found = met_as(**STOPPED, **said)
     assert expected == bounds_of(found)
     assert min(d for d in expected if d is not None) == found.floor_days
+
+
+@pytest.mark.parametrize(("days", "expected"), [(400, (R, 35)), (300, (H, None))])
+def test_a_completed_statement_lives_no_longer_than_an_order_from_when_it_was_asserted(
+    days: int, expected: tuple[State, int | None]
+) -> None:
+    found = met(listed(**COMPLETED, kind="statement", asserted=ago(days)))
+    assert expected == (found.state, found.days)

@@ -271,3 +271,8 @@ def test_the_earliest_run_out_is_never_after_the_latest(
     found = out(fills, dosages=dosages, authored=Day(ago(start + spread), ago(start)), **said)
     assert found is not None
     assert found.earliest <= found.latest
+
+
+def test_the_length_of_a_fill_is_that_of_the_usual_ones_not_of_the_first() -> None:
+    found = out(2, authored=ago(100), first_days=Decimal(5), supply_days=Decimal(30))
+    assert (35, 30) == ((found.course_days, found.fill_days) if found else None)
