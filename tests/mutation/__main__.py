@@ -57,7 +57,7 @@ TARGETS = {
     "cds_service/dosing/translation.py": (LANGUAGES, SIGS),
     "cds_service/dosing/units.py": (UNITS, DOSES, SIGS, LANGUAGES),
     "cds_service/dosing/vocabulary.py": (LANGUAGES, UNITS, DOSES),
-    "cds_service/dosing/sig.py": (SIGS, LANGUAGES),
+    "cds_service/dosing/sig.py": (SIGS, LANGUAGES, DAILY),
     "cds_service/dosing/sig_walk.py": (SIGS, LANGUAGES),
     "cds_service/dosing/sig_words.py": (SIGS, LANGUAGES),
     "cds_service/exposure/calendar.py": ENDS,

@@ -346,3 +346,9 @@ def test_a_completed_statement_lives_no_longer_than_an_order_from_when_it_was_as
 ) -> None:
     found = met(listed(**COMPLETED, kind="statement", asserted=ago(days)))
     assert expected == (found.state, found.days)
+
+
+def test_what_is_not_used_up_is_dated_by_what_is_known_of_it() -> None:
+    order = met(listed(**COMPLETED, authored=ago(5), supply_days=Decimal(30)))
+    fill = met(listed(**COMPLETED, kind="dispense", handed_over=ago(4), supply_days=Decimal(30)))
+    assert [("written", ago(5)), ("dispensed", ago(4))] == [(e.dated, e.on) for e in (order, fill)]

@@ -276,3 +276,8 @@ def test_the_earliest_run_out_is_never_after_the_latest(
 def test_the_length_of_a_fill_is_that_of_the_usual_ones_not_of_the_first() -> None:
     found = out(2, authored=ago(100), first_days=Decimal(5), supply_days=Decimal(30))
     assert (35, 30) == ((found.course_days, found.fill_days) if found else None)
+
+
+def test_days_of_a_first_fill_alone_say_nothing_of_further_fills() -> None:
+    assert (95, 95) == days(out(1, authored=ago(100), first_days=Decimal(5)))
+    assert out(2, authored=ago(100), first_days=Decimal(5)) is None
