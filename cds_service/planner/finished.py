@@ -77,13 +77,14 @@ class FinishedPlan:
 
     @property
     def can_retry(self) -> bool:
-        again = {"refused", "unknown", "not-tried", "unauthorized"}
+        again = {"refused", "unknown", "not-tried", "unauthorized", "conflict"}
         return self.state == "done" and any(item.outcome in again for item in self.items)
 
     @property
     def to_cancel(self) -> tuple[Item, ...]:
         """Earlier drafts that this plan replaces and that still wait in the EHR."""
-        return tuple(item for item in self.replaced if item.outcome != "cancelled")
+        over = {"cancelled", "not-draft"}
+        return tuple(item for item in self.replaced if item.outcome not in over)
 
     @property
     def is_complete(self) -> bool:

@@ -11,7 +11,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, ConditionKind, Json
-from cds_service.planner.case import PlanCase, judge_case
+from cds_service.planner.case import Fields, PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
@@ -34,24 +34,28 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
         kept = find_kept(desk, visit)
-        case = judge_case(desk, visit, kept.form)
-        if case.running and "new" not in request.args:
+        aside = visit.body.get("aside") if "aside" in request.args else None
+        case = judge_case(desk, visit, MultiDict(aside) if aside else kept.form)
+        asked = bool({"new", "tried", "aside"} & set(request.args))
+        if case.running and not asked:
             return redirect(url_for("smart.diary", handle=handle), 303)
-        return _page(desk, case, revision=kept.revision)
+        tried = "tried" in request.args and not _may_write(case)
+        return _page(desk, case, tried=tried, is_stale=bool(aside), revision=kept.revision)
 
     @blueprint.get("/s/<handle>/diary")
     def diary(handle: str) -> Response | str:
         visit = desk.visit(handle)
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
-        return _diary(desk, judge_case(desk, visit, None))
+        tried = visit.body.get("course") if "tried" in request.args else None
+        return _diary(desk, judge_case(desk, visit, None), MultiDict(tried) if tried else None)
 
     @blueprint.post("/s/<handle>/diary")
-    def change_course(handle: str) -> Response | tuple[str, int]:
+    def change_course(handle: str) -> Response:
         return _change_course(desk, _posted(desk, handle))
 
     @blueprint.post("/s/<handle>/")
-    def update(handle: str) -> Response | tuple[str, int]:
+    def update(handle: str) -> Response:
         visit, is_kept = _entered(desk, handle)
         if not is_kept:
             return _stale(desk, visit)
@@ -67,7 +71,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         )
 
     @blueprint.post("/s/<handle>/write")
-    def write(handle: str) -> Response | tuple[str, int]:
+    def write(handle: str) -> Response:
         visit, is_kept = _entered(desk, handle)
         if not is_kept and "outcome" not in visit.body:
             return _stale(desk, visit)
@@ -145,10 +149,16 @@ def _page(
     )
 
 
-def _stale(desk: PlannerDesk, visit: PlannerVisit) -> tuple[str, int]:
-    """What this tab sent, none of it used, and that another tab was faster; sent again it counts."""
-    revision = find_kept(desk, visit).revision
-    return _page(desk, judge_case(desk, visit, request.form), is_stale=True, revision=revision), 409
+def _stale(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """What this tab sent is laid aside, none of it used; its page says that another tab was faster."""
+    fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
+    desk.note(visit, "aside", fields)
+    return redirect(url_for("smart.plan", handle=visit.handle, aside=1), 303)
+
+
+def _may_write(case: PlanCase) -> bool:
+    """Every answer is given, a plan can be drawn, and what it is for is said."""
+    return case.gate.is_passed and case.wish.is_plan and bool(case.wish.reason)
 
 
 def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
@@ -187,7 +197,7 @@ def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
 # --- a plan under way -------------------------------------------------------------------------------------------------
 
 
-def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response | str:
+def _diary(desk: PlannerDesk, case: PlanCase, tried: Fields | None = None) -> Response | str:
     """Where the patient is in a plan of ours, and what may be changed of the rest."""
     if case.running is None:
         return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
@@ -201,7 +211,8 @@ def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response |
         next=case.running.next_after(today),
         today=today,
         must_stop=must_stop(case.gate),
-        complaint=complaint,
+        tried=tried or {},
+        complaint="" if tried is None else _course(desk, case, tried)[1],
         csrf=desk.csrf(case.visit),
         **_shown(desk, case),
     )
@@ -214,27 +225,32 @@ def must_stop(gate: Gate) -> bool:
     )
 
 
-def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
+def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | None, str]:
+    """The fields that draw the changed course, or None and what is wrong with what was sent."""
+    edition, today = desk.edition(), desk.today()
+    if case.running is None or case.running.choice is None or must_stop(case.gate):
+        return None, ""
+    course: Fields = MultiDict(
+        {**wish_fields(case.running.choice), **sent.to_dict(), "change_on": today.isoformat()}
+    )
+    wish = read_wish(course, today, None, edition.schedules)
+    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
+    if wrong:
+        return None, edition.phrases.complaint(wrong[0])
+    return (course, "") if wish.choice.changes else (None, edition.say("diary.choose"))
+
+
+def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response:
     """Hold or step down from today: the rest is written as new drafts, which replace those that are open."""
     if "outcome" in visit.body:
         return redirect(url_for("smart.result", handle=visit.handle), 303)
     case, today, edition = judge_case(desk, visit, None), desk.today(), desk.edition()
+    sent = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
+    course, _ = _course(desk, case, MultiDict(sent))
+    if course is None or case.running is None:
+        desk.note(visit, "course", sent)
+        return redirect(url_for("smart.diary", handle=visit.handle, tried=1), 303)
     running = case.running
-    if running is None or running.choice is None or must_stop(case.gate):
-        return str(_diary(desk, case)), 422
-    course = MultiDict(
-        {**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()}
-    )
-    wish = read_wish(course, today, None, edition.schedules)
-    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
-    if wrong or not wish.choice.changes:
-        return str(
-            _diary(
-                desk,
-                case,
-                edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"),
-            )
-        ), 422
     outcome = {
         **_outcome(desk, case),
         "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
@@ -249,13 +265,16 @@ def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[s
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
-    """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often."""
+def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often.
+
+    What was sent is kept already, so that a page that says what is missing can be asked for by itself.
+    """
     if "outcome" in visit.body:
         return redirect(url_for("smart.result", handle=visit.handle), 303)
     case = judge_case(desk, visit, request.form)
-    if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
-        return _page(desk, case, tried=True, revision=find_kept(desk, visit).revision), 422
+    if not _may_write(case):
+        return redirect(url_for("smart.plan", handle=visit.handle, tried=1), 303)
     fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
     return _claim(desk, case, {**_outcome(desk, case), "fields": fields, "reason": _reason(case)})
 

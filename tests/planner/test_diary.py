@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_site import Site, order
-from tests.e2e.smart_steps import csrf_of, open_app, words, write_plan
+from tests.e2e.smart_steps import csrf_of, is_refused, open_app, words, write_plan
 
 
 def orders(ehr: Ehr) -> list[dict[str, Any]]:
@@ -74,7 +74,7 @@ def test_no_other_change_is_written(
 ) -> None:
     page = client.get(f"{url}diary")
     fields = {"csrf": csrf_of(page), "fill_days": "28", "form": "one-strength", **change}
-    assert 422 == client.post(f"{url}diary", data=fields).status_code
+    assert is_refused(client.post(f"{url}diary", data=fields))
     assert 1 == len(orders(ehr))
 
 
@@ -90,4 +90,4 @@ def test_an_opioid_on_the_record_means_stop(client: FlaskClient, ehr: Ehr, url: 
         "hold_days": "14",
         "fill_days": "28",
     }
-    assert 422 == client.post(f"{url}diary", data=fields).status_code
+    assert is_refused(client.post(f"{url}diary", data=fields))

@@ -10,7 +10,15 @@ from flask.testing import FlaskClient
 
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_site import order
-from tests.e2e.smart_steps import ANSWERS, csrf_of, open_app, words, write_plan
+from tests.e2e.smart_steps import (
+    ANSWERS,
+    csrf_of,
+    is_refused,
+    is_written,
+    open_app,
+    words,
+    write_plan,
+)
 
 TICKED = {"confirm": [*ANSWERS["confirm"], "earlier"]}
 
@@ -30,7 +38,7 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(
         client.get(again)
     )
-    assert 422 == write_plan(client, again).status_code
+    assert is_refused(write_plan(client, again))
     assert 1 == len(written(ehr))
     done = client.get(write_plan(client, again, **TICKED).headers["Location"])
     assert "Earlier drafts that this plan replaces" in words(done)
@@ -44,8 +52,8 @@ def test_a_draft_of_somebody_else_is_asked_about_as_well(
 ) -> None:
     put(ehr, order("theirs", text, status="draft"))
     url = open_app(client, ehr)
-    assert 422 == write_plan(client, url).status_code
-    assert 303 == write_plan(client, url, **TICKED).status_code
+    assert is_refused(write_plan(client, url))
+    assert is_written(write_plan(client, url, **TICKED))
 
 
 def test_the_order_that_opened_the_planner_is_named_and_can_be_cancelled(
@@ -68,6 +76,19 @@ def test_an_order_that_was_signed_meanwhile_is_left_alone(client: FlaskClient, e
     ehr.store["MedicationRequest", "mine"]["status"] = "active"
     client.post(f"{url}cancel", data={"csrf": csrf_of(done)})
     assert "active" == ehr.store["MedicationRequest", "mine"]["status"]
+
+
+def test_an_order_that_is_signed_while_it_is_cancelled_is_left_alone_and_named(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    """412 on the conditional change: what the EHR holds then is looked at again."""
+    put(ehr, order("mine", "Naltrexone 50 mg oral tablet", status="draft"))
+    url = open_app(client, ehr, appContext={"draft": "mine"})
+    done = client.get(write_plan(client, url).headers["Location"])
+    ehr.signs_before_change = True
+    client.post(f"{url}cancel", data={"csrf": csrf_of(done)})
+    assert "active" == ehr.store["MedicationRequest", "mine"]["status"]
+    assert "no longer a draft: it was signed or changed" in words(client.get(f"{url}result"))
 
 
 def test_without_permission_to_change_orders_it_says_how(client: FlaskClient, ehr: Ehr) -> None:
