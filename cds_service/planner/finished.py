@@ -14,8 +14,8 @@ from cds_service.fhir.releases import ASSUMED, WRITABLE
 from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
+from cds_service.planner.course import rest
 from cds_service.planner.drafts import paste_text, to_drafts
-from cds_service.planner.running import rest
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import read_wish
 from cds_service.planner.write import Item, may_update

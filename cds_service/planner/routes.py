@@ -230,14 +230,16 @@ def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | N
     edition, today = desk.edition(), desk.today()
     if case.running is None or case.running.choice is None or must_stop(case.gate):
         return None, ""
+    asked = {name: sent.get(name, "") for name in ("change", "hold_days", "form", "fill_days")}
     course: Fields = MultiDict(
-        {**wish_fields(case.running.choice), **sent.to_dict(), "change_on": today.isoformat()}
+        {**wish_fields(case.running.choice), **asked, "change_on": today.isoformat()}
     )
     wish = read_wish(course, today, None, edition.schedules)
     wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
     if wrong:
         return None, edition.phrases.complaint(wrong[0])
-    return (course, "") if wish.choice.changes else (None, edition.say("diary.choose"))
+    is_new = wish.choice.changes != case.running.choice.changes
+    return (course, "") if is_new else (None, edition.say("diary.choose"))
 
 
 def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response:

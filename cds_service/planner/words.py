@@ -125,6 +125,8 @@ _GATE = (
             "diary: today": "day dose since taken",
             "diary: next": "dose day",
             "diary: last": "day",
+            "diary: changed_hold": "day days",
+            "diary: changed_step-down": "day days?",
             "earlier: listed": "label",
             "earlier: because": "",
             "consent: because": "",
