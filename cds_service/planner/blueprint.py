@@ -6,6 +6,7 @@ from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import ServiceError
+from cds_service.planner.diary import add_diary
 from cds_service.planner.edition import page_context
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
@@ -32,6 +33,7 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
     desk = PlannerDesk(settings, services)
     add_launch(blueprint, desk)
     add_planner(blueprint, desk)
+    add_diary(blueprint, desk)
     add_look(blueprint)
     _add_words(blueprint, desk)
     _add_troubles(blueprint)

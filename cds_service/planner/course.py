@@ -141,7 +141,7 @@ def _with_choices(
         plan = plans[number]
         before = [known[n] for n in known if plans[n].standing != DRAFT]
         tried = [*(c for one in reversed(before) for c in _continued(one, plan, schedules))]
-        tried += _drawn_by(plan, schedules)
+        tried += _drawn_by(plan, schedules, say)
         for is_whole in (True, False):
             choice = next((c for c in tried if _draws(c, plan, schedules, say, is_whole)), None)
             if choice is not None:
@@ -187,9 +187,15 @@ def _continued(before: Choice, plan: Written, schedules: Schedules) -> Iterator[
     yield replace(before, changes=(*before.changes, Change(Kind.STEP_DOWN, on)))
 
 
-def _drawn_by(plan: Written, schedules: Schedules) -> Iterator[Choice]:
-    for schedule in schedules.by_id.values():
-        yield from _candidates(plan.steps, schedule, schedules)
+def _drawn_by(plan: Written, schedules: Schedules, say: Words) -> Iterator[Choice]:
+    """Several schedules may draw the same steps: the one that the order's note names comes first."""
+
+    def is_silent(id_: str) -> bool:
+        standing = say(f"schedule.{id_}.standing")
+        return say("note.off_label", schedule=id_, standing=standing) not in plan.notes
+
+    for id_ in sorted(schedules.by_id, key=is_silent):
+        yield from _candidates(plan.steps, schedules.by_id[id_], schedules)
 
 
 def _candidates(

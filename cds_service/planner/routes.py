@@ -11,16 +11,15 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response
 
 from cds_service.model import Coding, ConditionKind, Json
-from cds_service.planner.case import Fields, PlanCase, judge_case
+from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
-from cds_service.planner.gate import Gate, Mark
 from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
 from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
-from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish, read_wish, wish_fields
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -42,18 +41,6 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         tried = "tried" in request.args and not _may_write(case)
         return _page(desk, case, tried=tried, is_stale=bool(aside), revision=kept.revision)
 
-    @blueprint.get("/s/<handle>/diary")
-    def diary(handle: str) -> Response | str:
-        visit = desk.visit(handle)
-        if "outcome" in visit.body:
-            return redirect(url_for("smart.result", handle=handle), 303)
-        tried = visit.body.get("course") if "tried" in request.args else None
-        return _diary(desk, judge_case(desk, visit, None), MultiDict(tried) if tried else None)
-
-    @blueprint.post("/s/<handle>/diary")
-    def change_course(handle: str) -> Response:
-        return _change_course(desk, _posted(desk, handle))
-
     @blueprint.post("/s/<handle>/")
     def update(handle: str) -> Response:
         visit, is_kept = _entered(desk, handle)
@@ -67,7 +54,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         if not is_kept:
             return "", 409
         return render_template(
-            "smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True))
+            "smart/_preview.html", **shown(desk, judge_case(desk, visit, request.form, again=True))
         )
 
     @blueprint.post("/s/<handle>/write")
@@ -83,17 +70,17 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
     @blueprint.post("/s/<handle>/result")
     def retry(handle: str) -> Response:
-        return _retry(desk, _posted(desk, handle))
+        return _retry(desk, posted(desk, handle))
 
     @blueprint.post("/s/<handle>/cancel")
     def cancel(handle: str) -> Response:
-        return _cancel(desk, _posted(desk, handle))
+        return _cancel(desk, posted(desk, handle))
 
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
         return render_template(
-            "smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition)
+            "smart/handout.html", done=done, handle=handle, **drawn(done.wish, done.edition)
         )
 
     @blueprint.get("/s/<handle>/plan.json")
@@ -114,7 +101,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         return render_template("smart/ended.html")
 
 
-def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
+def posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
     visit = desk.visit(handle)
     desk.require_csrf(visit)
     return visit
@@ -145,7 +132,7 @@ def _page(
         revision=revision,
         tab=new_tab(),
         csrf=desk.csrf(case.visit),
-        **_shown(desk, case),
+        **shown(desk, case),
     )
 
 
@@ -161,7 +148,7 @@ def _may_write(case: PlanCase) -> bool:
     return case.gate.is_passed and case.wish.is_plan and bool(case.wish.reason)
 
 
-def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+def shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the plan's page and what is redrawn of it show: the verdict, the open questions, the plan."""
     edition = desk.edition()
     return {
@@ -174,7 +161,7 @@ def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
         "complaints": _complaints(case, edition.phrases),
         "context": case.visit.body["context"],
         "banner": case.visit.body["banner"],
-        **_drawn(case.wish, edition),
+        **drawn(case.wish, edition),
     }
 
 
@@ -188,80 +175,10 @@ def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
     }
 
 
-def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
+def drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
     """What the plan's part of a page needs: the drawn plan, or only what is wrong with the wish, and its edition."""
     plan = draw(edition.schedules, wish.choice) if wish.is_plan else None
     return {"wish": wish, "plan": plan, **page_context(edition)}
-
-
-# --- a plan under way -------------------------------------------------------------------------------------------------
-
-
-def _diary(desk: PlannerDesk, case: PlanCase, tried: Fields | None = None) -> Response | str:
-    """Where the patient is in a plan of ours, and what may be changed of the rest."""
-    if case.running is None:
-        return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
-    today, choice = desk.today(), case.running.choice
-    course = draw(desk.edition().schedules, choice) if choice else None
-    return render_template(
-        "smart/diary.html",
-        course=course,
-        running=case.running,
-        now=case.running.step_on(today),
-        next=case.running.next_after(today),
-        today=today,
-        must_stop=must_stop(case.gate),
-        tried=tried or {},
-        complaint="" if tried is None else _course(desk, case, tried)[1],
-        csrf=desk.csrf(case.visit),
-        **_shown(desk, case),
-    )
-
-
-def must_stop(gate: Gate) -> bool:
-    """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
-    return any(
-        p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"}
-    )
-
-
-def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | None, str]:
-    """The fields that draw the changed course, or None and what is wrong with what was sent."""
-    edition, today = desk.edition(), desk.today()
-    if case.running is None or case.running.choice is None or must_stop(case.gate):
-        return None, ""
-    asked = {name: sent.get(name, "") for name in ("change", "hold_days", "form", "fill_days")}
-    course: Fields = MultiDict(
-        {**wish_fields(case.running.choice), **asked, "change_on": today.isoformat()}
-    )
-    wish = read_wish(course, today, None, edition.schedules)
-    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
-    if wrong:
-        return None, edition.phrases.complaint(wrong[0])
-    is_new = wish.choice.changes != case.running.choice.changes
-    return (course, "") if is_new else (None, edition.say("diary.choose"))
-
-
-def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response:
-    """Hold or step down from today: the rest is written as new drafts, which replace those that are open."""
-    if "outcome" in visit.body:
-        return redirect(url_for("smart.result", handle=visit.handle), 303)
-    case, today, edition = judge_case(desk, visit, None), desk.today(), desk.edition()
-    sent = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
-    course, _ = _course(desk, case, MultiDict(sent))
-    if course is None or case.running is None:
-        desk.note(visit, "course", sent)
-        return redirect(url_for("smart.diary", handle=visit.handle, tried=1), 303)
-    running = case.running
-    outcome = {
-        **_outcome(desk, case),
-        "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
-        "rest_from": today.isoformat(),
-        "reason": {"text": edition.say("diary.reason")},
-    }
-    replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
-    others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
-    return _claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -278,10 +195,10 @@ def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response:
     if not _may_write(case):
         return redirect(url_for("smart.plan", handle=visit.handle, tried=1), 303)
     fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
-    return _claim(desk, case, {**_outcome(desk, case), "fields": fields, "reason": _reason(case)})
+    return claim(desk, case, {**outcome_of(desk, case), "fields": fields, "reason": _reason(case)})
 
 
-def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+def outcome_of(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the session keeps of a plan that is finished, before anything was sent."""
     return {
         "today": desk.today().isoformat(),
@@ -300,7 +217,7 @@ def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     }
 
 
-def _claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
+def claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
     """Write once: of several presses one wins, and all come to the same result."""
     visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
@@ -396,7 +313,7 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         csrf=desk.csrf(visit),
         banner=visit.body["banner"],
         context=visit.body["context"],
-        **_drawn(done.wish, done.edition),
+        **drawn(done.wish, done.edition),
     )
 
 

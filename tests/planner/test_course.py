@@ -95,6 +95,7 @@ def test_every_course_is_read_back_through_all_its_changes(
         assert running is not None
         assert running.choice is not None
         assert plan.steps == running.steps
+        assert schedule == running.choice.schedule
         assert {f"MedicationRequest/{number}-0"} <= set(running.refs)
         fields = MultiDict(wish_fields(running.choice))
         again = read_wish(fields, start, None, SCHEDULES).choice

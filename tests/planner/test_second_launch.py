@@ -46,6 +46,39 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     assert ["cancelled", "draft"] == sorted(r["status"] for r in written(ehr))
 
 
+def test_opening_reads_the_drafted_plan_back(client: FlaskClient, ehr: Ehr) -> None:
+    """The plan as it was written, whatever this launch would propose; what others drafted beside it."""
+    write_plan(client, open_app(client, ehr), schedule="E", drawn="A")
+    put(ehr, order("theirs", "Naltrexone 50 mg oral tablet", status="draft", authored="2026-11-19",
+                   dosageInstruction=[{"text": "<b>one</b> tablet daily"}]))  # fmt: skip
+    again = open_app(client, ehr)
+    assert f'href="{again}earlier"' in client.get(again).text
+    page = client.get(f"{again}earlier")
+    assert (200, 1) == (page.status_code, page.text.count("<svg"))
+    assert "Plan E of this planner" in words(page)
+    assert "naltrexone 0.5 mg oral capsule (compounded) , written 2026-11-21" in words(page)
+    assert all(d["text"] in words(page) for d in written(ehr)[0]["dosageInstruction"])
+    assert "Naltrexone 50 mg oral tablet , written 2026-11-19" in words(page)
+    assert "<b>one</b> tablet daily" in words(page)
+    assert "<b>one" not in page.text
+    assert f'href="{again}end"' in page.text
+
+
+def test_a_draft_that_was_changed_is_shown_as_it_stands_and_not_drawn(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    write_plan(client, open_app(client, ehr))
+    written(ehr)[0]["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] = 1.25
+    page = client.get(f"{open_app(client, ehr)}earlier")
+    assert "changed since" in words(page)
+    assert "<svg" not in page.text
+
+
+def test_with_nothing_drafted_there_is_nothing_to_open(client: FlaskClient, ehr: Ehr) -> None:
+    url = open_app(client, ehr)
+    assert url == client.get(f"{url}earlier").headers["Location"]
+
+
 @pytest.mark.parametrize("text", ["Naltrexone 50 mg oral tablet", "LDN 4.5 mg capsule"])
 def test_a_draft_of_somebody_else_is_asked_about_as_well(
     client: FlaskClient, ehr: Ehr, text: str
