@@ -75,8 +75,13 @@ class PlanCase:
         return reasons_of(self.judgement.snapshot)
 
     @property
+    def is_writable(self) -> bool:
+        """True for a server whose FHIR release we write."""
+        return self.release in WRITABLE
+
+    @property
     def can_write(self) -> bool:
-        return self.release in WRITABLE and may_create(self.visit.token.scope, "MedicationRequest")
+        return self.is_writable and may_create(self.visit.token.scope, "MedicationRequest")
 
 
 def judge_case(

@@ -166,6 +166,7 @@ _RESULT = _spell(
     {
         "finish: writes write not_granted no_release offer blocked": "",
         "finish: missing_one missing_many": "count",
+        "finish: old_release": "release",
         "result: title offered offered_next lost lost_next writing look_again": "",
         "result: complete complete_next incomplete incomplete_next": "",
         "result: opened": "dose",

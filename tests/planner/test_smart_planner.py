@@ -641,6 +641,56 @@ def test_an_unknown_or_old_release_is_not_written_to(
     assert "Nothing was written to the EHR" in words(client.get(f"{plan_url}result"))
 
 
+def test_a_dstu2_record_is_judged_and_the_whole_plan_offered_as_file_and_text(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    """Clean: no question more than on R4, and the reason named. The file is a plan in R4, the text says each step."""
+    ehr.fhir_version = "1.0.2"
+    plan_url = open_app(client, ehr)
+    page = words(client.get(plan_url))
+    assert "Nothing in the record speaks against a start" in page
+    assert "The EHR speaks FHIR DSTU2, for which no drafts are written" in page
+    assert "Finish the plan" in page
+    result = client.get(write_plan(client, plan_url).headers["Location"])
+    assert ([], False) == (written(ehr), "Cancel them" in words(result))
+    bundle = client.get(f"{plan_url}plan.json").get_json()
+    held = [entry["resource"] for entry in bundle["entry"]]
+    assert ["CarePlan", "MedicationRequest", "Task", "Task", "Task"] == sorted(
+        r["resourceType"] for r in held
+    )
+    for resource in held:
+        assert "draft" == resource["status"]
+        validate(resource, Release.R4)
+    steps = [d["text"] for r in held for d in r.get("dosageInstruction", ())]
+    assert 3 == len(steps)
+    assert all(step in words(result) for step in steps)
+    assert all(f"week {week}" in words(result).lower() for week in (2, 4, 12))
+
+
+def test_a_dstu2_draft_of_naltrexone_is_found_before_a_second_is_offered(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    put(
+        ehr,
+        {
+            "resourceType": "MedicationOrder",
+            "id": "o1",
+            "status": "draft",
+            "dateWritten": "2026-11-20",
+            "patient": {"reference": "Patient/ldn-1"},
+            "medicationCodeableConcept": {"text": "Naltrexone 50 mg tablet"},
+            "dosageInstruction": [{"text": "one daily"}],
+        },
+    )
+    ehr.fhir_version = "1.0.2"
+    plan_url = open_app(client, ehr)
+    assert "Drafted already: Naltrexone 50 mg tablet" in words(client.get(plan_url))
+    assert is_refused(write_plan(client, plan_url))
+    opened = words(client.get(f"{plan_url}earlier"))
+    assert "written 2026-11-20" in opened
+    assert "one daily" in opened
+
+
 @pytest.mark.parametrize(
     ("version", "member"), [("3.0.2", "medicationCodeableConcept"), ("5.0.0", "medication")]
 )
