@@ -74,11 +74,11 @@ def _diary(desk: PlannerDesk, case: PlanCase, tried: Fields | None = None) -> Re
     )
 
 
-def must_stop(gate: Gate) -> bool:
-    """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
-    return any(
-        p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"}
-    )
+def must_stop(gate: Gate) -> tuple[str, ...]:
+    """Why no change of course helps and naltrexone stops (3.3): an opioid, withdrawal or liver failure on the record."""
+    grave = {"opioids", "dependence", "liver"}
+    found = [p for p in gate.points if p.mark is Mark.BLOCKED and p.id in grave]
+    return tuple(line for point in found for line in (point.because or (point.title,)))
 
 
 def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | None, str]:

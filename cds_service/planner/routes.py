@@ -221,6 +221,8 @@ def claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Respons
     """Write once: of several presses one wins, and all come to the same result."""
     visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    if claimed:  # the answers were given for this plan: a later one asks again
+        forget(desk, visit)
     if claimed and case.can_write:
         _write_all(desk, replace(visit, session=claimed))
     return redirect(url_for("smart.result", handle=visit.handle), 303)

@@ -53,6 +53,8 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     if unclear and unclear[0].items:
         medicines = "; ".join(item.label for item in unclear[0].items)
         return "warning", say("verdict.unrecognized", medicines=medicines)
+    if unclear and unclear[0].id == "earlier":
+        return "warning", say("verdict.drafted")
     if unclear:
         reason = unclear[0].because[0]
         return "warning", say(

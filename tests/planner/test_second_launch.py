@@ -35,9 +35,11 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     """It asks; without an answer nothing is written, and with "replace" both are known for what they are."""
     write_plan(client, open_app(client, ehr))
     again = open_app(client, ehr)
-    assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(
-        client.get(again)
-    )
+    page = client.get(again)
+    assert "Naltrexone is drafted already and not signed." in words(page)
+    assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(page)
+    assert 'type="checkbox" id="confirm-consent" name="confirm" value="consent">' in page.text
+    assert "0 of 6 given" in words(page)
     assert is_refused(write_plan(client, again))
     assert 1 == len(written(ehr))
     done = client.get(write_plan(client, again, **TICKED).headers["Location"])
