@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import http.client
+import os
 import socket
 import sys
 import tempfile
@@ -105,6 +106,7 @@ def main() -> int:
                 answers += flood.answers
                 hooks(server.port, "quiet", quiet)
     alone, beside = (median(s.percentile(0.99) for s in found) for found in (quiet, flooded))
+    click.echo(f"load of the machine in the last minute {os.getloadavg()[0]:.1f}")
     click.echo(
         f"launches {dict(answers)}, the clinician's {clinicians}; median hook p99 flooded {beside:.1f} ms"
         f" / quiet {alone:.1f} ms = {beside / alone:.2f}"
