@@ -133,7 +133,7 @@ _GATE = (
             "waiting: head next changed other no_sig choose keep replace explain": "",
             "waiting: plan": "schedule",
             "waiting: written": "day",
-            "consent: because": "",
+            "consent: because cautions": "",
             "pharmacy: because": "",
         }
     )
