@@ -40,6 +40,7 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     assert "Drafted already: naltrexone 1.5 mg oral capsule (compounded)" in words(page)
     assert 'type="checkbox" id="confirm-consent" name="confirm" value="consent">' in page.text
     assert "0 of 6 given" in words(page)
+    assert page.text.index('id="point-earlier"') < page.text.index('id="point-opioid-free"')
     assert is_refused(write_plan(client, again))
     assert 1 == len(written(ehr))
     done = client.get(write_plan(client, again, **TICKED).headers["Location"])
