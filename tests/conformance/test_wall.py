@@ -527,8 +527,9 @@ def wait_for_audit(data: Path, card: str) -> None:
 # --- client authentication (R120-R130) --------------------------------------------------------------------------------
 
 
-def status_of(site: Site, headers: Any, path: str = SIGN) -> int:
-    return site.ehr.service.post(path, json=conflict(), headers=headers).status_code
+def status_of(site: Site, headers: Any, path: str = SIGN, **members: Any) -> int:
+    body = {**conflict(), **members}
+    return site.ehr.service.post(path, json=body, headers=headers).status_code
 
 
 @pytest.mark.parametrize("path", [SIGN, FEEDBACK])
@@ -622,7 +623,8 @@ def test_CR124_a_token_shaped_like_epics_is_accepted(site: Site) -> None:
 
 def test_CR125_a_token_is_accepted_once(site: Site) -> None:
     once = bearer(SIGN)
-    assert [200, 401, 401] == [status_of(site, once) for _ in range(3)]
+    said = [status_of(site, once, hookInstance=name) for name in ("a", "b", "c", "a")]
+    assert [200, 401, 401, 200] == said  # the last is the first again: a proxy's retry
 
 
 def test_CR125_a_tenant_that_is_not_listed_is_refused(site: Site) -> None:

@@ -116,7 +116,10 @@ def test_CL12_every_hook_call_is_answered_while_the_store_hangs(
         with hang():
             statuses, slowest = twelve_calls(service, lambda: bearer(SIGN))
             replayed = [
-                service.post(SIGN, json=conflict(), headers=once).status_code for _ in range(2)
+                service.post(
+                    SIGN, json={**conflict(), "hookInstance": name}, headers=once
+                ).status_code
+                for name in ("a", "b")
             ]
             begun = time.monotonic()
             feedback = service.post(
