@@ -1,5 +1,5 @@
-"""The open pages: ``/``, ``/rules/`` and ``/rules/<id>``, the last as JSON too. They take nothing from a caller and show
-no patient, so they are there in every profile."""
+"""The console: ``/``, ``/rules/`` and ``/rules/<id>``, the last as JSON too, which take nothing from a caller and show no
+patient, so they are there in every profile; and the pages that ``settings.console_pages`` switches on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, render_template
 
+from cds_service.console.pages import Desk, Page
 from cds_service.console.sheet import sheet
 from cds_service.errors import NotFound
 from cds_service.hooks.services import SERVICES
@@ -16,6 +17,7 @@ from cds_service.settings import Settings
 from cds_service.web.look import add_look
 from cds_service.web.wire import answer_json
 
+PAGES: tuple[Page, ...] = ()  # those that can be switched off, in the order of the navigation
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -29,10 +31,19 @@ def make_console(
     console = Blueprint("console", __name__, template_folder="templates")
     add_look(console)
     by_id = {rule.id: rule for rule in engine.rules}
+    desk = Desk(engine, settings, now, version)
+    there = [page for page in PAGES if page.name in settings.console_pages]
+    for page in there:
+        page.add(console, desk)
 
     @console.context_processor
     def common() -> dict[str, object]:
-        return {"version": version, "content": engine.content, "is_demo": settings.is_demo}
+        return {
+            "version": version,
+            "content": engine.content,
+            "is_demo": settings.is_demo,
+            "pages": there,
+        }
 
     @console.get("/")
     def home() -> str:
@@ -52,7 +63,7 @@ def make_console(
         name, as_json = rule_id.removesuffix(".json"), rule_id.endswith(".json")
         if name not in by_id:
             raise NotFound("There is no such rule; see /rules/.")
-        found = sheet(by_id[name], engine.content, now().astimezone(engine.zone).date())
+        found = sheet(by_id[name], engine.content, desk.today)
         return (
             answer_json(found.as_json())
             if as_json
@@ -61,7 +72,7 @@ def make_console(
 
     @console.after_request
     def allow_own_pages(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = POLICY
+        response.headers.setdefault("Content-Security-Policy", POLICY)
         return response
 
     return console

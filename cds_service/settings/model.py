@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, Strict
@@ -23,6 +23,7 @@ Whole = Annotated[int, Strict()]
 Text = Annotated[str, Strict()]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 Texts = tuple[Text, ...]
+ConsolePage = Literal["connect", "docs", "formulary", "play", "why"]
 
 
 def means(said: str, low: int | None = None, high: int | None = None) -> Any:
@@ -246,6 +247,13 @@ class Settings:
         Texts,
         means("Exact origins of browser clients; the demo profile allows the CDS Hooks sandbox."),
     ] = ()
+    console: Annotated[
+        tuple[ConsolePage, ...],
+        means(
+            "Pages to serve in production, beside `/` and `/rules/`, which are always there; the "
+            "demo profile has all of them. `play` and `why` are for invented patients."
+        ),
+    ] = ()
     content_overlay: Annotated[
         Text,
         means("A folder of the site's own content files, merged over ours key by key."),
@@ -300,6 +308,11 @@ class Settings:
     @property
     def has_metrics(self) -> bool:
         return (self.metrics or ("on" if self.is_demo else "off")) == "on"
+
+    @property
+    def console_pages(self) -> frozenset[str]:
+        """The pages of the console that are served here, beside ``/`` and ``/rules/``."""
+        return frozenset(get_args(ConsolePage) if self.is_demo else self.console)
 
     @property
     def audit_key(self) -> Path:

@@ -100,6 +100,8 @@ def _allowed(declared: Mapping[str, Any]) -> str:
         return f"{declared['minimum']:,} to {declared['maximum']:,}"
     if _holds_tables(declared):
         return "tables, below"
+    if "enum" in declared.get("items", {}):
+        return f"list of {_allowed(declared['items'])}"
     return {"string": "text", "boolean": "`true`, `false`", "array": "list of texts"}[
         declared["type"]
     ]

@@ -1,0 +1,39 @@
+"""What a page of the console is made with; a page that can be switched off is a ``Page``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from flask import Blueprint
+
+from cds_service.pipeline import Engine
+from cds_service.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the pages speak of: the engine that answers calls, the settings and the clock; ``version`` is the program's."""
+
+    engine: Engine
+    settings: Settings
+    now: Callable[[], datetime]
+    version: str
+
+    @property
+    def today(self) -> date:
+        """The day in the zone in which this service counts days."""
+        return self.now().astimezone(self.engine.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that production serves only where the setting ``console`` names it.
+
+    ``add`` puts its routes on the blueprint; one of them is the endpoint ``name`` at ``/name``.
+    """
+
+    name: str
+    label: str
+    add: Callable[[Blueprint, Desk], None]
