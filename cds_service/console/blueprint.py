@@ -63,7 +63,7 @@ def make_console(
         name, as_json = rule_id.removesuffix(".json"), rule_id.endswith(".json")
         if name not in by_id:
             raise NotFound("There is no such rule; see /rules/.")
-        found = sheet(by_id[name], engine.content, desk.today)
+        found = sheet(by_id[name], engine.content, desk.today, desk.versions)
         return (
             answer_json(found.as_json())
             if as_json

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 from flask import Blueprint
 
+from cds_service.journal.versions import rules_version
 from cds_service.pipeline import Engine
 from cds_service.settings import Settings
 
@@ -25,6 +26,16 @@ class Desk:
     def today(self) -> date:
         """The day in the zone in which this service counts days."""
         return self.now().astimezone(self.engine.zone).date()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of everything that decides what a card says."""
+        return {
+            "program": self.version,
+            "rules": rules_version(),
+            "content": self.engine.content.version,
+            "drug tables": self.engine.terminology.version,
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import orjson
 from cds_service.content import escaping
 from cds_service.content.declared import Declared
 from cds_service.content.loader import CardText, Content
-from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, plain_card
+from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, page_of, plain_card
 from cds_service.content.suggestions import ActionWriter
 from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
@@ -88,7 +88,7 @@ def _fenced(
         return _card(finding, day, gaps, writer)
     except Exception as error:  # noqa: BLE001 - the fence: content is data, and data can be anything
         broken.append(f"{finding.topic}:{type(error).__name__}")
-        return plain_card(finding, writer.new_id(), writer.rules)
+        return plain_card(finding, writer.new_id(), writer.rules, writer.base_url)
 
 
 def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter) -> dict[str, Any]:
@@ -103,6 +103,7 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
         "indicator": finding.severity.indicator,
         "source": {
             "label": words_of(content.shared["source_label"]),
+            "url": page_of(finding.topic, writer.base_url),
             "topic": {
                 "system": TOPIC_SYSTEM,
                 "code": finding.topic,
