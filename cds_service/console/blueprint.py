@@ -9,7 +9,9 @@ from datetime import datetime
 from flask import Blueprint, Response, render_template
 
 from cds_service.console.pages import Desk, Page
+from cds_service.console.play import PLAY
 from cds_service.console.sheet import sheet
+from cds_service.console.stories import Story, all_stories
 from cds_service.errors import NotFound
 from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Engine
@@ -17,18 +19,27 @@ from cds_service.settings import Settings
 from cds_service.web.look import add_look
 from cds_service.web.wire import answer_json
 
-PAGES: tuple[Page, ...] = ()  # those that can be switched off, in the order of the navigation
+PAGES: tuple[Page, ...] = (PLAY,)  # those that can be switched off, in the order of the navigation
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
 )
 
 
+FIRST_STORIES = ("ldn-with-oxycodone", "oxycodone-nine-days", "everyday-medicines")
+
+
 def make_console(
     engine: Engine, settings: Settings, now: Callable[[], datetime], version: str
 ) -> Blueprint:
     """The pages of what runs here; ``version`` is the program's."""
-    console = Blueprint("console", __name__, template_folder="templates")
+    console = Blueprint(
+        "console",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/console",
+    )
     add_look(console)
     by_id = {rule.id: rule for rule in engine.rules}
     desk = Desk(engine, settings, now, version)
@@ -43,6 +54,8 @@ def make_console(
             "content": engine.content,
             "is_demo": settings.is_demo,
             "pages": there,
+            "page_names": {page.name for page in there},
+            "base_url": settings.base_url,
         }
 
     @console.get("/")
@@ -51,7 +64,7 @@ def make_console(
             "console/home.html",
             services=SERVICES.values(),
             rules=engine.rules,
-            base_url=settings.base_url,
+            stories=_first_stories() if PLAY in there else (),
         )
 
     @console.get("/rules/")
@@ -76,3 +89,9 @@ def make_console(
         return response
 
     return console
+
+
+def _first_stories() -> list[Story]:
+    """Something that stops, something that fades with the days, and something that must stay silent."""
+    told = all_stories()
+    return [told[name] for name in FIRST_STORIES if name in told]
