@@ -12,14 +12,19 @@ from cds_service.console.pages import Desk, Page
 from cds_service.console.play import PLAY
 from cds_service.console.sheet import sheet
 from cds_service.console.stories import Story, all_stories
+from cds_service.console.use import USE
 from cds_service.errors import NotFound
 from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Engine
 from cds_service.settings import Settings
+from cds_service.store.store import Store
 from cds_service.web.look import add_look
 from cds_service.web.wire import answer_json
 
-PAGES: tuple[Page, ...] = (PLAY,)  # those that can be switched off, in the order of the navigation
+PAGES: tuple[Page, ...] = (
+    PLAY,
+    USE,
+)  # those that can be switched off, in the order of the navigation
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
@@ -30,7 +35,7 @@ FIRST_STORIES = ("ldn-with-oxycodone", "oxycodone-nine-days", "everyday-medicine
 
 
 def make_console(
-    engine: Engine, settings: Settings, now: Callable[[], datetime], version: str
+    engine: Engine, settings: Settings, now: Callable[[], datetime], version: str, store: Store
 ) -> Blueprint:
     """The pages of what runs here; ``version`` is the program's."""
     console = Blueprint(
@@ -42,8 +47,9 @@ def make_console(
     )
     add_look(console)
     by_id = {rule.id: rule for rule in engine.rules}
-    desk = Desk(engine, settings, now, version)
-    there = [page for page in PAGES if page.name in settings.console_pages]
+    desk = Desk(engine, settings, now, version, store)
+    names = settings.console_pages | ({USE.name} if settings.shows_use else set())
+    there = [page for page in PAGES if page.name in names]
     for page in there:
         page.add(console, desk)
 

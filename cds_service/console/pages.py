@@ -11,16 +11,19 @@ from flask import Blueprint
 from cds_service.journal.versions import rules_version
 from cds_service.pipeline import Engine
 from cds_service.settings import Settings
+from cds_service.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """What the pages speak of: the engine that answers calls, the settings and the clock; ``version`` is the program's."""
+    """What the pages speak of: the engine that answers calls, the settings, the clock and the store; ``version`` is the
+    program's."""
 
     engine: Engine
     settings: Settings
     now: Callable[[], datetime]
     version: str
+    store: Store
 
     @property
     def today(self) -> date:

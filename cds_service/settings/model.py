@@ -160,6 +160,29 @@ class Smart:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Who may see how the service is used, at `/use`; the demo profile shows it to anybody on this machine."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    identity_header: Annotated[
+        Text,
+        means(
+            "The header in which a proxy that has logged the person in says who it is, such as "
+            "`X-Forwarded-User`; the proxy must overwrite what a caller sends. Empty: no page."
+        ),
+    ] = ""
+    proxies: Annotated[
+        Texts,
+        means("Addresses or networks of that proxy; the header is believed from nowhere else."),
+    ] = ("127.0.0.1", "::1")
+    viewers: Annotated[Texts, means("Who may see counts.")] = ()
+    analysts: Annotated[
+        Texts, means("Who may also list single events without any person, and download CSV.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the service was told."""
 
@@ -291,6 +314,7 @@ class Settings:
     clients: Annotated[tuple[Client, ...], means("The EHRs that may call us.")] = ()
     limits: Annotated[Limits, means("What one call may cost.")] = Limits()
     smart: Annotated[Smart, means("The titration app.")] = Smart()
+    use: Annotated[Use, means("Who may see how the service is used.")] = Use()
 
     @property
     def base_url(self) -> str:
@@ -313,6 +337,11 @@ class Settings:
     def console_pages(self) -> frozenset[str]:
         """The pages of the console that are served here, beside ``/`` and ``/rules/``."""
         return frozenset(get_args(ConsolePage) if self.is_demo else self.console)
+
+    @property
+    def shows_use(self) -> bool:
+        """Whether ``/use`` is served here: never in production without a way to know who looks at it."""
+        return self.is_demo or bool(self.use.identity_header)
 
     @property
     def audit_key(self) -> Path:

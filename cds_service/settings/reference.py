@@ -64,6 +64,7 @@ def reference() -> str:
             for title, name, kind in (
                 ("Limits", "[limits]", "Limits"),
                 ("Clients", "[[clients]]", "Client"),
+                ("Use", "[use]", "Use"),
                 ("SMART app", "[smart]", "Smart"),
                 (
                     "SMART app at one EHR",
