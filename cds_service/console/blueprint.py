@@ -12,6 +12,7 @@ from cds_service.console.pages import Desk, Page
 from cds_service.console.play import PLAY
 from cds_service.console.sheet import sheet
 from cds_service.console.stories import Story, all_stories
+from cds_service.console.why import WHY
 from cds_service.errors import NotFound
 from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Engine
@@ -19,7 +20,10 @@ from cds_service.settings import Settings
 from cds_service.web.look import add_look
 from cds_service.web.wire import answer_json
 
-PAGES: tuple[Page, ...] = (PLAY,)  # those that can be switched off, in the order of the navigation
+PAGES: tuple[Page, ...] = (
+    PLAY,
+    WHY,
+)  # those that can be switched off, in the order of the navigation
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; "
     "frame-ancestors 'none'"
