@@ -23,6 +23,8 @@ from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
 from cds_service.settings.reference import reference
 
+_CALLS = {"requests", "stories"}  # folders of fixtures that hold whole hook calls
+
 
 @dataclass(slots=True)
 class Findings:
@@ -140,6 +142,6 @@ def _check_fixtures(found: Findings, folder: Path) -> None:
         except orjson.JSONDecodeError:
             found.faults.append(f"fixtures: {file.relative_to(folder)} is not JSON")
             continue
-        if "requests" not in file.parts and not unpack(body).entries:
+        if not _CALLS & set(file.parts) and not unpack(body).entries:
             found.faults.append(f"fixtures: {file.relative_to(folder)} holds no FHIR resource")
     found.checked.append(f"fixtures: {len(files)} files")

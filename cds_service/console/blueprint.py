@@ -8,11 +8,13 @@ from datetime import datetime
 
 from flask import Blueprint, Response, render_template
 
+from cds_service.console.formulary import FORMULARY
 from cds_service.console.pages import Desk, Page
 from cds_service.console.play import PLAY
 from cds_service.console.sheet import sheet
 from cds_service.console.stories import Story, all_stories
 from cds_service.console.use import USE
+from cds_service.console.why import WHY
 from cds_service.errors import NotFound
 from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Engine
@@ -23,6 +25,8 @@ from cds_service.web.wire import answer_json
 
 PAGES: tuple[Page, ...] = (
     PLAY,
+    WHY,
+    FORMULARY,
     USE,
 )  # those that can be switched off, in the order of the navigation
 POLICY = (

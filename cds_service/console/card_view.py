@@ -35,6 +35,7 @@ def _view(card: dict[str, Any]) -> dict[str, Any]:
         "indicator": said if said in INDICATORS else "info",
         "summary": as_text(card.get("summary")),
         "detail": drawn(card.get("detail")),
+        "topic": as_text(as_dict(as_dict(card.get("source")).get("topic")).get("code")),
         "source": as_dict(card.get("source")),
         "source_url": opened(as_dict(card.get("source")).get("url")),
         "suggestions": [as_dict(s) for s in as_list(card.get("suggestions"))],

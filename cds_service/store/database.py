@@ -85,7 +85,9 @@ def make_reader(file: Path) -> Engine:
     return engine
 
 
-_ALEMBIC = threading.Lock()  # its environment is global to the process: two upgrades at once swap connections
+_ALEMBIC = (
+    threading.Lock()
+)  # its environment is global to the process: two upgrades at once swap connections
 
 
 def upgrade(connection: Connection) -> None:

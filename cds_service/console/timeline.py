@@ -1,0 +1,278 @@
+"""What the body meets, day by day: each exposure with its bounds, and what the draft would be told on any other day.
+
+Every severity is the service's own: each day is read and judged anew, as if the order were drafted then. Nothing is
+worked out a second time here. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from itertools import groupby
+
+from cds_service.exposure.supply import start_of
+from cds_service.fhir.values import resource_ref
+from cds_service.hooks.request import HookRequest
+from cds_service.model import Exposure, Severity, Snapshot, State
+from cds_service.pipeline import Engine, Judgement, Outcome, judge
+from cds_service.reading import Reading
+from cds_service.rules.interaction import TOPIC
+from cds_service.rules.pairs import find_pairs
+
+BEHIND, BEFORE = (
+    45,
+    7,
+)  # days that are shown before the newest evidence at most, and before the first
+AHEAD, FARTHEST, AFTER = 30, 240, 7  # days to come: at least, at most, and after all is clear
+_MOST_READ = 4_000  # medicines read for one timeline; a long list is looked at in steps of days
+_MOST_TRACKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Days from ``first`` to ``last``, both included, on which the same holds. ``kind`` is an indicator."""
+
+    first: date
+    last: date
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One exposure. It is sure from ``starts`` to ``sure_to``; from there to ``may_to`` it cannot be excluded.
+
+    ``may_to`` None = no end is known. ``started_by`` and ``ended_by`` name the evidence. ``spans`` are the days on which
+    a draft would be told of it, and how. ``ref`` is "" where the record has no id.
+    """
+
+    ref: str
+    label: str
+    state: str
+    because: str
+    starts: date | None
+    sure_to: date | None
+    may_to: date | None
+    started_by: str
+    ended_by: str
+    clear_on: date | None
+    spans: tuple[Span, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The days from ``first`` to ``last`` around the ``draft``; ``spans`` are the answers of the interaction rule.
+
+    They begin on ``known_from``, the day of the newest evidence: before it nobody could have had this record.
+    """
+
+    first: date
+    last: date
+    known_from: date
+    draft: date
+    tracks: tuple[Track, ...]
+    spans: tuple[Span, ...]
+    left_out: int = 0  # exposures that are not drawn
+
+    @property
+    def days(self) -> int:
+        return (self.last - self.first).days
+
+    def at(self, day: date) -> float:
+        """Where a day lies, from 0 to 1."""
+        return min(1.0, max(0.0, (day - self.first).days / max(1, self.days)))
+
+    def after(self, day: date) -> float:
+        """Where a day is over."""
+        return self.at(day + timedelta(days=1))
+
+    @property
+    def ticks(self) -> tuple[date, ...]:
+        """About six round days."""
+        step = next(s for s in (7, 14, 28, 56, 112) if self.days / s <= 7)
+        begins = self.first + timedelta(days=-self.first.toordinal() % 7)
+        return tuple(begins + timedelta(days=n) for n in range(0, self.days - step // 3, step))
+
+    @property
+    def severity(self) -> str:
+        """What the draft is told on its day."""
+        return next((s.kind for s in self.spans if s.first <= self.draft <= s.last), "none")
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that can be judged on any day, at the same time of day. A reading wears out, so each day has its own."""
+
+    request: HookRequest
+    outcome: Outcome
+    engine: Engine
+    now: datetime
+
+    @cached_property
+    def listed(self) -> int:
+        return max(1, len(self.outcome.reading.entries))
+
+    def on(self, day: date) -> Judgement:
+        here = self.now.astimezone(self.engine.zone)
+        moment = datetime.combine(day, here.timetz())
+        reading = self.outcome.reading
+        again = Reading(self.request, reading.record, self.engine.terminology, reading.profile)
+        return judge(again, self.engine, moment)
+
+
+def draw(call: Call, first: date | None = None, last: date | None = None) -> Timeline:
+    """The timeline of a call around the day of its draft; ``first`` and ``last`` keep the frame of an earlier one."""
+    snapshot = call.outcome.snapshot
+    drawn, today = _foremost(snapshot), snapshot.today
+    newest = _known_from(drawn, today)
+    first, last = first or _first(drawn, newest), last or _last(drawn, today)
+    known_from = min(max(first, newest), last)
+    judged = {day: call.on(day) for day in _looked_at(known_from, last, today, call.listed)}
+    told = {day: _by_resource(judgement.snapshot) for day, judgement in judged.items()}
+    return Timeline(
+        first,
+        last,
+        known_from,
+        today,
+        tuple(_track(e, today, _spans(told, last, _key(e))) for e in drawn),
+        tuple(_runs({day: _said(j) for day, j in judged.items()}, last)),
+        len(snapshot.exposures) - len(drawn),
+    )
+
+
+# --- the frame --------------------------------------------------------------------------------------------------------
+
+
+def _foremost(snapshot: Snapshot) -> tuple[Exposure, ...]:
+    """The exposures that a draft of this call may be told of first, then the others; a dozen at most."""
+    concerned = _by_resource(snapshot)
+    ranked = sorted(snapshot.exposures, key=lambda e: -concerned.get(_key(e), Severity.NONE))
+    return tuple(ranked[:_MOST_TRACKS])
+
+
+def _first(drawn: Iterable[Exposure], known_from: date) -> date:
+    starts = [start for e in drawn if (start := _start(e)[0]) is not None]
+    earliest = min(starts, default=known_from) - timedelta(days=BEFORE)
+    return max(min(earliest, known_from), known_from - timedelta(days=BEHIND))
+
+
+def _last(drawn: Iterable[Exposure], today: date) -> date:
+    clear = [e.clear_on for e in drawn if e.clear_on is not None]
+    wanted = max(clear, default=today) + timedelta(days=AFTER)
+    return min(max(wanted, today + timedelta(days=AHEAD)), today + timedelta(days=FARTHEST))
+
+
+def _known_from(drawn: Iterable[Exposure], today: date) -> date:
+    """The day of the newest evidence that is not in the future."""
+    ends = [e.ending.on for e in drawn if e.ending is not None]
+    used = [today - timedelta(days=e.used_days) for e in drawn if e.used_days is not None]
+    begun = [start for e in drawn if (start := _start(e)[0]) is not None]
+    return max((day for day in (*ends, *used, *begun) if day <= today), default=today)
+
+
+def _looked_at(first: date, last: date, today: date, listed: int) -> list[date]:
+    """Every day of the frame, or of a long list only each n-th and the draft's own."""
+    days = (last - first).days + 1
+    step = max(1, -(-days * listed // _MOST_READ))
+    chosen = {first + timedelta(days=n) for n in range(0, days, step)}
+    return sorted(chosen | ({today} if first <= today <= last else set()))
+
+
+# --- what is told on each day -----------------------------------------------------------------------------------------
+
+
+def _key(exposure: Exposure) -> int:
+    """The record that an exposure was read from is the same object on every day."""
+    return id(exposure.medication.order.resource)
+
+
+def _by_resource(snapshot: Snapshot) -> dict[int, Severity]:
+    found: dict[int, Severity] = {}
+    for pair in find_pairs(snapshot):
+        if pair.listed is not None:
+            key = _key(pair.listed)
+            found[key] = max(found.get(key, Severity.NONE), pair.severity)
+    return found
+
+
+def _said(judgement: Judgement) -> Severity:
+    """What the interaction rule says, both drafts of one call included."""
+    said = (f.severity for f in judgement.findings if f.topic == TOPIC)
+    return max(said, default=Severity.NONE)
+
+
+def _spans(told: Mapping[date, Mapping[int, Severity]], last: date, key: int) -> tuple[Span, ...]:
+    each = {day: by_resource.get(key, Severity.NONE) for day, by_resource in told.items()}
+    return tuple(span for span in _runs(each, last) if span.kind != Severity.NONE.indicator)
+
+
+def _runs(each: Mapping[date, Severity], last: date) -> Iterator[Span]:
+    """Days in a row that are told the same, as one span; a day that was not looked at is like the one before."""
+    runs = [
+        (severity, [day for day, _ in days])
+        for severity, days in groupby(each.items(), key=lambda item: item[1])
+    ]
+    for (severity, days), (_, later) in zip(runs, [*runs[1:], (None, [])], strict=True):
+        until = later[0] - timedelta(days=1) if later else last
+        yield Span(days[0], until, severity.indicator)
+
+
+# --- one exposure -----------------------------------------------------------------------------------------------------
+
+
+def _track(exposure: Exposure, today: date, spans: tuple[Span, ...]) -> Track:
+    order = exposure.medication.order
+    starts, started_by = _start(exposure)
+    sure, may, ended_by = _end(exposure, today)
+    return Track(
+        resource_ref(order.resource),
+        order.label,
+        exposure.state.value,
+        exposure.because,
+        starts,
+        sure,
+        may,
+        started_by,
+        ended_by,
+        exposure.clear_on,
+        spans,
+    )
+
+
+def _start(exposure: Exposure) -> tuple[date | None, str]:
+    order = exposure.medication.order
+    if order.given:
+        return order.given.first, "administration"
+    day = start_of(order)
+    if day is None:
+        return None, ""
+    known = (
+        (order.course.start, "start of the course"),
+        (order.handed_over, "dispensed"),
+        (order.authored, "written"),
+        (order.asserted, "asserted"),
+    )
+    return day.first, next((what for named, what in known if named == day), "")
+
+
+def _end(exposure: Exposure, today: date) -> tuple[date | None, date | None, str]:
+    """(sure until, cannot be excluded until, by what)."""
+    start, _ = _start(exposure)
+    if exposure.interval_days is not None and exposure.last_dose_days is not None:
+        dose = today - timedelta(days=exposure.last_dose_days)
+        over = dose + timedelta(days=exposure.interval_days)
+        return (
+            over,
+            over,
+            f"last dose {dose.isoformat()}, made to last {exposure.interval_days} days",
+        )
+    if exposure.ending is not None:
+        return exposure.ending.on, exposure.ending.on, exposure.ending.what
+    if (supply := exposure.run_out) is not None:
+        still = exposure.state is State.CURRENT
+        may = max(supply.latest, today) if still else exposure.latest_day or supply.latest
+        return min(supply.earliest, may), may, f"supply: {supply.by}"
+    if exposure.latest_day is not None:
+        return start, exposure.latest_day, "at the latest"
+    return (today if exposure.state is State.CURRENT else start), None, ""
