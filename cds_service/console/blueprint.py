@@ -8,6 +8,7 @@ from datetime import datetime
 
 from flask import Blueprint, Response, render_template
 
+from cds_service.console.connect import CONNECT
 from cds_service.console.formulary import FORMULARY
 from cds_service.console.pages import Desk, Page
 from cds_service.console.play import PLAY
@@ -27,6 +28,7 @@ PAGES: tuple[Page, ...] = (
     PLAY,
     WHY,
     FORMULARY,
+    CONNECT,
     USE,
 )  # those that can be switched off, in the order of the navigation
 POLICY = (
