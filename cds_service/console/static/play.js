@@ -9,7 +9,8 @@
   const find = (id) => document.getElementById(id);
   const FIELDS = ["drug", "dose", "unit", "times", "sig"];
   const WAY = ["story", "hook", "release", "version"];
-  let latest = 0;
+  let answered = 0;
+  let before = Promise.resolve();
   let story = {};
 
   const post = (path, value) =>
@@ -50,12 +51,10 @@
   };
 
   const send = async (sent) => {
-    const mine = ++latest;
     cards.classList.add("busy");
     const response = await post(path(), sent);
     const answer = await response.json();
     const drawn = await (await post(form.dataset.draw, { answer, status: response.status, body: sent })).text();
-    if (mine !== latest) return;
     cards.innerHTML = drawn;
     cards.classList.remove("busy");
     for (const part of cards.querySelectorAll("[data-override]")) part.hidden = false;
@@ -65,7 +64,8 @@
     if (why) why.value = JSON.stringify(sent);
     const shown = (answer.cards || []).map((card) => card.indicator);
     state.textContent = response.status === 200 ? (shown.length ? `Answered: ${shown.join(", ")}` : "Answered: no card") : `Answered ${response.status}`;
-    cards.dataset.answered = String(mine);
+    answered += 1;
+    cards.dataset.answered = String(answered);
   };
 
   const attempt = async (work) => {
@@ -76,13 +76,17 @@
       state.textContent = error instanceof SyntaxError ? "The request is not valid JSON." : "The service did not answer.";
     }
   };
-  const show = (make) => attempt(async () => {
-    const made = await make();
-    fill(made);
-    await send(made.body);
-  });
+  // one after the other, each on what the one before it left: a change and the press that follows it at once
+  const show = (make) => {
+    before = before.then(() => attempt(async () => {
+      const made = await make();
+      fill(made);
+      await send(made.body);
+    }));
+    return before;
+  };
   const tell = () => show(async () => (await fetch(`${form.dataset.request}?${link()}`)).json());
-  const change = (name) => show(() => ask(form.dataset.edit, { body: current(), form: { [name]: form.elements[name].value } }));
+  const change = (name, text) => show(() => ask(form.dataset.edit, { body: current(), form: { [name]: text } }));
 
   const feed = async (card, outcome) => {
     const item = { card: card.dataset.card, outcomeTimestamp: new Date().toISOString(), ...outcome };
@@ -118,7 +122,7 @@
     });
   });
 
-  for (const name of FIELDS) form.elements[name].addEventListener("change", () => change(name));
+  for (const name of FIELDS) form.elements[name].addEventListener("change", (event) => change(name, event.target.value));
   for (const name of WAY.slice(1)) form.elements[name].addEventListener("change", tell);
   find("again").addEventListener("click", () => { location.href = `${location.pathname}?${way()}`; });
 
