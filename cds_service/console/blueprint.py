@@ -9,6 +9,7 @@ from datetime import datetime
 from flask import Blueprint, Response, render_template
 
 from cds_service.console.connect import CONNECT
+from cds_service.console.docs import DOCS
 from cds_service.console.formulary import FORMULARY
 from cds_service.console.pages import Desk, Page
 from cds_service.console.play import PLAY
@@ -29,6 +30,7 @@ PAGES: tuple[Page, ...] = (
     WHY,
     FORMULARY,
     CONNECT,
+    DOCS,
     USE,
 )  # those that can be switched off, in the order of the navigation
 POLICY = (
