@@ -40,7 +40,12 @@ def _view(card: dict[str, Any]) -> dict[str, Any]:
         "source_url": opened(as_dict(card.get("source")).get("url")),
         "suggestions": [as_dict(s) for s in as_list(card.get("suggestions"))],
         "links": [
-            {"label": as_text(k.get("label")), "url": opened(k.get("url")), "type": k.get("type")}
+            {
+                "label": as_text(k.get("label")),
+                "url": opened(k.get("url")),
+                "type": k.get("type"),
+                "context": as_text(k.get("appContext")),
+            }
             for k in map(as_dict, as_list(card.get("links")))
         ],
         "reasons": [as_dict(r) for r in as_list(card.get("overrideReasons"))],

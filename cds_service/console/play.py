@@ -18,6 +18,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 from werkzeug.wrappers import Response as Answered
 
 from cds_service.console.card_view import cards_of
+from cds_service.console.demo_ehr import add_demo_ehr, launch_query
 from cds_service.console.drug_names import find_names
 from cds_service.console.order_form import UNITS, OrderForm, read_form, write_form
 from cds_service.console.pages import Desk, Page
@@ -66,12 +67,13 @@ class Choice:
 def add_play(console: Blueprint, desk: Desk) -> None:
     """The page and the four small helpers that its script asks: none of them judges anything."""
     limit = desk.settings.limits.body_bytes
+    add_demo_ehr(console, desk)
 
     @console.get("/play")
     def play() -> Response:
         choice = Choice.of(request.args)
         body = choice.body(desk)
-        return _page(choice, write_form(body, OrderForm.of(request.args)))
+        return _page(choice, write_form(body, OrderForm.of(request.args)), desk)
 
     @console.post("/play")
     def send() -> Response:
@@ -84,7 +86,7 @@ def add_play(console: Blueprint, desk: Desk) -> None:
             sent = press(body, pressed.get("suggestion"))
             _call(f"{_path(body)}/feedback", _accepted(pressed, desk))
         status, answer = _call(_path(sent), sent)
-        return _page(choice, sent, answer, status)
+        return _page(choice, sent, desk, answer, status)
 
     @console.get("/play/request.json")
     def story_request() -> Response:
@@ -94,7 +96,8 @@ def add_play(console: Blueprint, desk: Desk) -> None:
     @console.post("/play/draw")
     def draw() -> str:
         given = as_dict(read_json(limit))
-        return _cards(given.get("answer"), _whole(given.get("status")), _call_of(given))
+        story = as_text(given.get("story"))
+        return _cards(given.get("answer"), _whole(given.get("status")), story, desk)
 
     @console.post("/play/edit")
     def edit() -> Response:
@@ -162,17 +165,25 @@ def _chart(body: object) -> str:
     return render_template("console/_chart.html", chart=chart_of(body))
 
 
-def _cards(answer: object, status: int, body: object) -> str:
+def _cards(answer: object, status: int, story: str, desk: Desk) -> str:
+    """The cards; a link to a SMART app opens from the EHR of the story, where there is one."""
     return render_template(
-        "console/_cards.html", cards=cards_of(answer), status=status, answer=answer, body=body
+        "console/_cards.html",
+        cards=cards_of(answer),
+        status=status,
+        answer=answer,
+        launch=lambda link: launch_query(story, link["context"], desk),
     )
 
 
-def _page(choice: Choice, body: dict[str, Any], answer: object = None, status: int = 0) -> Response:
+def _page(
+    choice: Choice, body: dict[str, Any], desk: Desk, answer: object = None, status: int = 0
+) -> Response:
     page = render_template(
         "console/play.html",
         choice=choice,
         stories=all_stories(),
+        following=following(choice.story),
         hooks=HOOKS,
         versions=VERSIONS,
         units=UNITS,
@@ -181,12 +192,18 @@ def _page(choice: Choice, body: dict[str, Any], answer: object = None, status: i
         body=pretty(body),
         path=_path(body),
         answer=pretty(answer) if answer is not None else "",
-        cards=Markup(_cards(answer, status, body)) if answer is not None else "",  # noqa: S704 - our own template
+        cards=Markup(_cards(answer, status, choice.story.id, desk)) if answer is not None else "",  # noqa: S704 - our own template
         share=share_link(choice, request.values),
     )
     response = Response(page)
     response.headers["Content-Security-Policy"] = POLICY
     return response
+
+
+def following(story: Story) -> Story | None:
+    """The story after this one; None after the last."""
+    told = list(all_stories().values())
+    return next(iter(told[told.index(story) + 1 :]), None)
 
 
 def share_link(choice: Choice, given: Mapping[str, str]) -> str:

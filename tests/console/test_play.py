@@ -264,3 +264,35 @@ def test_production_has_the_page_only_where_it_is_named(tmp_path, enabled) -> No
         web.post(path, json={}).status_code for path in ("/play/edit", "/play/press", "/play/draw")
     }
     assert ("/play" in web.get("/").text) is bool(enabled)
+
+
+def test_a_card_opens_the_planner_from_the_ehr_of_the_story(tmp_path) -> None:
+    """Only in the demo on this machine; there it reads one invented record, keeps nothing and sends nobody elsewhere."""
+    answer = {
+        "cards": [{"links": [{"url": "http://127.0.0.1:8000/smart/launch", "type": "smart"}]}]
+    }
+    asked = {"answer": answer, "status": 200, "story": "ldn-alone"}
+    root = "/play/ehr/ldn-alone"
+    places = {
+        "http://127.0.0.1:8000": 200,
+        "https://cds.example.org": 404,
+        "http://127.0.0.1.evil.example": 404,
+    }
+    for base, there in places.items():
+        data = str(tmp_path / str(len(base)))
+        web = create_app(
+            Settings(data_dir=data, public_base_url=base), now=lambda: AS_OF
+        ).test_client()
+        assert there == web.get(f"{root}/fhir/metadata").status_code, base
+        drawn = web.post("/play/draw", json=asked).text
+        assert (200 == there) is ("launch?iss=" in drawn)
+        elsewhere = {"redirect_uri": "https://evil.example/", "state": "s", "launch": "x"}
+        refused = web.get(f"{root}/authorize", query_string=elsewhere)
+        assert refused.status_code in {400, 404}
+        if there == 200:
+            assert 1 == len(web.get(f"{root}/fhir/Condition").json["entry"])
+            assert "entry" not in web.post(f"{root}/fhir/MedicationRequest/_search").json
+            assert "pat-1" == web.post(f"{root}/token", data={"code": "%%%"}).json["patient"]
+            assert 405 == web.post(f"{root}/fhir/MedicationRequest", json={}).status_code
+            assert 404 == web.get("/play/ehr/list-unavailable/fhir/MedicationRequest").status_code
+            assert 404 == web.get("/play/ehr/none/fhir/Patient/pat-1").status_code

@@ -114,7 +114,8 @@ def test_edits_suggestions_feedback_and_the_planner(page: Page, service: Running
     expect(page.locator("#state")).to_contain_text("Feedback sent")
     with page.context.expect_page() as opened:
         page.get_by_role("link", name=re.compile("planner")).click()
-    expect(opened.value.get_by_role("heading", level=1)).to_be_visible()
+    expect(opened.value.get_by_role("heading", level=1)).to_contain_text("Nothing in the record")
+    expect(opened.value.get_by_role("banner")).to_contain_text("Nora Testpatient")
     opened.value.close()
 
     open_story(page, service, "both-in-one-signing")

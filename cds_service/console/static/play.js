@@ -54,7 +54,7 @@
     cards.classList.add("busy");
     const response = await post(path(), sent);
     const answer = await response.json();
-    const drawn = await (await post(form.dataset.draw, { answer, status: response.status, body: sent })).text();
+    const drawn = await (await post(form.dataset.draw, { answer, status: response.status, story: form.elements.story.value })).text();
     cards.innerHTML = drawn;
     cards.classList.remove("busy");
     for (const part of cards.querySelectorAll("[data-override]")) part.hidden = false;
