@@ -92,8 +92,9 @@ def search(words: str, found: Sequence[Document]) -> Iterator[Hit]:
 
 def _excerpt(text: str, word: str) -> str:
     place = max(text.lower().find(word), 0)
-    start, end = max(place - _AROUND, 0), place + _AROUND
-    return f"{'… ' if start else ''}{text[start:end]}{' …' if end < len(text) else ''}"
+    start = text.rfind(" ", 0, max(place - _AROUND, 0)) + 1
+    end = text.find(" ", place + _AROUND)
+    return f"{'… ' if start else ''}{text[start:end] if end > 0 else text[start:]}{' …' if end > 0 else ''}"
 
 
 # --- Markdown -----------------------------------------------------------------------------------------------------------
