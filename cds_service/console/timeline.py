@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from cds_service.exposure.supply import start_of
 from cds_service.fhir.values import resource_ref
@@ -26,7 +26,8 @@ BEHIND, BEFORE = (
     7,
 )  # days that are shown before the newest evidence at most, and before the first
 AHEAD, FARTHEST, AFTER = 30, 240, 7  # days to come: at least, at most, and after all is clear
-_MOST_READ = 4_000  # medicines read for one timeline; a long list is looked at in steps of days
+STEP = 4  # days between two looks; where they differ, the days between are looked at as well
+_MOST_READ = 4_000  # medicines read for one timeline: a very long list is looked at less closely
 _MOST_TRACKS = 12
 
 
@@ -128,15 +129,14 @@ def draw(call: Call, first: date | None = None, last: date | None = None) -> Tim
     newest = _known_from(drawn, today)
     first, last = first or _first(drawn, newest), last or _last(drawn, today)
     known_from = min(max(first, newest), last)
-    judged = {day: call.on(day) for day in _looked_at(known_from, last, today, call.listed)}
-    told = {day: _by_resource(judgement.snapshot) for day, judgement in judged.items()}
+    told = _look(call, known_from, last, today)
     return Timeline(
         first,
         last,
         known_from,
         today,
         tuple(_track(e, today, _spans(told, last, _key(e))) for e in drawn),
-        tuple(_runs({day: _said(j) for day, j in judged.items()}, last)),
+        tuple(_runs({day: each.said for day, each in told.items()}, last)),
         len(snapshot.exposures) - len(drawn),
     )
 
@@ -171,15 +171,38 @@ def _known_from(drawn: Iterable[Exposure], today: date) -> date:
     return max((day for day in (*ends, *used, *begun) if day <= today), default=today)
 
 
-def _looked_at(first: date, last: date, today: date, listed: int) -> list[date]:
-    """Every day of the frame, or of a long list only each n-th and the draft's own."""
-    days = (last - first).days + 1
-    step = max(1, -(-days * listed // _MOST_READ))
-    chosen = {first + timedelta(days=n) for n in range(0, days, step)}
-    return sorted(chosen | ({today} if first <= today <= last else set()))
-
-
 # --- what is told on each day -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a draft of one day is told: by the interaction rule, and of each exposure that it meets."""
+
+    said: Severity
+    by_resource: Mapping[int, Severity]
+
+
+def _look(call: Call, first: date, last: date, today: date) -> dict[date, _Told]:
+    """The days in order, as many as are needed to find each on which the answer turns; the draft's own is among them."""
+    left = max(8, _MOST_READ // call.listed)
+    days = (last - first).days + 1
+    step = max(STEP, -(-2 * days // left))
+    coarse = {first + timedelta(days=n) for n in range(0, days, step)} | {last}
+    told = {
+        day: _tell(call.on(day)) for day in coarse | ({today} if first <= today <= last else set())
+    }
+    between = [*pairwise(sorted(told))]
+    while between and len(told) < left:
+        early, late = between.pop(0)
+        if told[early] != told[late] and (late - early).days > 1:
+            middle = early + (late - early) // 2
+            told[middle] = _tell(call.on(middle))
+            between += [(early, middle), (middle, late)]
+    return dict(sorted(told.items()))
+
+
+def _tell(judgement: Judgement) -> _Told:
+    return _Told(_said(judgement), _by_resource(judgement.snapshot))
 
 
 def _key(exposure: Exposure) -> int:
@@ -202,8 +225,8 @@ def _said(judgement: Judgement) -> Severity:
     return max(said, default=Severity.NONE)
 
 
-def _spans(told: Mapping[date, Mapping[int, Severity]], last: date, key: int) -> tuple[Span, ...]:
-    each = {day: by_resource.get(key, Severity.NONE) for day, by_resource in told.items()}
+def _spans(told: Mapping[date, _Told], last: date, key: int) -> tuple[Span, ...]:
+    each = {day: t.by_resource.get(key, Severity.NONE) for day, t in told.items()}
     return tuple(span for span in _runs(each, last) if span.kind != Severity.NONE.indicator)
 
 
