@@ -212,10 +212,14 @@ def test_a_finger_takes_the_draft_along(browser: Browser, service: Running, engi
         touch("touchMove", start + (far - start) * step / 8)
     expect(verdict).to_have_attribute("data-severity", "none")  # while the finger is still down
     touch("touchMove", start + (far - start) / 4)
-    day = date.fromisoformat(page.locator("#as-of").input_value())
-    expect(verdict).to_have_attribute("data-day", day.isoformat())
     touch("touchEnd", 0)
-    assert TODAY < day < TODAY + timedelta(days=30)
+    page.wait_for_function(
+        """far => document.getElementById('live-verdict').dataset.day < far
+        && document.getElementById('live-verdict').dataset.day === document.getElementById('as-of').value""",
+        arg=(TODAY + timedelta(days=15)).isoformat(),
+    )
+    day = date.fromisoformat(verdict.get_attribute("data-day"))
+    assert TODAY < day
     expect(verdict).to_have_attribute("data-severity", served("oxycodone-six-days", day, engine))
     expect(chart.locator(".draft")).to_contain_text(f"{day.day} {day:%b}")
     phone.close()
