@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.console.order_form import label_of
+from cds_service.console.order_form import drafts, label_of, subject
 from cds_service.fhir.course import read_given
 from cds_service.fhir.status import order_kind
 from cds_service.fhir.values import as_code, as_dict, as_list, as_text, first_present
@@ -26,12 +26,13 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """The record of one call. ``patient`` is a name, "" where none was sent."""
+    """The record of one call. ``patient`` is a name, "" where none was sent; ``also`` are the other drafts."""
 
     patient: str
     born: str
     medicines: tuple[Line, ...]
     problems: tuple[Line, ...]
+    also: tuple[str, ...] = ()
 
 
 def chart_of(body: object) -> Chart:
@@ -45,6 +46,9 @@ def chart_of(body: object) -> Chart:
         as_text(patient.get("birthDate")),
         tuple(_medicine(r) for r in resources if order_kind(r)),
         tuple(_problem(r) for r in resources if r.get("resourceType") == "Condition"),
+        tuple(
+            label_of(d) or "an order without a name" for d in drafts(body) if d is not subject(body)
+        ),
     )
 
 

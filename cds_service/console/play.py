@@ -7,6 +7,7 @@ ever in an address, never a call.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -91,7 +92,7 @@ def add_play(console: Blueprint, desk: Desk) -> None:
     @console.get("/play/request.json")
     def story_request() -> Response:
         choice = Choice.of(request.args)
-        return _as_request(write_form(choice.body(desk), OrderForm.of(request.args)))
+        return _as_request(write_form(choice.body(desk), OrderForm.of(request.args)), desk)
 
     @console.post("/play/draw")
     def draw() -> str:
@@ -102,12 +103,14 @@ def add_play(console: Blueprint, desk: Desk) -> None:
     @console.post("/play/edit")
     def edit() -> Response:
         given = as_dict(read_json(limit))
-        return _as_request(write_form(_call_of(given), OrderForm.of(as_dict(given.get("form")))))
+        return _as_request(
+            write_form(_call_of(given), OrderForm.of(as_dict(given.get("form")))), desk
+        )
 
     @console.post("/play/press")
     def pressed_suggestion() -> Response:
         given = as_dict(read_json(limit))
-        return _as_request(press(_call_of(given), given.get("suggestion")))
+        return _as_request(press(_call_of(given), given.get("suggestion")), desk)
 
     @console.get("/play/drugs.json")
     def drugs() -> Response:
@@ -155,10 +158,23 @@ def _path(body: Mapping[str, Any]) -> str:
     return f"/cds-services/{_SERVICE_OF.get(as_text(body.get('hook')), _SERVICE_OF[HOOKS[1]])}"
 
 
-def _as_request(body: dict[str, Any]) -> Response:
+def _as_request(body: dict[str, Any], desk: Desk) -> Response:
     return answer_json(
-        {"body": body, "path": _path(body), "form": asdict(read_form(body)), "chart": _chart(body)}
+        {
+            "body": body,
+            "path": _path(body),
+            "form": asdict(read_form(body)),
+            "chart": _chart(body),
+            "curl": curl_of(body, desk),
+        }
     )
+
+
+def curl_of(body: Mapping[str, Any], desk: Desk) -> str:
+    """The same call for a shell, as it stands."""
+    said = shlex.quote(orjson.dumps(body).decode())
+    url = f"{desk.settings.base_url}{_path(body)}"
+    return f"curl -sS {url} -H 'Content-Type: application/json' --data-binary {said}"
 
 
 def _chart(body: object) -> str:
@@ -191,6 +207,7 @@ def _page(
         chart=chart_of(body),
         body=pretty(body),
         path=_path(body),
+        curl=curl_of(body, desk),
         answer=pretty(answer) if answer is not None else "",
         cards=Markup(_cards(answer, status, choice.story.id, desk)) if answer is not None else "",  # noqa: S704 - our own template
         share=share_link(choice, request.values),

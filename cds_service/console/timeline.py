@@ -10,12 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, pairwise
 
-from cds_service.exposure.supply import start_of
-from cds_service.fhir.values import resource_ref
+from cds_service.console.tracks import Span, Track, start_and_evidence, track_of
 from cds_service.hooks.request import HookRequest
-from cds_service.model import Exposure, Severity, Snapshot, State
+from cds_service.model import Exposure, Severity, Snapshot
 from cds_service.pipeline import Engine, Judgement, Outcome, judge
 from cds_service.reading import Reading
 from cds_service.rules.interaction import TOPIC
@@ -26,38 +25,9 @@ BEHIND, BEFORE = (
     7,
 )  # days that are shown before the newest evidence at most, and before the first
 AHEAD, FARTHEST, AFTER = 30, 240, 7  # days to come: at least, at most, and after all is clear
-_MOST_READ = 4_000  # medicines read for one timeline; a long list is looked at in steps of days
+STEP = 4  # days between two looks; where they differ, the days between are looked at as well
+_MOST_READ = 4_000  # medicines read for one timeline: a very long list is looked at less closely
 _MOST_TRACKS = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Days from ``first`` to ``last``, both included, on which the same holds. ``kind`` is an indicator."""
-
-    first: date
-    last: date
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Track:
-    """One exposure. It is sure from ``starts`` to ``sure_to``; from there to ``may_to`` it cannot be excluded.
-
-    ``may_to`` None = no end is known. ``started_by`` and ``ended_by`` name the evidence. ``spans`` are the days on which
-    a draft would be told of it, and how. ``ref`` is "" where the record has no id.
-    """
-
-    ref: str
-    label: str
-    state: str
-    because: str
-    starts: date | None
-    sure_to: date | None
-    may_to: date | None
-    started_by: str
-    ended_by: str
-    clear_on: date | None
-    spans: tuple[Span, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +98,14 @@ def draw(call: Call, first: date | None = None, last: date | None = None) -> Tim
     newest = _known_from(drawn, today)
     first, last = first or _first(drawn, newest), last or _last(drawn, today)
     known_from = min(max(first, newest), last)
-    judged = {day: call.on(day) for day in _looked_at(known_from, last, today, call.listed)}
-    told = {day: _by_resource(judgement.snapshot) for day, judgement in judged.items()}
+    told = _look(call, known_from, last, today)
     return Timeline(
         first,
         last,
         known_from,
         today,
-        tuple(_track(e, today, _spans(told, last, _key(e))) for e in drawn),
-        tuple(_runs({day: _said(j) for day, j in judged.items()}, last)),
+        tuple(track_of(e, today, _spans(told, last, _key(e))) for e in drawn),
+        tuple(_runs({day: each.said for day, each in told.items()}, last)),
         len(snapshot.exposures) - len(drawn),
     )
 
@@ -152,7 +121,7 @@ def _foremost(snapshot: Snapshot) -> tuple[Exposure, ...]:
 
 
 def _first(drawn: Iterable[Exposure], known_from: date) -> date:
-    starts = [start for e in drawn if (start := _start(e)[0]) is not None]
+    starts = [start for e in drawn if (start := start_and_evidence(e)[0]) is not None]
     earliest = min(starts, default=known_from) - timedelta(days=BEFORE)
     return max(min(earliest, known_from), known_from - timedelta(days=BEHIND))
 
@@ -167,19 +136,42 @@ def _known_from(drawn: Iterable[Exposure], today: date) -> date:
     """The day of the newest evidence that is not in the future."""
     ends = [e.ending.on for e in drawn if e.ending is not None]
     used = [today - timedelta(days=e.used_days) for e in drawn if e.used_days is not None]
-    begun = [start for e in drawn if (start := _start(e)[0]) is not None]
+    begun = [start for e in drawn if (start := start_and_evidence(e)[0]) is not None]
     return max((day for day in (*ends, *used, *begun) if day <= today), default=today)
 
 
-def _looked_at(first: date, last: date, today: date, listed: int) -> list[date]:
-    """Every day of the frame, or of a long list only each n-th and the draft's own."""
-    days = (last - first).days + 1
-    step = max(1, -(-days * listed // _MOST_READ))
-    chosen = {first + timedelta(days=n) for n in range(0, days, step)}
-    return sorted(chosen | ({today} if first <= today <= last else set()))
-
-
 # --- what is told on each day -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a draft of one day is told: by the interaction rule, and of each exposure that it meets."""
+
+    said: Severity
+    by_resource: Mapping[int, Severity]
+
+
+def _look(call: Call, first: date, last: date, today: date) -> dict[date, _Told]:
+    """The days in order, as many as are needed to find each on which the answer turns; the draft's own is among them."""
+    left = max(8, _MOST_READ // call.listed)
+    days = (last - first).days + 1
+    step = max(STEP, -(-2 * days // left))
+    coarse = {first + timedelta(days=n) for n in range(0, days, step)} | {last}
+    told = {
+        day: _tell(call.on(day)) for day in coarse | ({today} if first <= today <= last else set())
+    }
+    between = [*pairwise(sorted(told))]
+    while between and len(told) < left:
+        early, late = between.pop(0)
+        if told[early] != told[late] and (late - early).days > 1:
+            middle = early + (late - early) // 2
+            told[middle] = _tell(call.on(middle))
+            between += [(early, middle), (middle, late)]
+    return dict(sorted(told.items()))
+
+
+def _tell(judgement: Judgement) -> _Told:
+    return _Told(_said(judgement), _by_resource(judgement.snapshot))
 
 
 def _key(exposure: Exposure) -> int:
@@ -202,8 +194,8 @@ def _said(judgement: Judgement) -> Severity:
     return max(said, default=Severity.NONE)
 
 
-def _spans(told: Mapping[date, Mapping[int, Severity]], last: date, key: int) -> tuple[Span, ...]:
-    each = {day: by_resource.get(key, Severity.NONE) for day, by_resource in told.items()}
+def _spans(told: Mapping[date, _Told], last: date, key: int) -> tuple[Span, ...]:
+    each = {day: t.by_resource.get(key, Severity.NONE) for day, t in told.items()}
     return tuple(span for span in _runs(each, last) if span.kind != Severity.NONE.indicator)
 
 
@@ -216,63 +208,3 @@ def _runs(each: Mapping[date, Severity], last: date) -> Iterator[Span]:
     for (severity, days), (_, later) in zip(runs, [*runs[1:], (None, [])], strict=True):
         until = later[0] - timedelta(days=1) if later else last
         yield Span(days[0], until, severity.indicator)
-
-
-# --- one exposure -----------------------------------------------------------------------------------------------------
-
-
-def _track(exposure: Exposure, today: date, spans: tuple[Span, ...]) -> Track:
-    order = exposure.medication.order
-    starts, started_by = _start(exposure)
-    sure, may, ended_by = _end(exposure, today)
-    return Track(
-        resource_ref(order.resource),
-        order.label,
-        exposure.state.value,
-        exposure.because,
-        starts,
-        sure,
-        may,
-        started_by,
-        ended_by,
-        exposure.clear_on,
-        spans,
-    )
-
-
-def _start(exposure: Exposure) -> tuple[date | None, str]:
-    order = exposure.medication.order
-    if order.given:
-        return order.given.first, "administration"
-    day = start_of(order)
-    if day is None:
-        return None, ""
-    known = (
-        (order.course.start, "start of the course"),
-        (order.handed_over, "dispensed"),
-        (order.authored, "written"),
-        (order.asserted, "asserted"),
-    )
-    return day.first, next((what for named, what in known if named == day), "")
-
-
-def _end(exposure: Exposure, today: date) -> tuple[date | None, date | None, str]:
-    """(sure until, cannot be excluded until, by what)."""
-    start, _ = _start(exposure)
-    if exposure.interval_days is not None and exposure.last_dose_days is not None:
-        dose = today - timedelta(days=exposure.last_dose_days)
-        over = dose + timedelta(days=exposure.interval_days)
-        return (
-            over,
-            over,
-            f"last dose {dose.isoformat()}, made to last {exposure.interval_days} days",
-        )
-    if exposure.ending is not None:
-        return exposure.ending.on, exposure.ending.on, exposure.ending.what
-    if (supply := exposure.run_out) is not None:
-        still = exposure.state is State.CURRENT
-        may = max(supply.latest, today) if still else exposure.latest_day or supply.latest
-        return min(supply.earliest, may), may, f"supply: {supply.by}"
-    if exposure.latest_day is not None:
-        return start, exposure.latest_day, "at the latest"
-    return (today if exposure.state is State.CURRENT else start), None, ""

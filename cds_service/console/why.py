@@ -20,7 +20,8 @@ from cds_service.console.order_form import OrderForm, write_form
 from cds_service.console.other_end import can_end, with_ends
 from cds_service.console.pages import Desk, Page
 from cds_service.console.play import POLICY, Choice
-from cds_service.console.timeline import Call, Timeline, Track, draw
+from cds_service.console.timeline import Call, Timeline, draw
+from cds_service.console.tracks import Track
 from cds_service.errors import BadRequest, ServiceError
 from cds_service.explaining import explain
 from cds_service.fhir.values import as_dict, as_text

@@ -7,6 +7,7 @@ import html
 import itertools
 import json
 import re
+import shlex
 from datetime import date, timedelta
 from typing import Any
 
@@ -296,3 +297,16 @@ def test_a_card_opens_the_planner_from_the_ehr_of_the_story(tmp_path) -> None:
             assert 405 == web.post(f"{root}/fhir/MedicationRequest", json={}).status_code
             assert 404 == web.get("/play/ehr/list-unavailable/fhir/MedicationRequest").status_code
             assert 404 == web.get("/play/ehr/none/fhir/Patient/pat-1").status_code
+
+
+def test_the_curl_is_ready_for_a_shell(web: FlaskClient) -> None:
+    body = body_of("ldn-alone")
+    body["prefetch"]["patient"]["name"] = [{"family": "O'Brien $(id) `id`"}]
+    words = shlex.split(web.post("/play/edit", json={"body": body}).json["curl"])
+    assert body == json.loads(words[-1])
+    assert words[2].endswith("/cds-services/naltrexone-order-select")
+
+
+def test_every_draft_of_a_call_is_on_the_page(web: FlaskClient) -> None:
+    page = web.get("/play?story=both-in-one-signing").text
+    assert "Also ordered:</span> oxycodone" in page

@@ -197,12 +197,31 @@ def test_a_finger_takes_the_draft_along(browser: Browser, service: Running, engi
     chart = page.locator(".timeline.for-narrow")
     chart.scroll_into_view_if_needed()
     box = chart.bounding_box()
-    page.touchscreen.tap(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2)
+    knob = chart.locator(".draft circle").bounding_box()
+    finger = phone.new_cdp_session(page)
+    start, middle = knob["x"] + knob["width"] / 2, knob["y"] + knob["height"] / 2
+
+    def touch(kind: str, x: float) -> None:
+        points = [{"x": x, "y": middle}] if kind != "touchEnd" else []
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
     verdict = page.locator("#live-verdict")
-    expect(verdict).to_have_attribute("data-severity", "none")
+    far = box["x"] + box["width"] - 15
+    touch("touchStart", start)
+    for step in range(1, 9):
+        touch("touchMove", start + (far - start) * step / 8)
+    expect(verdict).to_have_attribute("data-severity", "none")  # while the finger is still down
+    touch("touchMove", start + (far - start) / 4)
+    touch("touchEnd", 0)
+    page.wait_for_function(
+        """far => document.getElementById('live-verdict').dataset.day < far
+        && document.getElementById('live-verdict').dataset.day === document.getElementById('as-of').value""",
+        arg=(TODAY + timedelta(days=15)).isoformat(),
+    )
     day = date.fromisoformat(verdict.get_attribute("data-day"))
-    assert day > TODAY + timedelta(days=20)
-    assert "none" == served("oxycodone-six-days", day, engine)
+    assert TODAY < day
+    expect(verdict).to_have_attribute("data-severity", served("oxycodone-six-days", day, engine))
+    expect(chart.locator(".draft")).to_contain_text(f"{day.day} {day:%b}")
     phone.close()
 
 

@@ -38,6 +38,7 @@
     body.value = JSON.stringify(made.body, null, 2);
     find("path").textContent = `POST ${made.path}`;
     find("chart").innerHTML = made.chart;
+    find("curl").value = made.curl;
     const drafted = Object.values(made.form).some((text) => text);
     find("emptied").hidden = drafted;
     form.classList.toggle("empty", !drafted);
@@ -137,8 +138,7 @@
 
   find("copy").hidden = !navigator.clipboard;
   find("copy").addEventListener("click", async () => {
-    const quoted = JSON.stringify(JSON.parse(body.value)).replaceAll("'", "'\\''");
-    await navigator.clipboard.writeText(find("curl").value.replace("@request.json", `'${quoted}'`));
+    await navigator.clipboard.writeText(find("curl").value);
     state.textContent = "Copied.";
   });
 

@@ -15,6 +15,7 @@
   const sent = slides.map((slide) => slide.value);
   let latest = 0;
   let wait = 0;
+  let held = false;
 
   const tell = (slide) => slide.setAttribute("aria-valuetext", said(Number(slide.value)));
   const follow = () => {
@@ -50,6 +51,7 @@
   const show = (text) => {
     const fresh = new DOMParser().parseFromString(text, "text/html");
     for (const part of fresh.querySelectorAll("[id^=live-]")) {
+      if (held && part.id === "live-chart") continue; // a finger holds on to the chart that it touched
       const shown = document.getElementById(part.id);
       if (shown.innerHTML !== part.innerHTML || shown.className !== part.className) shown.replaceWith(document.adoptNode(part));
     }
@@ -113,7 +115,6 @@
     draft.dispatchEvent(new Event("input"));
   };
   const place = document.getElementById("live-chart").parentElement;
-  let held = false;
   place.addEventListener("pointerdown", (event) => {
     const chart = event.target.closest(".timeline");
     if (!chart || event.button > 0) return;
@@ -126,5 +127,8 @@
     const chart = [...document.querySelectorAll(".timeline")].find((each) => each.getBoundingClientRect().width);
     take(event, chart);
   });
-  for (const over of ["pointerup", "pointercancel"]) window.addEventListener(over, () => { held = false; });
+  for (const over of ["pointerup", "pointercancel"]) window.addEventListener(over, () => {
+    if (held) soon();
+    held = false;
+  });
 })();

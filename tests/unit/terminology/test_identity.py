@@ -259,7 +259,11 @@ def test_a_guess_names_what_it_means(terminology: Terminology) -> None:
 
 @pytest.mark.parametrize(
     ("text", "meant"),
-    [("oxycogone 5 mg", "oxycodone"), ("oxycogine 5 mg", "oxycodone"), ("tramadil 50 mg", "tramadol")],
+    [
+        ("oxycogone 5 mg", "oxycodone"),
+        ("oxycogine 5 mg", "oxycodone"),
+        ("tramadil 50 mg", "tramadol"),
+    ],
 )
 def test_a_guess_is_asked_for_by_a_name_that_is_rightly_written(
     terminology: Terminology, text: str, meant: str
