@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from cds_service.journal.completeness import reconcile
 from cds_service.journal.feedback import FeedbackJournal
 from cds_service.journal.high_water import HighWater
 from cds_service.journal.metrics import CLOCK_JUMPS, FEEDBACK, TOKENS_UNSHARED, Metrics
+from cds_service.journal.overridden import OverriddenCards
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
 from cds_service.journal.traces import Traces
@@ -92,6 +94,7 @@ class Parts:
     audit: AuditLog
     feedback: FeedbackJournal
     pseudonyms: Pseudonyms
+    overridden: OverriddenCards
     fhir: FhirClient
     keys: JwksCache
     authentication: ClientAuthentication | None
@@ -140,6 +143,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
                 ),
                 fetch_for=lambda client: counting.timed(
                     MissingData(parts.fhir, settings, client).fetch
+                ),
+                recall_for=lambda client: partial(
+                    parts.overridden.recall, client.issuer if client else ""
                 ),
                 watch=recorder.watch,
                 record_feedback=_feedback_into(parts, settings, now),
@@ -257,6 +263,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
+    pseudonyms = Pseudonyms(settings.audit_key, make=not settings.audit_key_file)
     return Parts(
         engine=Engine(
             terminology.load(settings.terminology_dir),
@@ -271,7 +278,8 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         feedback=FeedbackJournal(
             store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost
         ),
-        pseudonyms=Pseudonyms(settings.audit_key, make=not settings.audit_key_file),
+        pseudonyms=pseudonyms,
+        overridden=OverriddenCards(store, pseudonyms, now),
         fhir=FhirClient(
             settings.limits,
             (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),

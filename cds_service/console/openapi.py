@@ -24,7 +24,7 @@ _SCHEMAS = {
     "OperationOutcome": "operation-outcome",
 }
 _PART = re.compile(r"<(?:[a-z]+(?:\([^)]*\))?:)?([a-z_]+)>")
-# What each endpoint is for; a test holds this list against what is served.
+# What each endpoint is for; one that is not listed is called by its name.
 SUMMARIES: Mapping[str, str] = {
     "hooks.discover": "The services, their hooks and what they ask for as prefetch",
     "hooks.call": "Judge the orders of a call and answer with cards",
@@ -46,6 +46,8 @@ SUMMARIES: Mapping[str, str] = {
     "console.edit": "An order with what was changed in the form",
     "console.pressed_suggestion": "An order with a suggestion applied",
     "console.drugs": "Names of medicines that begin alike",
+    "console.demo_read": "A resource of an invented patient, for the planner of the demo",
+    "console.demo_search": "Resources of an invented patient, for the planner of the demo",
     "console.why": "The timeline of a call",
     "console.ask": "The timeline of a call that was pasted",
     "console.live": "The timeline with a date that was dragged",
@@ -109,7 +111,7 @@ def _operation(rule: Rule, method: str) -> Json:
     found: Json = {
         "operationId": f"{name}.{method.lower()}",
         "tags": [name.partition(".")[0]],
-        "summary": SUMMARIES.get(name, name),
+        "summary": SUMMARIES.get(name) or name.partition(".")[2].replace("_", " "),
         **({"parameters": params} if (params := list(_parameters(rule.rule))) else {}),
     }
     if special is not None:

@@ -28,7 +28,7 @@ FACTS = {  # what a committee looks for, and the headings that lead there
     "Logic": "7 days",
     "What it does not do": "does not",
     "Known misses": "known gap",
-    "Vignettes": "244",
+    "Vignettes": r"\d+ of \d+",
     "CE mark": "No CE mark",
     "FDA criterion 4": "independently|basis|sheet",
     "Reviewer": "not reviewed",
