@@ -204,6 +204,7 @@ def _page(
         versions=VERSIONS,
         units=UNITS,
         form=read_form(body),
+        story=asdict(read_form(choice.body(desk))),
         chart=chart_of(body),
         body=pretty(body),
         path=_path(body),
