@@ -57,7 +57,7 @@ class Choice:
         return cls(
             story,
             story.release(given.get("release", "")),
-            hook if hook in HOOKS else HOOKS[1],
+            hook if hook in story.hooks else HOOKS[1],
             version if version in VERSIONS else next(iter(VERSIONS)),
         )
 
@@ -200,7 +200,6 @@ def _page(
         choice=choice,
         stories=all_stories(),
         following=following(choice.story),
-        hooks=HOOKS,
         versions=VERSIONS,
         units=UNITS,
         form=read_form(body),
