@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +40,7 @@ from cds_service.journal.completeness import reconcile
 from cds_service.journal.feedback import FeedbackJournal
 from cds_service.journal.high_water import HighWater
 from cds_service.journal.metrics import CLOCK_JUMPS, FEEDBACK, TOKENS_UNSHARED, Metrics
+from cds_service.journal.overridden import OverriddenCards
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
 from cds_service.journal.traces import Traces
@@ -68,6 +71,7 @@ from cds_service.web.ops import make_ops
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
+LAST_SECONDS = 3  # that a worker takes to write what waits, less than the server gives it
 
 
 def utc_now() -> datetime:
@@ -92,6 +96,7 @@ class Parts:
     audit: AuditLog
     feedback: FeedbackJournal
     pseudonyms: Pseudonyms
+    overridden: OverriddenCards
     fhir: FhirClient
     keys: JwksCache
     authentication: ClientAuthentication | None
@@ -141,6 +146,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
                 fetch_for=lambda client: counting.timed(
                     MissingData(parts.fhir, settings, client).fetch
                 ),
+                recall_for=lambda client: partial(
+                    parts.overridden.recall, client.issuer if client else ""
+                ),
                 watch=recorder.watch,
                 record_feedback=_feedback_into(parts, settings, now),
             ),
@@ -179,12 +187,29 @@ def worker() -> Flask:
     """
     app = create_app(configuration.load_for_worker())
     start_watching(app)
+    write_at_the_end(app)
     watched = app.extensions["watched"]
     watched.reporter.log.info("started", pid=os.getpid(), versions=watched.versions())
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)
     return app
+
+
+def write_at_the_end(app: Flask) -> None:
+    """When this worker ends, write what waits; the audit of the last calls is still in its queue.
+
+    The server's workers are processes of multiprocessing, which ends them without atexit.
+    """
+    parts: Parts = app.extensions["naltrexone_cds"]
+    Finalize(None, _write_what_waits, (parts,), exitpriority=1)
+
+
+def _write_what_waits(parts: Parts) -> None:
+    parts.audit.close(LAST_SECONDS)
+    parts.water.save(at_once=True)
+    parts.store.close()
+    parts.reporter.sink.close()
 
 
 def start_watching(app: Flask) -> None:
@@ -252,6 +277,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
+    pseudonyms = Pseudonyms(settings.audit_key, make=not settings.audit_key_file)
     return Parts(
         engine=Engine(
             terminology.load(settings.terminology_dir),
@@ -266,7 +292,8 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         feedback=FeedbackJournal(
             store, cards_recorded=audit.records_cards, water=water, on_loss=reporter.lost
         ),
-        pseudonyms=Pseudonyms(settings.audit_key, make=not settings.audit_key_file),
+        pseudonyms=pseudonyms,
+        overridden=OverriddenCards(store, pseudonyms, now),
         fhir=FhirClient(
             settings.limits,
             (*settings.fhir_bases, *(DEMO_BASES if settings.is_demo else ())),

@@ -6,7 +6,7 @@ Pure but for what is handed in: the clock, fresh ids and, where allowed, a way t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any
@@ -16,6 +16,15 @@ from cds_service.content.render import CardWriter, could_not_check, render
 from cds_service.errors import PreconditionFailed
 from cds_service.hooks.prefetch import Record, leave_unread, read_prefetch
 from cds_service.hooks.profiles import UNDATED
+from cds_service.hooks.repeats import (
+    Bases,
+    Overridden,
+    Recall,
+    bases_of,
+    is_kept,
+    is_shortened,
+    nothing_recalled,
+)
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
 from cds_service.model import Finding, Snapshot, Verdict
@@ -88,6 +97,8 @@ class Outcome:
     silenced: tuple[Finding, ...] = ()
     broken_cards: tuple[str, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)  # seconds per step
+    bases: Bases = field(default_factory=dict)  # of alerts that a later answer may say in one line
+    overridden: Mapping[str, Overridden] = field(default_factory=dict)  # said in one line, by topic
 
     @property
     def request(self) -> HookRequest:
@@ -118,6 +129,7 @@ def answer(
     *,
     client: Client | None = None,
     fetch: Fetch | None = None,
+    recall: Recall = nothing_recalled,
     stopwatch: Callable[[], float] = time.perf_counter,
 ) -> Outcome:
     """Answer one hook call to ``service`` at ``now`` (with an offset).
@@ -146,9 +158,12 @@ def answer(
     judgement = judge(reading, engine, now, laps)
     _require_orders(judgement.snapshot, client)
     shown, silenced = _sort_by_client(judgement.findings, client)
-    written = render(shown, judgement.snapshot, service, engine.writer)
+    bases, overridden = _repeats(shown, judgement.snapshot, request, client, recall, engine)
+    written = render(shown, judgement.snapshot, service, engine.writer, overridden)
     laps.end("render")
-    return Outcome(reading, judgement, written.cards, silenced, written.broken, laps.seconds)
+    return Outcome(
+        reading, judgement, written.cards, silenced, written.broken, laps.seconds, bases, overridden
+    )
 
 
 def judge(reading: Reading, engine: Engine, now: datetime, laps: Laps | None = None) -> Judgement:
@@ -173,6 +188,22 @@ def _require_orders(snapshot: Snapshot, client: Client | None) -> None:
             "The patient's medication list was neither sent nor could it be fetched.",
             expression=("prefetch",),
         )
+
+
+def _repeats(
+    shown: Sequence[Finding],
+    snapshot: Snapshot,
+    request: HookRequest,
+    client: Client | None,
+    recall: Recall,
+    engine: Engine,
+) -> tuple[Bases, Mapping[str, Overridden]]:
+    """What may shorten a later answer, and what shortens this one; both empty unless the client asks."""
+    kept, shortened = is_kept(request, client), is_shortened(request, client)
+    if not shown or not (kept or shortened):
+        return {}, {}
+    bases = bases_of(shown, snapshot, engine.content.version)
+    return (bases if kept else {}), (recall(request, bases) if shortened else {})
 
 
 def _sort_by_client(

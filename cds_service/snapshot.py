@@ -130,7 +130,7 @@ def read_snapshot(reading: Reading, aids: ReadingAids, now: datetime) -> Snapsho
     gaps = found.gaps + context.gaps
     return Snapshot(
         hook=request.hook,
-        as_of=now,
+        as_of=now.astimezone(aids.zone),
         today=clock.today,
         release=reading.release,
         drafts=tuple(_mark_renewals(context.drafts, exposures, request.hook)),
@@ -171,7 +171,7 @@ def read_orders_alone(reading: Reading, aids: ReadingAids, now: datetime) -> Sna
     """What there is to see of a call whose orders are all surely other drugs: nothing but that they are there."""
     return Snapshot(
         hook=reading.request.hook,
-        as_of=now,
+        as_of=now.astimezone(aids.zone),
         today=now.astimezone(aids.zone).date(),
         release=reading.release,
         drafts=(),

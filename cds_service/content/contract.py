@@ -21,6 +21,7 @@ _SHARED_PRINTS = {  # key of shared.yaml -> what it must print
     "which_draft": ("which",),
     "gap": ("gaps",),
     "sources": ("sources",),
+    "repeat": ("when", "reason", "what"),
     "labels/DEL_NTX": ("antagonist",),
     "labels/DEL_NTX_several": ("antagonist",),
     "labels/DEL_OPI": ("opioid",),
@@ -30,7 +31,9 @@ _SHARED_PRINTS = {  # key of shared.yaml -> what it must print
     "start_low/medication": ("schedules.A.start_mg",),
     "start_low/sig": ("schedules.A.start_mg",),
 }
-_SHARED_FACTS = frozenset({"found", "which", "gaps", "sources", "opioid", "antagonist"})
+_SHARED_FACTS = frozenset(
+    {"found", "which", "gaps", "sources", "when", "reason", "what", "opioid", "antagonist"}
+)
 _START_LOW = ("medication", "sig")
 _PLANNER = "titration_link"
 

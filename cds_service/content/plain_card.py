@@ -21,7 +21,7 @@ _MOST_DRUGS = 4
 def plain_card(finding: Finding, new_id: str, rules: Sequence[Declared]) -> dict[str, Any]:
     """The finding as a card without any word of ``cards/``; valid like every other one."""
     title = next((rule.title for rule in rules if rule.id == finding.topic), "Naltrexone check")
-    drugs = [*dict.fromkeys(_drugs(finding))][:_MOST_DRUGS]
+    drugs = [*dict.fromkeys(drugs_of(finding))][:_MOST_DRUGS]
     about = f"{title} ({', '.join(drugs)})" if drugs else title
     return {
         "uuid": new_id,
@@ -38,7 +38,8 @@ def plain_card(finding: Finding, new_id: str, rules: Sequence[Declared]) -> dict
     }
 
 
-def _drugs(finding: Finding) -> Iterator[str]:
+def drugs_of(finding: Finding) -> Iterator[str]:
+    """The ingredients that a finding is about, the drafted ones first; some twice."""
     medications: list[Medication] = [d.medication for d in finding.about]
     medications += [e.medication for e in finding.found]
     for medication in medications:

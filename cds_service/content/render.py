@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -18,10 +19,11 @@ import orjson
 from cds_service.content import escaping
 from cds_service.content.declared import Declared
 from cds_service.content.loader import CardText, Content
-from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, plain_card
+from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, drugs_of, plain_card
 from cds_service.content.suggestions import ActionWriter
 from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
+from cds_service.hooks.repeats import Overridden, softened
 from cds_service.hooks.services import Service
 from cds_service.model import Exposure, Finding, Gap, Medication, Snapshot
 
@@ -51,9 +53,16 @@ class Written:
 
 
 def render(
-    findings: Iterable[Finding], snapshot: Snapshot, service: Service, writer: CardWriter
+    findings: Iterable[Finding],
+    snapshot: Snapshot,
+    service: Service,
+    writer: CardWriter,
+    overridden: Mapping[str, Overridden] = MappingProxyType({}),
 ) -> Written:
-    """One card for each finding; each validates against the response schema, whatever the content is like."""
+    """One card for each finding; each validates against the response schema, whatever the content is like.
+
+    A topic in ``overridden`` is said in one line.
+    """
     order = {rule.id: rule.order for rule in writer.rules}
     ordered = sorted(findings, key=lambda f: (-f.severity, order.get(f.topic, _LAST)))
     carriers = [
@@ -63,6 +72,9 @@ def render(
     broken: list[str] = []
     cards = []
     for finding in ordered:
+        if again := overridden.get(finding.topic):
+            cards.append(_said_again(finding, again, snapshot, writer, broken))
+            continue
         card = _fenced(
             finding,
             snapshot.today,
@@ -74,6 +86,40 @@ def render(
             card |= {"selectionBehavior": "at-most-one", "suggestions": suggestions}
         cards.append(card)
     return Written(tuple(cards), tuple(broken))
+
+
+def _said_again(
+    finding: Finding,
+    again: Overridden,
+    snapshot: Snapshot,
+    writer: CardWriter,
+    broken: list[str],
+) -> dict[str, Any]:
+    """What was overridden, when and why, in one line; the whole card where that cannot be printed."""
+    try:
+        return _one_line(finding, again, snapshot, writer)
+    except Exception as error:  # noqa: BLE001 - the fence, as below
+        broken.append(f"{finding.topic}:repeat:{type(error).__name__}")
+        return _fenced(finding, snapshot.today, snapshot.gaps, writer, broken)
+
+
+def _one_line(
+    finding: Finding, again: Overridden, snapshot: Snapshot, writer: CardWriter
+) -> dict[str, Any]:
+    content, shared = writer.content, writer.content.shared
+    known = content.override_reasons.get(again.reason)
+    at = again.at.astimezone(snapshot.as_of.tzinfo)
+    words = {
+        "when": f"{at:%H:%M}" if at.date() == snapshot.today else f"{at:%Y-%m-%d %H:%M}",
+        "reason": escaping.plain(known["display"] if known else shared["no_reason"]),
+        "what": " / ".join(dict.fromkeys(drugs_of(finding))) or content.cards[finding.topic].title,
+    }
+    return {
+        "uuid": writer.new_id(),
+        "summary": words_of(escaping.plain(fill(shared["repeat"], words, {}), LONGEST_SUMMARY)),
+        "indicator": softened(finding.severity).indicator,
+        "source": _source(finding.topic, content),
+    }
 
 
 def could_not_check(finding: Finding, writer: CardWriter) -> dict[str, Any]:
@@ -101,14 +147,7 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
         "uuid": writer.new_id(),
         "summary": words_of(escaping.plain(summary[:1].upper() + summary[1:], LONGEST_SUMMARY)),
         "indicator": finding.severity.indicator,
-        "source": {
-            "label": words_of(content.shared["source_label"]),
-            "topic": {
-                "system": TOPIC_SYSTEM,
-                "code": finding.topic,
-                "display": words_of(words.title),
-            },
-        },
+        "source": _source(finding.topic, content),
         "detail": words_of(
             _bullets(
                 [*_detail(finding, words, quoted, content, printed), *_gap_line(gaps, content)]
@@ -120,6 +159,14 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
     if finding.overrides and (reasons := words.override_reasons[finding.overrides]):
         card["overrideReasons"] = [_override(code, content) for code in reasons]
     return card
+
+
+def _source(topic: str, content: Content) -> dict[str, Any]:
+    display = words_of(content.cards[topic].title)
+    return {
+        "label": words_of(content.shared["source_label"]),
+        "topic": {"system": TOPIC_SYSTEM, "code": topic, "display": display},
+    }
 
 
 def _facts(finding: Finding, quote: Callable[[str], str]) -> dict[str, str]:

@@ -302,8 +302,8 @@ def _each(part: SigPart, strength: Strength | None) -> Decimal | None:
     for other in others:
         counted_mg = mg_of(other, strength)
         if counted_mg is None:
-            if part.amounts[0] is other and other.value != 1:
-                return None
+            if part.amounts[0] is other and other.unit != "mL" and other.value != 1:
+                return None  # "3 tablets (4.5 mg)": each or all of them?
         elif not same(counted_mg, mass):
             return counted_mg if same(counted_mg, mass * other.value) else None
     return mass

@@ -116,7 +116,8 @@ class SigWalk:
                 self._take_scheme(token)
             case "clock":
                 self.part.clocks.add(token.word)
-            case "amount":
+            case "amount" | "count":
+                self.bare.extend(token.parts)
                 self._take_amount(token.amount)
             case "label":
                 self.labels.append(token)
@@ -131,7 +132,7 @@ class SigWalk:
             case _:
                 self._take_bound(token)
         if token.kind != "words" and token.word != "of":
-            self.last = token.kind
+            self.last = "amount" if token.kind == "count" else token.kind
 
     def _take_bound(self, token: SigToken) -> None:
         match token.kind:

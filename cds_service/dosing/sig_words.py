@@ -122,10 +122,25 @@ _SCHEME = (
     rf"(?: ?(?:{_SCHEME_UNIT})(?![a-z]))?(?: (?:daily|per day|a day|/ ?day)\b)?"
 )
 _LIQUID = r"(?:of )?(?:water|juice|fluid|liquid|milk)"
+_MADE_UP = (
+    r"(?:(?:dissolv|crush|mix|suspend|dispers|dilut)[a-z]* (?:and )?(?:it )?){1,2}"
+    rf"(?:(?P<n>{_N}) ?)?(?:(?P<u>{_MASS})[ -]?)?(?:{_FORM} )?"
+    rf"(?:and (?:dissolve|mix|suspend)[a-z]* )?(?:in|into|with) "
+    rf"(?P<per>{_N}) ?(?:{_ML}) (?:of )?(?:[a-z]{{4,9}} )?water\b"
+)
+# A number alone is a count where a route or a frequency follows, at the start of what is said.
+_COUNT = (
+    r"(?:(?<![\s\S])|(?<=take )|(?<=give )|(?<=then )|(?<=and )|(?<=[;,:] ))"
+    r"(?P<a>[1-6]|1/2|1 1/2|1\.5|0?\.5)(?: ?(?P<join>-|to|or) ?(?P<b>[1-6]))?"
+    r"(?= (?:po|by mouth|orally|sl|sublingually|once|twice|q\d|q[a-z]{1,4}\b|every|each|daily|nightly|[bt]id|qid|od|bd"
+    r"|tds|qds|hs|nocte|mane|a day|per day|at (?:night|bedtime|hs)|in the (?:morning|evening|afternoon))(?![a-z]))"
+)
 
 
 def _number(text: str) -> Decimal | None:
     """4.5, .5, 4,5 (decimal comma), 1,000 (thousands), 1/2, 1 1/2."""
+    if not text:
+        return None
     if "/" in text:
         whole, _, fraction = text.replace("-", " ").rpartition(" ")
         above, below = (int(n) for n in fraction.split("/"))
@@ -186,6 +201,24 @@ def _quantity(unit: str) -> Callable[[re.Match[str]], SigToken]:
         return SigToken("amount", amount=_amount(*ends, unit)) if ends else SigToken("doubt")
 
     return build
+
+
+def _made_up(m: re.Match[str]) -> SigToken:
+    """ "Dissolve 50 mg in 50 mL water" is the strength of what is then taken; of a tablet that is not named in mg, none."""
+    mass, per = _number(m["n"] or ""), _number(m["per"])
+    if not (m["u"] and mass and per):
+        return SigToken("words")
+    per_ml = mass * MG_PER_UNIT[m["u"]] / per
+    return SigToken("label", amount=DoseAmount(per_ml, "mL"))
+
+
+def _count(m: re.Match[str]) -> SigToken:
+    """ "1 po qhs": so many of what is dispensed, unless it may mean mg (``parts``)."""
+    ends = _range(m)
+    if ends is None:
+        return SigToken("doubt")
+    parts = tuple(n for n in {*ends} if n != 1)
+    return SigToken("count", amount=_amount(*ends, "unit"), parts=parts)
 
 
 def _counted(m: re.Match[str]) -> SigToken:
@@ -266,6 +299,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
     (re.compile(pattern), build)
     for pattern, build in (
         # numbers that are no dose
+        (_MADE_UP, _made_up),
         (
             rf"(?:disp(?:ense)?|qty|quantity|supply)\b[:.]? ?#? ?{_N}(?: ?(?:{_FORM}|{_ML})(?![a-z]))?",
             _is("words"),
@@ -282,6 +316,7 @@ _WORDS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], SigToken]], ...] 
             _is("words"),
         ),
         (_SCHEME, _scheme),
+        (_COUNT, _count),
         # how often
         (r"every other (?:day|night|evening|morning)\b|every 2nd (?:day|night)\b", _every(2)),
         (r"(?:qod|eod)\b|(?:on )?alternate (?:days|nights)\b", _every(2)),

@@ -12,8 +12,8 @@ from typing import Any
 
 from cds_service.errors import BadRequest
 from cds_service.fhir.bundle import Unpacked, unpack
-from cds_service.fhir.values import as_dict, as_text, texts
-from cds_service.hooks.services import SERVED_HOOKS, Service
+from cds_service.fhir.values import as_dict, as_list, as_text, texts
+from cds_service.hooks.services import CONFIGURATION, SERVED_HOOKS, Service
 
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,64}")
 _LONGEST_HOOK_INSTANCE = 128
@@ -33,6 +33,7 @@ class HookRequest:
     prefetch: Mapping[str, Any] = field(repr=False)
     fhir_server: str = ""
     fhir_authorization: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    configuration: Mapping[str, Any] = field(default_factory=dict)  # PDDI-CDS configuration items
     user_id: str = field(
         default="", repr=False
     )  # as sent; recorded as a keyed hash, and only where a site allows it
@@ -62,8 +63,15 @@ def decode(body: object, service: Service) -> HookRequest:
         prefetch=as_dict(body.get("prefetch")),
         fhir_server=as_text(body.get("fhirServer")),
         fhir_authorization=as_dict(body.get("fhirAuthorization")),
+        configuration=_configuration(body),
         user_id=as_text(context.get("userId")).strip(),
     )
+
+
+def _configuration(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What the request asks of us (PDDI-CDS ``configuration-items``): code -> value."""
+    items = [as_dict(item) for item in as_list(as_dict(body.get("extension")).get(CONFIGURATION))]
+    return {item["code"]: item.get("value") for item in items if isinstance(item.get("code"), str)}
 
 
 def _required_text(body: Mapping[str, Any], name: str) -> str:

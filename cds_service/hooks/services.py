@@ -14,6 +14,23 @@ from cds_service.hooks.profiles import MORE_SEARCHES, PROFILES, UNDATED
 from cds_service.model import Json, Release
 
 CDS_HOOKS_VERSION = "2.0.1"
+CONFIGURATION = "configuration-items"  # the extension of PDDI-CDS, in discovery and in requests
+KEEP_FOR_SIGN = "cache-for-order-sign-filtering"
+SHORTEN_REPEATS = "filter-out-repeated-alerts"
+_CONFIGURATION_ITEMS: dict[str, Json] = {
+    "order-select": {
+        "code": KEEP_FOR_SIGN,
+        "type": "boolean",
+        "name": "Keep for order-sign",
+        "description": "What is shown now may be said in one line at order-sign, if the same clinician overrides it.",
+    },
+    "order-sign": {
+        "code": SHORTEN_REPEATS,
+        "type": "boolean",
+        "name": "Shorten repeated alerts",
+        "description": "An alert that the same clinician overrode at order-select is said in one line; never left out.",
+    },
+}
 
 
 def _search(kind: str) -> str:
@@ -114,6 +131,11 @@ SERVICES = {
 SERVED_HOOKS = frozenset(service.hook for service in SERVICES.values())
 
 
+def _configurable(service: Service) -> Json:
+    item = _CONFIGURATION_ITEMS.get(service.hook)
+    return {"extension": {CONFIGURATION: [item]}} if item else {}
+
+
 def discovery(switched_off: Collection[str] = (), profile: str = UNDATED) -> Json:
     """The answer to ``GET /cds-services``, with the prefetch that this client's profile asks for."""
     return {
@@ -126,6 +148,7 @@ def discovery(switched_off: Collection[str] = (), profile: str = UNDATED) -> Jso
                 "prefetch": service.prefetch_for(profile),
                 "usageRequirements": _USAGE,
                 "version": CDS_HOOKS_VERSION,
+                **_configurable(service),
             }
             for service in SERVICES.values()
             if service.id not in switched_off

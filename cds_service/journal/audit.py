@@ -36,7 +36,8 @@ LONGEST_TEXT = 256
 class AuditedCard:
     """A card of an answer; ``shown`` is False for one that a client's settings silence.
 
-    ``situation`` says which of the rule's findings it is; it is kept with the card, not in the chain.
+    ``situation`` says which of the rule's findings it is and ``alert`` is the hash by which it is known again, "" where it
+    need not be; both are kept with the card, not in the chain.
     """
 
     uuid: str
@@ -44,6 +45,7 @@ class AuditedCard:
     indicator: str
     shown: bool = True
     situation: str = ""
+    alert: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class AuditEvent:
     release: str = ""
     rules_version: str = ""
     prescriber: str = ""
+    retry: bool = False  # the same call with the same token came before
 
 
 class AuditLog:
@@ -266,6 +269,7 @@ def _body(event: AuditEvent) -> dict[str, Any]:
         "issuer": _short(event.issuer),
         "tenant": _short(event.tenant),
         "jti": _short(event.jti),
+        **({"retry": True} if event.retry else {}),
         "hook": _short(event.hook),
         "service": _short(event.service),
         "hook_instance": _short(event.hook_instance),
@@ -303,6 +307,7 @@ def _record_cards(connection: Connection, numbered: Sequence[tuple[int, AuditEve
             "rules_version": event.rules_version,
             "prescriber": event.prescriber,
             "shown_at": event.time,
+            "alert": card.alert or None,
         }
         for seq, event in numbered
         for card in event.cards

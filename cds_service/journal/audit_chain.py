@@ -128,7 +128,7 @@ def _forget_cards(connection: Connection, last: int) -> None:
     old = shown_card.c.seq <= last
     answered = select(feedback.c.card).where(feedback.c.card == shown_card.c.card).exists()
     connection.execute(delete(shown_card).where(old, ~answered))
-    connection.execute(update(shown_card).where(old).values(prescriber=None))
+    connection.execute(update(shown_card).where(old).values(prescriber=None, alert=None))
 
 
 def _only_checkpoint(connection: Connection, first: int, last: int) -> bool:

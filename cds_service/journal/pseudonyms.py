@@ -35,6 +35,11 @@ class Pseudonyms:
         """64 hex digits for this user of this issuer. "" for no id."""
         return self._hash("prescriber", issuer, user_id) if user_id else ""
 
+    def alert(self, issuer: str, user_id: str, patient_id: str, basis: str) -> str:
+        """64 hex digits for this alert of this user about this patient. "" where nobody can tell who or about whom."""
+        known = user_id and patient_id
+        return self._hash("alert", issuer, user_id, patient_id, basis) if known else ""
+
     def hook_instance(self, value: str) -> str:
         """The UUID in its usual form; a keyed hash of anything else, because it may hold anything."""
         try:

@@ -83,7 +83,15 @@ def _kind(pair: Pair) -> str:
         return "TOGETHER"
     if pair.direction == BLOCK and (kind := _kind_of_block(pair, listed)):
         return kind
+    if role is Role.BUP_DEPOT and _given_and_left(listed):
+        return "DEPOT"
     return str(listed.state)
+
+
+def _given_and_left(listed: Exposure) -> bool:
+    """A depot that was given on a known day and not taken out: it did not end on that day."""
+    known = listed.last_dose_days is not None and listed.removed_days is None
+    return known and listed.state is State.RECENT
 
 
 def _kind_of_block(pair: Pair, listed: Exposure) -> str:
@@ -410,6 +418,7 @@ RULE = Rule(
     situations={
         **_SITUATIONS,
         f"{START}/RECENT": names("opioid blocker ago"),
+        f"{START}/DEPOT": names("opioid blocker last"),
         f"{START}/PLANNED": names("opioid blocker starts"),
         f"{BLOCK}/PLANNED": names("opioid blocker starts"),
         f"{BLOCK}/RECENT": names("opioid blocker ago oral_hold_hours"),

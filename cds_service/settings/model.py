@@ -72,6 +72,13 @@ class Client:
         Texts,
         means("Topics that are judged and recorded, not shown: how to pilot an alert."),
     ] = ()
+    brief_repeats: Annotated[
+        bool,
+        means(
+            "An alert that the same clinician overrode at order-select is said in one line at order-sign, "
+            "while nothing of it has changed; needs the audit. A request can say otherwise by configuration-items."
+        ),
+    ] = False
     feedback_quota: Annotated[
         Whole, means("Stored feedback items before 503.", 1, 1_000_000_000)
     ] = 100_000

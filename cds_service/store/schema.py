@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0004"  # the newest revision under migrations/versions
+HEAD = "0006"  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -80,7 +80,9 @@ shown_card = Table(
     Column("rules_version", Text),
     Column("prescriber", Text),  # a keyed hash, where the settings allow it
     Column("shown_at", UtcTime),
+    Column("alert", Text),  # a keyed hash of all that it rests on, where a repeat may be shortened
     Index("shown_card_seq", "seq"),
+    Index("shown_card_alert", "alert"),
 )
 
 # How many calls a client made in a minute, added up over workers and replicas, for the rate limit.
@@ -130,6 +132,8 @@ jwt_seen = Table(
     Column(
         "expires", BigInteger, nullable=False
     ),  # Unix seconds; later the token is refused anyway
+    Column("request", Text),  # SHA-256 of what was asked; NULL: by an older version
+    Column("used_at", BigInteger),  # Unix seconds
     Index("jwt_seen_expires", "expires"),
 )
 

@@ -111,6 +111,7 @@ class Recorder:
             "issuer": issuer,
             "tenant": caller.tenant if caller else "",
             "jti": caller.jti if caller else "",
+            "retry": bool(caller and caller.retry),
             "service": g.get("service", ""),
             "content_version": self.content_version,
             "status": status,
@@ -129,6 +130,7 @@ class Recorder:
                 c["uuid"],
                 *(key := (c["source"]["topic"]["code"], c["indicator"])),
                 situation=next(situations.get(key, iter(())), ""),
+                alert=self._alert(outcome, key[0]),
             )
             for c in outcome.cards
         ]
@@ -150,6 +152,16 @@ class Recorder:
             "gaps": outcome.snapshot.gaps,
         }
 
+    def _alert(self, outcome: Outcome, topic: str) -> str:
+        """By the client whose rules hold, who need not have shown a token where none is asked for."""
+        basis, request = outcome.bases.get(topic), outcome.request
+        issuer = client.issuer if (client := g.get("client")) else ""
+        return (
+            self.pseudonyms.alert(issuer, request.user_id, request.patient_id, basis)
+            if basis
+            else ""
+        )
+
     def _line(self, status: int) -> dict[str, Any]:
         """Why a call was answered as it was, in words of this service only."""
         outcome: Outcome | None = g.get("outcome")
@@ -161,6 +173,8 @@ class Recorder:
         }
         if caller := g.get("caller"):
             line["client"] = caller.client.name or caller.client.issuer
+            if caller.retry:
+                line["retry"] = True
         if fault := g.get("fault"):
             line["fault"] = fault
         if g.get("limited"):
@@ -171,6 +185,7 @@ class Recorder:
                 f"{c['source']['topic']['code']}:{c['indicator']}" for c in outcome.cards
             ]
             line["silenced"] = [f.topic for f in outcome.silenced]
+            line["shortened"] = sorted(outcome.overridden)
             line["gaps"] = [f"{gap.about}:{gap.why}" for gap in outcome.snapshot.gaps]
             line["broken_rules"] = [f"{v.rule}:{v.error}" for v in outcome.verdicts if v.error]
             line["broken_cards"] = list(outcome.broken_cards)

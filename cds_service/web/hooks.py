@@ -11,6 +11,7 @@ from flask import Blueprint, Response, g
 from cds_service import pipeline
 from cds_service.errors import NotFound, ServiceError, TooManyRequests
 from cds_service.hooks.profiles import UNDATED
+from cds_service.hooks.repeats import Recall, nothing_recalled
 from cds_service.hooks.services import SERVICES, Service, discovery
 from cds_service.settings import Client, Settings
 from cds_service.web.wire import answer_json, name_fault, read_json
@@ -26,6 +27,7 @@ class HookPorts:
     now: Callable[[], datetime]
     admit: Callable[[str], Client | None] = lambda _path: None
     fetch_for: Callable[[Client | None], pipeline.Fetch | None] = lambda _client: None
+    recall_for: Callable[[Client | None], Recall] = lambda _client: nothing_recalled
     watch: Callable[[pipeline.Outcome], None] = lambda _outcome: None
     record_feedback: Callable[[Service, object, Client | None], None] | None = None
 
@@ -46,6 +48,7 @@ def make_hooks(engine: pipeline.Engine, settings: Settings, ports: HookPorts) ->
             client = ports.admit(f"/cds-services/{service_id}")
         except TooManyRequests as limited:
             return _answer_unchecked(service, limited)
+        g.client = client
         return answer_json(_judge(read_json(settings.limits.body_bytes), service, client))
 
     def _answer_unchecked(service: Service, limited: TooManyRequests) -> Response:
@@ -68,7 +71,13 @@ def make_hooks(engine: pipeline.Engine, settings: Settings, ports: HookPorts) ->
     def _judge(body: object, service: Service, client: Client | None) -> dict[str, object]:
         try:
             outcome = pipeline.answer(
-                body, service, engine, ports.now(), client=client, fetch=ports.fetch_for(client)
+                body,
+                service,
+                engine,
+                ports.now(),
+                client=client,
+                fetch=ports.fetch_for(client),
+                recall=ports.recall_for(client),
             )
         except ServiceError:
             raise

@@ -169,7 +169,9 @@ NO_DOSE = [
     "4.5 mg",
     "daily",
     "",
-    "take 1 daily",
+    "take 1",
+    "take 1 with water",
+    "refill 1 daily",
     "take as directed",
     "4.5 mg as needed",
     "take 2 sprays daily",
@@ -256,6 +258,43 @@ def test_a_dose_is_a_mass_or_a_count_times_a_strength_that_fits_it(
     text: str, strength: Strength | None, expected: str
 ) -> None:
     assert expected == shown(read_sig(text, strength).daily_mg)
+
+
+COUNTS = [
+    ("1 po qhs", each("4.5"), "4.5"),
+    ("take 1 daily", each("50"), "50"),
+    ("one at night", each("4.5"), "4.5"),
+    ("1/2 po daily", each("50"), "25"),
+    ("1-2 po q6h prn", each("5"), "40"),
+    ("Take 1 in the morning and 2 at bedtime", each("1.5"), "4.5"),
+    ("1 nightly x 14 days, then 2 nightly", each("1.5"), "3"),
+    ("3 qhs", each("1.5"), "4.5"),
+    ("3 qhs", each("3"), "unknown"),  # 3 mg or three capsules
+    ("2 daily", None, "unknown"),
+    ("1 po qhs", None, "unknown"),
+    ("1 daily", Strength(Decimal(1), Decimal(1), "mL"), "unknown"),
+    ("45 daily", each("4.5"), "unknown"),
+]
+
+
+@pytest.mark.parametrize(("text", "strength", "expected"), COUNTS)
+def test_a_number_alone_counts_what_is_dispensed_where_a_route_or_frequency_follows(
+    text: str, strength: Strength | None, expected: str
+) -> None:
+    assert expected == shown(read_sig(text, strength).daily_mg)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dissolve 1 tablet in 50 mL water, take 4.5 mL (4.5 mg) at bedtime", "4.5"),
+        ("Dissolve 50 mg in 50 mL of distilled water; take 3 mL nightly", "3"),
+        ("crush and mix 50 mg tablet in 100 mL water, take 2 mL at bedtime", "1"),
+        ("dissolve 1 tablet in 50 mL water, take 3 mL at bedtime", "unknown"),
+    ],
+)
+def test_what_is_made_up_with_water_is_no_dose(text: str, expected: str) -> None:
+    assert expected == shown(read_sig(text, None).daily_mg)
 
 
 @pytest.mark.parametrize(("text", "strength", "expected"), LIMITS)

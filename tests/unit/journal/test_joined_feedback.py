@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
+from alembic.config import Config
 from sqlalchemy import select, text
 
 from cds_service import settings as configuration
@@ -17,6 +19,7 @@ from cds_service.app import create_app
 from cds_service.journal import audit_chain
 from cds_service.journal.export import FEEDBACK_COLUMNS, export_feedback
 from cds_service.journal.versions import rules_version
+from cds_service.store.database import make_engine, parse_url
 from cds_service.store.schema import shown_card
 from cds_service.store.store import open_store
 from tests.conformance.calls import conflict
@@ -106,26 +109,15 @@ def test_a_store_of_the_version_before_is_upgraded_with_what_it_holds(
 
 @pytest.fixture
 def store_url_of_0003(store_url: str) -> str:
-    """A store as the version before left it, with one card."""
-    store = open_store(store_url)
-    with store.write() as connection:
-        for name in (
-            "rule",
-            "situation",
-            "indicator",
-            "hook",
-            "client",
-            "release",
-            "content_version",
-            "rules_version",
-            "prescriber",
-            "shown_at",
-        ):
-            connection.execute(text(f"ALTER TABLE shown_card DROP COLUMN {name}"))
-        connection.execute(text("DROP TABLE client_calls"))
-        connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+    """A store as version 0003 of its tables left it, with one card."""
+    config = Config()
+    config.set_main_option("script_location", "cds_service.store:migrations")
+    engine = make_engine(parse_url(store_url))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
         connection.execute(
             text("INSERT INTO shown_card (card, service, seq) VALUES ('old', 's', 1)")
         )
-    store.close()
+    engine.dispose()
     return store_url

@@ -190,6 +190,18 @@ CONTRAVE = naltrexone(Band.BUPROPION, role=Role.NTX_BUP)
             {"sources", "found", "why_start_other", "do_start_sa"},
         ),
         (
+            snapshot(
+                LDN,
+                listed=(
+                    exposure(
+                        medication(Role.BUP_DEPOT), RECENT, 30, last_dose_days=30, interval_days=28
+                    ),
+                ),
+            ),
+            "ntx-draft/DEPOT",
+            START | {"wait_la", "moud"},
+        ),
+        (
             snapshot(LDN, listed=(exposure(oxycodone(), HELD),)),
             "ntx-draft/HELD",
             START | {"do_start_sa", "held"},
