@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ from cds_service.web.ops import make_ops
 
 Clock = Callable[[], datetime]
 _GARBAGE_BEFORE_A_LOOK = 10_000
+LAST_SECONDS = 3  # that a worker takes to write what waits, less than the server gives it
 
 
 def utc_now() -> datetime:
@@ -187,12 +189,29 @@ def worker() -> Flask:
     """
     app = create_app(configuration.load_for_worker())
     start_watching(app)
+    write_at_the_end(app)
     watched = app.extensions["watched"]
     watched.reporter.log.info("started", pid=os.getpid(), versions=watched.versions())
     gc.collect()
     gc.freeze()
     gc.set_threshold(_GARBAGE_BEFORE_A_LOOK)
     return app
+
+
+def write_at_the_end(app: Flask) -> None:
+    """When this worker ends, write what waits; the audit of the last calls is still in its queue.
+
+    The server's workers are processes of multiprocessing, which ends them without atexit.
+    """
+    parts: Parts = app.extensions["naltrexone_cds"]
+    Finalize(None, _write_what_waits, (parts,), exitpriority=1)
+
+
+def _write_what_waits(parts: Parts) -> None:
+    parts.audit.close(LAST_SECONDS)
+    parts.water.save(at_once=True)
+    parts.store.close()
+    parts.reporter.sink.close()
 
 
 def start_watching(app: Flask) -> None:

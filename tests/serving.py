@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from flask import Flask
 
 from cds_service import settings
-from cds_service.app import create_app
+from cds_service.app import create_app, write_at_the_end
 
 AS_OF = datetime.fromisoformat(
     os.environ.get("TEST_AS_OF", "2026-11-21T12:00:00+00:00")
@@ -16,7 +16,9 @@ AS_OF = datetime.fromisoformat(
 
 
 def application() -> Flask:
-    return create_app(settings.load_for_worker(), now=lambda: AS_OF)
+    app = create_app(settings.load_for_worker(), now=lambda: AS_OF)
+    write_at_the_end(app)
+    return app
 
 
 if __name__ == "__main__":

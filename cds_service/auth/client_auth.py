@@ -21,7 +21,7 @@ from cds_service.auth.token_rules import (
     known,
     refuse,
 )
-from cds_service.auth.used_tokens import UsedTokens
+from cds_service.auth.used_tokens import Use, UsedTokens
 from cds_service.errors import Unauthorized, Unavailable
 from cds_service.settings import Client, Settings
 
@@ -37,11 +37,12 @@ SANDBOX_ISSUER = (
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who called, and by which token. ``tenant`` is "" where the token names none."""
+    """Who called, and by which token. ``tenant`` is "" where the token names none; ``retry``: the same call came before."""
 
     client: Client
     tenant: str
     jti: str
+    retry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,16 @@ class ClientAuthentication:
         self._algorithms = tuple(algorithms)
         self._on_refusal = on_refusal
 
-    def admit(self, authorization_headers: Sequence[str], endpoint_urls: Sequence[str]) -> Caller:
+    def admit(
+        self,
+        authorization_headers: Sequence[str],
+        endpoint_urls: Sequence[str],
+        request: Callable[[], str] = lambda: "",
+    ) -> Caller:
         """The caller, whose token is used up by this; the one same Unauthorized for every fault of a token.
+
+        ``request`` gives a hash of what is asked, and is called only for a token that is otherwise good: the same
+        token with the same request is let in again for a moment (``used_tokens``).
 
         ``authorization_headers`` are all values of that header, ``endpoint_urls`` the public URLs of what is
         called, built from the configured base URL. Unavailable where the client's keys cannot be had.
@@ -94,7 +103,7 @@ class ClientAuthentication:
             case = TokenCheck(bearer_token(authorization_headers), terms)
             for _, check in RULES:
                 check(case)
-            return self._remember(case)
+            return self._remember(case, request())
         except RefusedError as refused:
             reason = refused.reason
         except CannotTellError:
@@ -105,11 +114,12 @@ class ClientAuthentication:
             raise Unavailable(NO_KEYS, headers={"Retry-After": str(PAUSE_AFTER_FAILURE)})
         raise Unauthorized(REFUSAL, headers={"WWW-Authenticate": "Bearer"})
 
-    def _remember(self, case: TokenCheck) -> Caller:
+    def _remember(self, case: TokenCheck, request: str) -> Caller:
         client, jti, tenant = known(case.client), case.claim("jti"), case.claim("tenant")
-        if not self._used.remember(client.issuer, jti, case.claim("exp") + LEEWAY):
+        use = self._used.remember(client.issuer, jti, case.claim("exp") + LEEWAY, request)
+        if use is Use.AGAIN:
             refuse("replayed", "the token was used before")
-        return Caller(client, tenant if isinstance(tenant, str) else "", jti)
+        return Caller(client, tenant if isinstance(tenant, str) else "", jti, use is Use.RETRY)
 
 
 def known_clients(settings: Settings) -> tuple[Client, ...]:

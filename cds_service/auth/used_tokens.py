@@ -1,5 +1,8 @@
 """Which tokens were used already: each (issuer, jti) is let in once, across threads, workers and restarts.
 
+A proxy may send a call again that a replica did not answer: the same token with the same request, within RETRY_WINDOW
+seconds of the first, is a retry and is answered. With any other request, or later, the token is used up.
+
 A full, broken or hanging store must not silence the hooks (conformance L11): while it does not take a token in time,
 each worker goes by what it remembers itself, counts that, and tells ``on_failure`` once; a token could then be used
 once per worker, until the store has caught up. A site that would rather answer 503 asks for ``durable`` (L12).
@@ -8,11 +11,13 @@ once per worker, until the store has caught up. A site that would rather answer 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple, Protocol
 
 from cachetools import TTLCache
 from sqlalchemy import Connection, delete, select
@@ -22,6 +27,7 @@ from cds_service.store.database import insert_once
 from cds_service.store.group_commit import LOOK, GroupCommit
 from cds_service.store.schema import jwt_seen
 
+RETRY_WINDOW = 10  # seconds
 RETRY_SECONDS = 2  # said to a caller that may come again
 KEEP_SECONDS = 7_200  # more than any token lives: its hour, and what two clocks may differ
 JUMP_SECONDS = 60  # a clock on the wall that leaves the steady one by more has jumped
@@ -30,11 +36,22 @@ PURGE_ROWS = 2_000
 RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
 
 
+class Use(StrEnum):
+    """What a token is to the one who remembers it."""
+
+    FIRST = "first"
+    RETRY = "retry"
+    AGAIN = "again"
+
+
 class UsedTokens(Protocol):
     """Memory of used tokens."""
 
-    def remember(self, iss: str, jti: str, expires: float) -> bool:
-        """True exactly once per (iss, jti) up to ``expires`` (Unix time); Unavailable if it cannot tell."""
+    def remember(self, iss: str, jti: str, expires: float, request: str = "") -> Use:
+        """FIRST exactly once per (iss, jti) up to ``expires`` (Unix time); Unavailable if it cannot tell.
+
+        ``request`` is a hash of what was asked; "" is never the same as anything.
+        """
 
 
 class SeenTokens:
@@ -59,34 +76,36 @@ class SeenTokens:
         self._durable = durable
         self._on_failure = on_failure
         self._purge = _Purge(clock, steady)
-        self._recent: TTLCache[str, bool] = TTLCache(RECENT_TOKENS, KEEP_SECONDS, timer=steady)
+        self._clock = clock
+        self._steady = steady
+        self._recent: TTLCache[str, _Memory] = TTLCache(RECENT_TOKENS, KEEP_SECONDS, timer=steady)
         self._lock = threading.Lock()
         self._told = False
         self.by_memory = 0
 
-    def remember(self, iss: str, jti: str, expires: float) -> bool:
-        """True exactly once per (iss, jti) until ``expires`` (Unix seconds)."""
-        token_hash = hash_token(iss, jti)
-        if not self._first_seen_here(token_hash):
-            return False
+    def remember(self, iss: str, jti: str, expires: float, request: str = "") -> Use:
+        """FIRST exactly once per (iss, jti) until ``expires`` (Unix seconds)."""
+        token = _Token(hash_token(iss, jti), math.ceil(expires), request, round(self._clock()))
+        if (here := self._seen_here(token)) is not Use.FIRST:
+            return here
         try:
-            first = self._first_seen_anywhere(token_hash, expires)
+            use = self._seen_anywhere(token)
         except (TimeoutError, Unavailable):
-            self._note_failure(token_hash)
-            return True
+            self._note_failure(token.hash)
+            return Use.FIRST
         self._told = False
-        return first
+        return use
 
-    def _first_seen_here(self, token_hash: str) -> bool:
+    def _seen_here(self, token: _Token) -> Use:
         with self._lock:
-            if token_hash in self._recent:
-                return False
-            self._recent[token_hash] = True
-            return True
+            if (known := self._recent.get(token.hash)) is None:
+                self._recent[token.hash] = _Memory(token.request, self._steady())
+                return Use.FIRST
+            return _compare(token.request, known.request, self._steady() - known.at)
 
-    def _first_seen_anywhere(self, token_hash: str, expires: float) -> bool:
+    def _seen_anywhere(self, token: _Token) -> Use:
         """What the store says, if it does so in time. A token that was not waited for is still written once it can."""
-        future = self._writer.put(self._lane, (token_hash, math.ceil(expires)))
+        future = self._writer.put(self._lane, token)
         try:
             return future.result(
                 max(LOOK, self._writer.patience) if self._durable else self._writer.patience
@@ -110,15 +129,54 @@ class SeenTokens:
                 headers={"Retry-After": str(RETRY_SECONDS)},
             ) from None
 
-    def _write(self, connection: Connection, tokens: Sequence[tuple[str, int]]) -> list[bool]:
-        """Which of them nobody used before. Sorted, so that replicas wait for each other in one order."""
+    def _write(self, connection: Connection, tokens: Sequence[_Token]) -> list[Use]:
+        """What each of them is. Sorted, so that replicas wait for each other in one order."""
         rows = [
-            {"token_hash": token_hash, "expires": expires} for token_hash, expires in sorted(tokens)
+            {"token_hash": t.hash, "expires": t.expires, "request": t.request, "used_at": t.at}
+            for t in sorted(tokens)
         ]
         insert = insert_once(connection, jwt_seen, "token_hash").returning(jwt_seen.c.token_hash)
         new = set(connection.execute(insert, rows).scalars())
         self._purge.run(connection)
-        return [token_hash in new for token_hash, _ in tokens]
+        known = _look_up(connection, {t.hash for t in tokens} - new)
+        return [Use.FIRST if t.hash in new else _among(t, known) for t in tokens]
+
+
+class _Token(NamedTuple):
+    """One use of a token; ``at`` in Unix seconds, ``request`` a hash."""
+
+    hash: str
+    expires: int
+    request: str
+    at: int
+
+
+class _Memory(NamedTuple):
+    """The first use that this worker saw, ``at`` on the steady clock."""
+
+    request: str
+    at: float
+
+
+def _look_up(connection: Connection, hashes: set[str]) -> dict[str, tuple[str, int]]:
+    if not hashes:
+        return {}
+    query = select(jwt_seen.c.token_hash, jwt_seen.c.request, jwt_seen.c.used_at).where(
+        jwt_seen.c.token_hash.in_(hashes)
+    )
+    return {
+        row.token_hash: (row.request or "", row.used_at or 0) for row in connection.execute(query)
+    }
+
+
+def _among(token: _Token, known: Mapping[str, tuple[str, int]]) -> Use:
+    request, at = known.get(token.hash, ("", 0))
+    return _compare(token.request, request, abs(token.at - at))
+
+
+def _compare(request: str, first: str, seconds: float) -> Use:
+    same = bool(request) and hmac.compare_digest(request, first)
+    return Use.RETRY if same and seconds <= RETRY_WINDOW else Use.AGAIN
 
 
 class _Purge:

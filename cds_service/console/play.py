@@ -57,7 +57,7 @@ class Choice:
         return cls(
             story,
             story.release(given.get("release", "")),
-            hook if hook in HOOKS else HOOKS[1],
+            hook if hook in story.hooks else HOOKS[1],
             version if version in VERSIONS else next(iter(VERSIONS)),
         )
 
@@ -200,10 +200,10 @@ def _page(
         choice=choice,
         stories=all_stories(),
         following=following(choice.story),
-        hooks=HOOKS,
         versions=VERSIONS,
         units=UNITS,
         form=read_form(body),
+        story=asdict(read_form(choice.body(desk))),
         chart=chart_of(body),
         body=pretty(body),
         path=_path(body),

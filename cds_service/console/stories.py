@@ -20,7 +20,8 @@ import yaml
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Json, Release
 
-HOOKS = tuple(service.hook for service in SERVICES.values() if service.hook != "medication-refill")
+REFILL = "medication-refill"
+HOOKS = tuple(service.hook for service in SERVICES.values() if service.hook != REFILL)
 VERSIONS = {
     "2.0": "CDS Hooks 2.0: a search that found nothing is an empty Bundle",
     "1.0": "CDS Hooks 1.0: a search that found nothing is null",
@@ -32,7 +33,10 @@ _ORDERS = ("draftOrders", "medications")
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One invented call. ``files`` are its bodies by FHIR release; ``expected`` the indicator of each topic."""
+    """One invented call. ``files`` are its bodies by FHIR release; ``expected`` the indicator of each topic.
+
+    ``renewed`` says that the order may as well be a renewal, which is told the same (specification J22).
+    """
 
     id: str
     group: str
@@ -41,6 +45,11 @@ class Story:
     expected: Mapping[str, str]
     files: Mapping[str, Path] = field(repr=False)
     as_of: date = WRITTEN_ON
+    renewed: bool = False
+
+    @property
+    def hooks(self) -> tuple[str, ...]:
+        return (*HOOKS, REFILL) if self.renewed else HOOKS
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -73,6 +82,7 @@ def all_stories() -> Mapping[str, Story]:
             item["expected"],
             _files(item, home),
             item.get("as_of", WRITTEN_ON),
+            item.get("renewed", False),
         )
         for item in told["stories"]
     }
@@ -122,7 +132,7 @@ def at_hook(body: Json, hook: str) -> dict[str, Any]:
             f"{entry['resource']['resourceType']}/{entry['resource']['id']}"
             for entry in orders["entry"]
         ]
-    context["medications" if hook == "medication-prescribe" else "draftOrders"] = orders
+    context["medications" if hook.startswith("medication-") else "draftOrders"] = orders
     return {**body, "hook": hook, "context": context}
 
 

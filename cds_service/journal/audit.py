@@ -81,6 +81,7 @@ class AuditEvent:
     rules_version: str = ""
     prescriber: str = ""
     unknown_names: int = 0
+    retry: bool = False  # the same call with the same token came before
 
 
 class AuditLog:
@@ -269,6 +270,7 @@ def _body(event: AuditEvent) -> dict[str, Any]:
         "issuer": _short(event.issuer),
         "tenant": _short(event.tenant),
         "jti": _short(event.jti),
+        **({"retry": True} if event.retry else {}),
         "hook": _short(event.hook),
         "service": _short(event.service),
         "hook_instance": _short(event.hook_instance),

@@ -104,6 +104,11 @@ KEY_SET_AGE = Spec(
 REFUSED_TOKENS = Spec(
     _P + "refused_tokens", Kind.COUNTER, "Tokens that were refused, by reason.", ("reason",)
 )
+RETRIED = Spec(
+    _P + "retried_calls",
+    Kind.COUNTER,
+    "Calls that came again with the same token, as a proxy sends them; answered.",
+)
 FEEDBACK = Spec(
     _P + "feedback_items", Kind.COUNTER, "Feedback items that were taken, by outcome.", ("outcome",)
 )

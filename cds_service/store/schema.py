@@ -21,7 +21,7 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
-HEAD = "0005"  # the newest revision under migrations/versions
+HEAD = "0006"  # the newest revision under migrations/versions
 
 metadata = MetaData()
 
@@ -132,6 +132,8 @@ jwt_seen = Table(
     Column(
         "expires", BigInteger, nullable=False
     ),  # Unix seconds; later the token is refused anyway
+    Column("request", Text),  # SHA-256 of what was asked; NULL: by an older version
+    Column("used_at", BigInteger),  # Unix seconds
     Index("jwt_seen_expires", "expires"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 from flask import g, request
@@ -10,6 +11,7 @@ from cds_service.auth.client_auth import Caller, ClientAuthentication
 from cds_service.errors import ServiceError, TooManyRequests
 from cds_service.settings import Client, Settings
 from cds_service.web.call_rate import CallRate, Share
+from cds_service.web.wire import read_body
 
 
 def make_admit(
@@ -50,10 +52,20 @@ def _recognise(
 
 def _authenticate(path: str, authentication: ClientAuthentication, settings: Settings) -> Client:
     caller: Caller = authentication.admit(
-        request.headers.getlist("Authorization"), _audiences(path, settings)
+        request.headers.getlist("Authorization"),
+        _audiences(path, settings),
+        lambda: _hash_request(path, settings),
     )
     g.caller = caller
     return caller.client
+
+
+def _hash_request(path: str, settings: Settings) -> str:
+    """What is asked, as SHA-256 over method, path and body. The body of a caller with a good token is read for it."""
+    limits = settings.limits
+    limit = limits.feedback_bytes if path.endswith("/feedback") else limits.body_bytes
+    body = read_body(limit) if request.method == "POST" else b""
+    return hashlib.sha256(f"{request.method} {path}\n".encode() + body).hexdigest()
 
 
 def _audiences(path: str, settings: Settings) -> list[str]:

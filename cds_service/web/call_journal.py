@@ -111,6 +111,7 @@ class Recorder:
             "issuer": issuer,
             "tenant": caller.tenant if caller else "",
             "jti": caller.jti if caller else "",
+            "retry": bool(caller and caller.retry),
             "service": g.get("service", ""),
             "content_version": self.content_version,
             "status": status,
@@ -173,6 +174,8 @@ class Recorder:
         }
         if caller := g.get("caller"):
             line["client"] = caller.client.name or caller.client.issuer
+            if caller.retry:
+                line["retry"] = True
         if fault := g.get("fault"):
             line["fault"] = fault
         if g.get("limited"):

@@ -42,6 +42,8 @@ class CallMetrics:
         if is_call():
             try:
                 self.observe(gather(response.status_code))
+                if (caller := g.get("caller")) and caller.retry:
+                    self.numbers.count(metrics.RETRIED)
                 if g.get("cut"):
                     self.numbers.count(metrics.CUT)
             except Exception as error:  # noqa: BLE001 - a number is worth no answer

@@ -42,7 +42,13 @@ def read_json(limit: int) -> object:
 
 
 def read_body(limit: int) -> bytes:
-    """At most ``limit`` bytes, also where the length was not announced (chunked); raises TooLarge."""
+    """At most ``limit`` bytes, also where the length was not announced (chunked); raises TooLarge. Read once a request."""
+    if "body" not in g:
+        g.body = _read_body(limit)
+    return bytes(g.body)
+
+
+def _read_body(limit: int) -> bytes:
     if (request.content_length or 0) > limit:
         raise TooLarge(f"The body must not be larger than {limit} bytes.")
     if request.content_length is not None:

@@ -64,13 +64,14 @@ def test_there_are_stories_of_every_kind() -> None:
     assert {*groups.split("|"), "Traps that must stay silent", "Broken data"} == {
         story.group for story in STORIES
     }
+    assert {*SERVICE_OF} == {hook for story in STORIES for hook in story.hooks}
     assert all(5 <= len(story.why.split()) <= 20 for story in STORIES)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.id)
 def test_a_story_answers_as_it_says_however_it_is_sent_and_whenever(story, engine: Engine) -> None:
     for later, release, hook, version in itertools.product(
-        (0, 200), story.releases, HOOKS, VERSIONS
+        (0, 200), story.releases, story.hooks, VERSIONS
     ):
         now = AS_OF + timedelta(days=later)
         body = story.body(release, hook, version, now.date())

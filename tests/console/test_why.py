@@ -195,7 +195,10 @@ def test_each_rule_is_there_with_its_numbers_and_sources(web: FlaskClient, engin
     for rule in engine.rules:
         assert f'href="/rules/{rule.id}"' in page
     assert "short acting days" in page
-    assert "[L2" in page or re.search(r"\[[A-Z]+\d", page)
+    cited = set(re.findall(r'href="(/rules/[\w-]+)#(source-[\w-]+)"', page))
+    assert len(cited) > 5
+    for path, source in cited:
+        assert f'id="{source}"' in web.get(path).text, (path, source)
     unknown = html.unescape(web.get("/why?story=unknown-name").text)
     assert "Names that no table holds</dt><dd>none" not in unknown
     assert "Names that no table holds</dt><dd>none" in page

@@ -70,15 +70,11 @@ def production(folder: Path, **members: Any) -> Iterator[Site]:
         yield found
 
 
-@fault(
-    "keys",
-    log="refused",
-    metric='refused_tokens_total{reason="keys-unavailable"}',
-    check="keys",
-    answers=ALL_REFUSED,
-)
+@fault("keys", log="readiness-changed", metric='check_ok{check="keys"}', check="keys")
 def key_file_gone(folder: Path) -> Iterator[Site]:
+    """The keys that were read at the start are still good; the next start will have none."""
     with production(folder) as found:
+        found.ask("order-sign", "neither")
         for file in (folder / "etc").glob("jwks-*.json"):
             file.unlink()
         yield found
@@ -367,7 +363,7 @@ def no_memory_in_a_rule(folder: Path) -> Iterator[Site]:
     yield from with_rule_that_raises(folder, MemoryError)
 
 
-@fault("memory", log="call", metric="faults_total", check="calls", answers=BROKE)
+@fault("memory", log="call", metric="faults_total", check="calls", answers=RULE_BROKE)
 def no_memory_while_reading(folder: Path) -> Iterator[Site]:
     with (
         site(folder) as found,

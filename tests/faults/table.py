@@ -1,8 +1,8 @@
 """The faults, each with what is then true of an answer and where it can be seen. ``python -m tests.faults`` tries all.
 
-An answer is RIGHT (the same cards as without the fault), UNCHECKED (the could-not-check card), SILENT (no
-card, recorded as a gap: what the specification has for a drafted opioid whose list cannot be read), or REFUSED (a
-status that says so, where the site asked for that or the caller is not known).
+An answer is RIGHT (the same cards as without the fault), UNCHECKED (the could-not-check card), SILENT (no card where
+there should be one: right for no fault), or REFUSED (a status that says so, where the site asked for that or the caller
+is not known).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tests.faults.site import Site
 RIGHT, UNCHECKED, SILENT, REFUSED = "right", "could not check", "silent, recorded", "refused"
 ALL_RIGHT = {"naltrexone": RIGHT, "opioid": RIGHT, "neither": RIGHT}
 ALL_REFUSED = {"naltrexone": REFUSED, "opioid": REFUSED, "neither": REFUSED}
-NO_LIST = {"naltrexone": UNCHECKED, "opioid": SILENT, "neither": RIGHT}
+NO_LIST = {"naltrexone": UNCHECKED, "opioid": UNCHECKED, "neither": RIGHT}
 BROKE = {"naltrexone": UNCHECKED, "opioid": UNCHECKED, "neither": REFUSED}
 P = "naltrexone_cds_"
 

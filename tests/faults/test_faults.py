@@ -15,9 +15,6 @@ from tests.postgres import postgres_server
 
 __all__ = ["postgres_server"]
 
-# In a process of its own (-m slow, or python -m tests.faults): SQLite was seen to crash over a file cut away under it.
-pytestmark = pytest.mark.slow
-
 
 def params() -> list[object]:
     marks = {"postgres": [pytest.mark.postgres]}

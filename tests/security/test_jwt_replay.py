@@ -14,7 +14,9 @@ from sqlalchemy import func, select
 
 from cds_service.auth.used_tokens import (
     KEEP_SECONDS,
+    RETRY_WINDOW,
     SeenTokens,
+    Use,
     hash_token,
 )
 from cds_service.errors import Unavailable
@@ -72,13 +74,18 @@ def stored(store: Store) -> int:
 
 def test_CT03_token_is_new_once(store: Store) -> None:
     seen = SeenTokens(store.writer, Clock())
-    assert [True, False, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(3)]
+    assert [Use.FIRST, Use.AGAIN, Use.AGAIN] == [
+        seen.remember(ISSUER, "a", LATER) for _ in range(3)
+    ]
 
 
 @pytest.mark.parametrize("other", [("https://b.example", "a"), (ISSUER, "b"), (ISSUER, "A")])
 def test_CT03_another_issuer_or_jti_is_another_token(store: Store, other: tuple[str, str]) -> None:
     seen = SeenTokens(store.writer, Clock())
-    assert (True, True) == (seen.remember(ISSUER, "a", LATER), seen.remember(*other, LATER))
+    assert (Use.FIRST, Use.FIRST) == (
+        seen.remember(ISSUER, "a", LATER),
+        seen.remember(*other, LATER),
+    )
 
 
 def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
@@ -88,7 +95,9 @@ def test_issuer_and_jti_cannot_be_shifted_into_each_other() -> None:
 def test_CT03_token_used_at_one_worker_is_refused_at_another(
     worker: Callable[[], SeenTokens],
 ) -> None:
-    assert [True, False, False] == [worker().remember(ISSUER, "a", LATER) for _ in range(3)]
+    assert [Use.FIRST, Use.AGAIN, Use.AGAIN] == [
+        worker().remember(ISSUER, "a", LATER) for _ in range(3)
+    ]
 
 
 def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(
@@ -107,7 +116,7 @@ def test_CR125_of_twenty_parallel_identical_tokens_one_is_new(
         caller.start()
     for caller in callers:
         caller.join()
-    assert [False] * 19 + [True] == sorted(said)
+    assert [Use.AGAIN] * 19 + [Use.FIRST] == sorted(said)
 
 
 _WORKER = """
@@ -115,7 +124,7 @@ import sys
 from cds_service.auth.used_tokens import SeenTokens
 from cds_service.store.store import open_store
 seen = SeenTokens(open_store(sys.argv[1]).writer, lambda: 1_800_000_000.0)
-print(*[number for number in range(60) if seen.remember("issuer", str(number), 1_800_000_360.0)])
+print(*[number for number in range(60) if seen.remember("issuer", str(number), 1_800_000_360.0) == "first"])
 """
 
 
@@ -130,13 +139,42 @@ def test_CT03_each_token_is_new_to_one_process_only(url: str) -> None:
     assert list(range(60)) == sorted(new)
 
 
+@pytest.mark.parametrize(
+    ("request_", "seconds", "use"),
+    [
+        ("same", 0, Use.RETRY),
+        ("same", RETRY_WINDOW, Use.RETRY),
+        ("same", RETRY_WINDOW + 1, Use.AGAIN),
+        ("same", -3_600, Use.AGAIN),
+        ("other", 0, Use.AGAIN),
+        ("", 0, Use.AGAIN),
+    ],
+)
+def test_CT03_the_same_call_with_the_same_token_is_a_retry_for_a_moment(
+    store: Store, request_: str, seconds: int, use: Use
+) -> None:
+    """By the same worker and by one that knows only the store, whatever the clock on the wall was told meanwhile."""
+    clock, steady = Clock(), Clock(0)
+    seen = SeenTokens(store.writer, clock, steady=steady)
+    assert Use.FIRST is seen.remember(ISSUER, "a", LATER, "same")
+    clock.forward(seconds)
+    steady.forward(abs(seconds))
+    another = SeenTokens(store.writer, clock, steady=steady)
+    assert [use, use] == [each.remember(ISSUER, "a", LATER, request_) for each in (seen, another)]
+
+
+def test_CT03_a_request_that_nobody_hashed_is_never_a_retry(store: Store) -> None:
+    said = [SeenTokens(store.writer, Clock()).remember(ISSUER, "a", LATER) for _ in range(2)]
+    assert [Use.FIRST, Use.AGAIN] == said
+
+
 def test_CT03_token_is_remembered_over_a_restart(
     url: str, worker: Callable[[], SeenTokens]
 ) -> None:
     before = open_store(url)
     SeenTokens(before.writer, Clock()).remember(ISSUER, "a", LATER)
     before.close()
-    assert worker().remember(ISSUER, "a", LATER) is False
+    assert worker().remember(ISSUER, "a", LATER) is Use.AGAIN
 
 
 def test_CR127_neither_issuer_nor_jti_is_stored(sqlite: Store, tmp_path: Path) -> None:
@@ -178,7 +216,7 @@ def test_CL17_clock_that_jumps_and_comes_back_forgets_nothing(
     seen.remember(ISSUER, "d", clock.now + 360)
     clock.forward(-3_600 * hours)
     fresh = SeenTokens(store.writer, clock, steady=steady)  # knows what the store knows
-    assert [False] * 3 == [fresh.remember(ISSUER, jti, LATER) for jti in ("b", "c", "d")]
+    assert [Use.AGAIN] * 3 == [fresh.remember(ISSUER, jti, LATER) for jti in ("b", "c", "d")]
 
 
 def test_rows_are_swept_again_once_a_clock_has_kept_its_new_time(store: Store) -> None:
@@ -199,7 +237,7 @@ def test_CL11_broken_store_silences_no_hook_and_the_worker_still_knows(sqlite: S
     seen = SeenTokens(sqlite.writer, Clock(), on_failure=lambda: told.append("failed"))
     jwt_seen.drop(sqlite.engine)
     said = [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
-    assert ([True, False], ["failed"]) == (said, told)
+    assert ([Use.FIRST, Use.AGAIN], ["failed"]) == (said, told)
 
 
 def test_CL11_store_is_used_again_without_a_restart(sqlite: Store) -> None:
@@ -215,7 +253,7 @@ def test_CL11_corrupt_store_silences_no_hook(tmp_path: Path) -> None:
     (tmp_path / "noise.sqlite3").write_bytes(b"noise" * 5_000)
     store = open_store(f"sqlite:///{tmp_path / 'noise.sqlite3'}")
     seen = SeenTokens(store.writer, Clock())
-    assert [True, False] == [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
+    assert [Use.FIRST, Use.AGAIN] == [seen.remember(ISSUER, "a", LATER) for _ in range(2)]
     store.close()
 
 
@@ -227,7 +265,7 @@ def test_CL11_store_that_failed_costs_later_calls_no_wait(sqlite: Store) -> None
         start = time.monotonic()
         said = [seen.remember(ISSUER, str(number), LATER) for number in range(100)]
         elapsed = time.monotonic() - start
-    assert ([True] * 100, True) == (said, elapsed < 0.5)
+    assert ([Use.FIRST] * 100, True) == (said, elapsed < 0.5)
 
 
 def test_CL12_site_may_ask_for_503_instead(sqlite: Store) -> None:
@@ -237,7 +275,7 @@ def test_CL12_site_may_ask_for_503_instead(sqlite: Store) -> None:
     with pytest.raises(Unavailable) as refusal:
         seen.remember(ISSUER, "a", LATER)
     jwt_seen.create(sqlite.engine)
-    assert ({"Retry-After": "2"}, True) == (
+    assert ({"Retry-After": "2"}, Use.FIRST) == (
         refusal.value.headers,
         seen.remember(ISSUER, "a", LATER),
     )

@@ -11,7 +11,7 @@
   const WAY = ["story", "hook", "release", "version"];
   let answered = 0;
   let before = Promise.resolve();
-  let story = {};
+  const story = JSON.parse(form.dataset.story);
 
   const post = (path, value) =>
     fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(value) });
@@ -142,9 +142,6 @@
     state.textContent = "Copied.";
   });
 
-  attempt(async () => {
-    story = (await (await fetch(`${form.dataset.request}?${way()}`)).json()).form;
-    if (cards.querySelector(".card")) for (const part of cards.querySelectorAll("[data-override]")) part.hidden = false;
-    else await show(() => ask(form.dataset.edit, { body: current(), form: {} }));
-  });
+  if (cards.querySelector(".card")) for (const part of cards.querySelectorAll("[data-override]")) part.hidden = false;
+  else before = attempt(() => send(current()));
 })();
