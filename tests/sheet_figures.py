@@ -19,8 +19,7 @@ from cds_service.content import loader
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Concept, Drug, Identity
 from cds_service.rules import RULES
-from cds_service.terminology.figures import Figures, measure, read_samples
-from tests.content.test_name_figures import DATA, field
+from cds_service.terminology.figures import SAMPLES, Figures, measure, read_samples
 from tests.vignettes import builder
 from tests.vignettes.compare import differences
 from tests.vignettes.releases import RELEASES, Json
@@ -87,7 +86,8 @@ def _requests() -> Json:
 
 def _names(engine: pipeline.Engine) -> Json:
     recognise = engine.terminology.recognise
-    lists = {"relevant": field(), "other": read_samples(DATA / "common-other-names.csv")}
+    files = {"relevant": "names-field.csv", "other": "common-other-names.csv"}
+    lists = {name: read_samples(SAMPLES / file) for name, file in files.items()}
     found = {name: _shown(measure(engine.terminology, samples)) for name, samples in lists.items()}
     found["not_known"] = sorted(
         sample.name
