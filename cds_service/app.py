@@ -160,7 +160,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         )
     )
     app.register_blueprint(_make_ops(app, parts, settings, now))
-    app.register_blueprint(make_console(parts.engine, settings, now, package_version()))
+    app.register_blueprint(
+        make_console(parts.engine, settings, now, package_version(), parts.store)
+    )
     app.register_blueprint(
         make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
     )
@@ -218,11 +220,14 @@ def _write_what_waits(parts: Parts) -> None:
 
 
 def start_watching(app: Flask) -> None:
-    """Look at the health of everything in the background, and have the clients' keys before their first calls."""
+    """Look at the health of everything in the background, have the clients' keys before their first calls, and count
+    what the store holds for the page that shows it."""
     app.extensions["health"].start()
     threading.Thread(
         target=app.extensions["watched"].ask_for_keys, name="first-keys", daemon=True
     ).start()
+    if (tally := app.extensions.get("use_tally")) is not None:
+        threading.Thread(target=tally.warm_up, name="first-count", daemon=True).start()
 
 
 def _make_ops(app: Flask, parts: Parts, settings: Settings, now: Clock) -> Blueprint:

@@ -3,6 +3,7 @@
     ServiceError
     |-- BadRequest            400  the body breaks JSON or the CDS Hooks contract
     |-- Unauthorized          401  whatever was wrong with the token, the answer is the same
+    |-- Forbidden             403  known, and not allowed
     |-- NotFound              404
     |-- MethodNotAllowed      405
     |-- PreconditionFailed    412  no order in the call can be identified and the data to do so cannot be had
@@ -42,6 +43,10 @@ class BadRequest(ServiceError):
 
 class Unauthorized(ServiceError):
     status, issue_code = 401, "login"
+
+
+class Forbidden(ServiceError):
+    status, issue_code = 403, "forbidden"
 
 
 class NotFound(ServiceError):

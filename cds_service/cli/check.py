@@ -24,6 +24,8 @@ from cds_service.rules import RULES
 from cds_service.settings.reference import reference
 from cds_service.terminology import figures
 
+_CALLS = {"requests", "stories"}  # folders of fixtures that hold whole hook calls
+
 
 @dataclass(slots=True)
 class Findings:
@@ -151,6 +153,6 @@ def _check_fixtures(found: Findings, folder: Path) -> None:
         except orjson.JSONDecodeError:
             found.faults.append(f"fixtures: {file.relative_to(folder)} is not JSON")
             continue
-        if "requests" not in file.parts and not unpack(body).entries:
+        if not _CALLS & set(file.parts) and not unpack(body).entries:
             found.faults.append(f"fixtures: {file.relative_to(folder)} holds no FHIR resource")
     found.checked.append(f"fixtures: {len(files)} files")

@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": ("check_all", "Check content, terminology, fixtures, settings, keys and store."),
     "terminology": ("terminology", "The drug tables."),
     "doctor": ("doctor", "Explain why a token or a FHIR server would be refused."),
+    "use": ("use", "What the page /use is made from."),
     "feedback": ("feedback", "What clinicians did with the cards."),
     "replay": (
         "replay_orders",

@@ -99,6 +99,17 @@ def _card(card: CardText, rule: Declared, content: Content) -> Iterator[str]:
             content,
         )
     yield from _reasons(file, card, rule, content)
+    for where, text in said_of(card):
+        yield from _text(f"{file}: sheet/{where}", text, (), (), content)
+
+
+def said_of(card: CardText) -> Iterator[tuple[str, str]]:
+    """Every text of the card's sheet, with where it stands."""
+    for key, said in card.sheet.items():
+        if isinstance(said, str):
+            yield key, said
+        else:
+            yield from ((f"{key}/{number}", text) for number, text in enumerate(said))
 
 
 def _same_keys(
@@ -254,6 +265,7 @@ def _texts(content: Content) -> Iterator[str]:
     for card in content.cards.values():
         yield from card.summaries.values()
         yield from card.lines.values()
+        yield from (text for _, text in said_of(card))
     for page in content.pages.values():
         yield from page.words.values()
     yield from (text for _, text in _shared_texts(content))

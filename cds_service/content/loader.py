@@ -39,7 +39,10 @@ class ContentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CardText:
-    """The words of one topic; ``cites`` are the sources of each line."""
+    """The words of one topic; ``cites`` are the sources of each line.
+
+    ``sheet`` is what is said of the rule to those who review it, ``changes`` the history of its words.
+    """
 
     id: str
     title: str
@@ -50,6 +53,9 @@ class CardText:
     override_reasons: Mapping[str, tuple[str, ...]]  # by the group that a rule asks for
     links: tuple[str, ...]
     links_for: Mapping[str, tuple[str, ...]]
+    sheet: Mapping[str, Any]
+    changes: tuple[Mapping[str, str], ...]
+    reviewed_on: str | None = None
 
     @property
     def linked(self) -> frozenset[str]:
@@ -80,6 +86,7 @@ class Content:
         str, Mapping[str, list[Mapping[str, Any]]]
     ]  # "schedules" by id, and "titration"
     pages: Mapping[str, PageText]
+    sheet: Mapping[str, Any]  # what every rule's sheet says of the service as a whole
     version: str
     _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
@@ -119,9 +126,9 @@ class Content:
 
     @property
     def reviewed(self) -> bool:
-        return all(card.reviewed_by for card in self.cards.values()) and all(
-            page.reviewed_by for page in self.pages.values()
-        )
+        signed = [card.reviewed_by for card in self.cards.values()]
+        signed += [page.reviewed_by for page in self.pages.values()]
+        return all(signed) and bool(self.sheet["reviewed_by"])
 
 
 def _values(histories: Mapping[str, list[Mapping[str, Any]]], day: date) -> dict[str, Any]:
@@ -173,6 +180,7 @@ def _content(parsed: Mapping[str, Any], version: str) -> Content:
             group: _dated(histories) for group, histories in parsed["schedules"].items()
         },
         pages={name: _page(parsed[name]) for name in PAGE_FILES},
+        sheet=parsed["sheet"],
         version=version,
     )
 
@@ -207,6 +215,9 @@ def _card(data: Mapping[str, Any]) -> CardText:
         {group: tuple(codes) for group, codes in data["override_reasons"].items()},
         tuple(data["links"]),
         {name: tuple(ids) for name, ids in data.get("links_for", {}).items()},
+        data["sheet"],
+        tuple(data["changes"]),
+        data["reviewed_on"],
     )
 
 

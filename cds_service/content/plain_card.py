@@ -18,7 +18,14 @@ TOPIC_SYSTEM = "urn:x-naltrexone-cds:card-topic"
 _MOST_DRUGS = 4
 
 
-def plain_card(finding: Finding, new_id: str, rules: Sequence[Declared]) -> dict[str, Any]:
+def page_of(topic: str, base_url: str) -> str:
+    """Where the rule of a card is laid open."""
+    return f"{base_url}/rules/{topic}"
+
+
+def plain_card(
+    finding: Finding, new_id: str, rules: Sequence[Declared], base_url: str
+) -> dict[str, Any]:
     """The finding as a card without any word of ``cards/``; valid like every other one."""
     title = next((rule.title for rule in rules if rule.id == finding.topic), "Naltrexone check")
     drugs = [*dict.fromkeys(drugs_of(finding))][:_MOST_DRUGS]
@@ -31,6 +38,7 @@ def plain_card(finding: Finding, new_id: str, rules: Sequence[Declared]) -> dict
         "indicator": finding.severity.indicator,
         "source": {
             "label": SOURCE_LABEL,
+            "url": page_of(finding.topic, base_url),
             "topic": {"system": TOPIC_SYSTEM, "code": finding.topic, "display": title},
         },
         "detail": "- **Details unavailable:** this check has a finding, and its text could not be made. "

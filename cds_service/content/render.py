@@ -19,7 +19,13 @@ import orjson
 from cds_service.content import escaping
 from cds_service.content.declared import Declared
 from cds_service.content.loader import CardText, Content
-from cds_service.content.plain_card import LONGEST_SUMMARY, TOPIC_SYSTEM, drugs_of, plain_card
+from cds_service.content.plain_card import (
+    LONGEST_SUMMARY,
+    TOPIC_SYSTEM,
+    drugs_of,
+    page_of,
+    plain_card,
+)
 from cds_service.content.suggestions import ActionWriter
 from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
@@ -118,7 +124,7 @@ def _one_line(
         "uuid": writer.new_id(),
         "summary": words_of(escaping.plain(fill(shared["repeat"], words, {}), LONGEST_SUMMARY)),
         "indicator": softened(finding.severity).indicator,
-        "source": _source(finding.topic, content),
+        "source": _source(finding.topic, writer),
     }
 
 
@@ -134,7 +140,7 @@ def _fenced(
         return _card(finding, day, gaps, writer)
     except Exception as error:  # noqa: BLE001 - the fence: content is data, and data can be anything
         broken.append(f"{finding.topic}:{type(error).__name__}")
-        return plain_card(finding, writer.new_id(), writer.rules)
+        return plain_card(finding, writer.new_id(), writer.rules, writer.base_url)
 
 
 def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter) -> dict[str, Any]:
@@ -147,7 +153,7 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
         "uuid": writer.new_id(),
         "summary": words_of(escaping.plain(summary[:1].upper() + summary[1:], LONGEST_SUMMARY)),
         "indicator": finding.severity.indicator,
-        "source": _source(finding.topic, content),
+        "source": _source(finding.topic, writer),
         "detail": words_of(
             _bullets(
                 [*_detail(finding, words, quoted, content, printed), *_gap_line(gaps, content)]
@@ -161,10 +167,11 @@ def _card(finding: Finding, day: date, gaps: tuple[Gap, ...], writer: CardWriter
     return card
 
 
-def _source(topic: str, content: Content) -> dict[str, Any]:
-    display = words_of(content.cards[topic].title)
+def _source(topic: str, writer: CardWriter) -> dict[str, Any]:
+    display = words_of(writer.content.cards[topic].title)
     return {
-        "label": words_of(content.shared["source_label"]),
+        "label": words_of(writer.content.shared["source_label"]),
+        "url": page_of(topic, writer.base_url),
         "topic": {"system": TOPIC_SYSTEM, "code": topic, "display": display},
     }
 

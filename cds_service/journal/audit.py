@@ -56,7 +56,7 @@ class AuditEvent:
     keys and "context" to answered, fetched, failed, unread or absent; ``rules`` were run, or "not-ours" alone where
     every order is surely another drug and the list was not read; "" and None mean not known.
     What follows ``ms`` is kept with the shown cards, so that feedback can be joined with its call; ``prescriber`` is
-    a keyed hash, where the settings allow one.
+    a keyed hash, where the settings allow one. ``unknown_names`` counts listed medicines that no table holds.
     """
 
     time: datetime
@@ -80,6 +80,7 @@ class AuditEvent:
     release: str = ""
     rules_version: str = ""
     prescriber: str = ""
+    unknown_names: int = 0
     retry: bool = False  # the same call with the same token came before
 
 
@@ -282,6 +283,7 @@ def _body(event: AuditEvent) -> dict[str, Any]:
             for c in event.cards
         ],
         "gaps": [f"{_short(gap.about)}/{_short(gap.why)}" for gap in event.gaps],
+        **({"unknown_names": event.unknown_names} if event.unknown_names else {}),
         "status": event.status,
         "ms": event.ms,
     }

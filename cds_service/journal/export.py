@@ -58,6 +58,7 @@ AUDIT_COLUMNS = (
     "sources",
     "cards",
     "gaps",
+    "unknown_names",
     "events",
     "base",
     "base_hash",

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from collections.abc import Collection, Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from itertools import combinations
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cds_service.settings.model import SANDBOX_ORIGINS, Client, Settings, SmartIssuer
+from cds_service.settings.model import SANDBOX_ORIGINS, Client, Settings, SmartIssuer, Use
 from cds_service.settings.shape import NotSettingsError, shaped
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _POSTGRES = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
 
 
@@ -39,6 +41,7 @@ def complaints(settings: Settings) -> list[str]:
     found += _twin_complaints(settings.clients)
     for iss, issuer in settings.smart.issuers.items():
         found += _smart_complaints(iss, issuer, settings.is_demo)
+    found += _use_complaints(settings.use)
     if not settings.is_demo:
         found += _production_complaints(settings)
     return found
@@ -139,6 +142,28 @@ def _smart_complaints(iss: str, issuer: SmartIssuer, demo: bool) -> Iterator[str
     needed = {"private_key_jwt": "key_file", "client_secret": "secret_file"}.get(issuer.auth)
     if needed and not Path(getattr(issuer, needed)).is_file():
         yield f"{who}: {needed} does not exist"
+
+
+def _use_complaints(use: Use) -> Iterator[str]:
+    """What would let nobody see how the service is used, or anybody."""
+    if not use.identity_header:
+        if use.viewers or use.analysts:
+            yield "use: viewers and analysts mean nothing without identity_header"
+        return
+    if not _HEADER.fullmatch(use.identity_header):
+        yield "use.identity_header: not the name of a header"
+    if not (use.viewers or use.analysts):
+        yield "use: needs viewers or analysts, or nobody may see it"
+    if not use.proxies:
+        yield "use.proxies: needs the address of the proxy, or the header is believed from nowhere"
+    for place in use.proxies:
+        try:
+            network = ip_network(place)
+        except ValueError:
+            yield f"use.proxies: {place!r} is no address or network"
+        else:
+            if network.prefixlen == 0:
+                yield f"use.proxies: {place!r} is everywhere: anybody could say who they are"
 
 
 def _production_complaints(s: Settings) -> Iterator[str]:

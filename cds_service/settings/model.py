@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import ConfigDict, Field, Strict
@@ -23,6 +23,7 @@ Whole = Annotated[int, Strict()]
 Text = Annotated[str, Strict()]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 Texts = tuple[Text, ...]
+ConsolePage = Literal["connect", "docs", "formulary", "play", "why"]
 
 
 def means(said: str, low: int | None = None, high: int | None = None) -> Any:
@@ -173,6 +174,29 @@ class Smart:
 
 
 @dataclass(frozen=True, slots=True)
+class Use:
+    """Who may see how the service is used, at `/use`; the demo profile shows it to anybody on this machine."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    identity_header: Annotated[
+        Text,
+        means(
+            "The header in which a proxy that has logged the person in says who it is, such as "
+            "`X-Forwarded-User`; the proxy must overwrite what a caller sends. Empty: no page."
+        ),
+    ] = ""
+    proxies: Annotated[
+        Texts,
+        means("Addresses or networks of that proxy; the header is believed from nowhere else."),
+    ] = ("127.0.0.1", "::1")
+    viewers: Annotated[Texts, means("Who may see counts.")] = ()
+    analysts: Annotated[
+        Texts, means("Who may also list single events without any person, and download CSV.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the service was told."""
 
@@ -260,6 +284,13 @@ class Settings:
         Texts,
         means("Exact origins of browser clients; the demo profile allows the CDS Hooks sandbox."),
     ] = ()
+    console: Annotated[
+        tuple[ConsolePage, ...],
+        means(
+            "Pages to serve in production, beside `/` and `/rules/`, which are always there; the "
+            "demo profile has all of them. `play` and `why` are for invented patients."
+        ),
+    ] = ()
     content_overlay: Annotated[
         Text,
         means("A folder of the site's own content files, merged over ours key by key."),
@@ -305,6 +336,7 @@ class Settings:
     clients: Annotated[tuple[Client, ...], means("The EHRs that may call us.")] = ()
     limits: Annotated[Limits, means("What one call may cost.")] = Limits()
     smart: Annotated[Smart, means("The titration app.")] = Smart()
+    use: Annotated[Use, means("Who may see how the service is used.")] = Use()
 
     @property
     def base_url(self) -> str:
@@ -322,6 +354,16 @@ class Settings:
     @property
     def has_metrics(self) -> bool:
         return (self.metrics or ("on" if self.is_demo else "off")) == "on"
+
+    @property
+    def console_pages(self) -> frozenset[str]:
+        """The pages of the console that are served here, beside ``/`` and ``/rules/``."""
+        return frozenset(get_args(ConsolePage) if self.is_demo else self.console)
+
+    @property
+    def shows_use(self) -> bool:
+        """Whether ``/use`` is served here: never in production without a way to know who looks at it."""
+        return self.is_demo or bool(self.use.identity_header)
 
     @property
     def audit_key(self) -> Path:

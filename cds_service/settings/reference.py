@@ -64,6 +64,7 @@ def reference() -> str:
             for title, name, kind in (
                 ("Limits", "[limits]", "Limits"),
                 ("Clients", "[[clients]]", "Client"),
+                ("Use", "[use]", "Use"),
                 ("SMART app", "[smart]", "Smart"),
                 (
                     "SMART app at one EHR",
@@ -100,6 +101,8 @@ def _allowed(declared: Mapping[str, Any]) -> str:
         return f"{declared['minimum']:,} to {declared['maximum']:,}"
     if _holds_tables(declared):
         return "tables, below"
+    if "enum" in declared.get("items", {}):
+        return f"list of {_allowed(declared['items'])}"
     return {"string": "text", "boolean": "`true`, `false`", "array": "list of texts"}[
         declared["type"]
     ]

@@ -56,6 +56,8 @@ def _line(error: Mapping[str, Any]) -> str:
         said = "no such setting"
     elif isinstance(where[-1], int) and kind == "string_type":
         where, said = where[:-1], _MEANING["tuple_type"]
+    elif isinstance(where[-1], int) and kind == "literal_error":
+        where, said = where[:-1], _bounds(where)
     elif where == ["clients"] and kind == "tuple_type":
         said = "must be a list of [[clients]] tables"
     else:

@@ -150,6 +150,7 @@ class Recorder:
             "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
             "cards": [*shown, *silenced],
             "gaps": outcome.snapshot.gaps,
+            "unknown_names": len(outcome.snapshot.unknown_names),
         }
 
     def _alert(self, outcome: Outcome, topic: str) -> str:

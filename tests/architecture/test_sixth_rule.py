@@ -49,6 +49,13 @@ lines:
   hours: {{text: "Open again in {{long_acting_days}} days.", sources: [J]}}
 override_reasons: {{}}
 links: [label-oral]
+sheet:
+  use: "Say that the pharmacy is closed."
+  logic: ["Saturday and Sunday."]
+  inputs: ["The day."]
+  limits: ["Holidays are not known."]
+  risks: ["None known."]
+  does_not: ["It does not know the pharmacy."]
 changes:
   - {{date: 2026-11-25, what: "First wording."}}
 """

@@ -51,6 +51,8 @@ def removals() -> Iterator[Removal]:
     for name in CARDS:
         yield from removals_from_a_card(name, PARSED[name])
     yield from removals_from_tables()
+    for key in PARSED["sheet"]:
+        yield Removal("sheet", "", key, lambda c, k=key: c.pop(k))
     for name in loader.PAGE_FILES:
         yield from removals_from_a_page(name, PARSED[name]["words"])
     for group, histories in PARSED["schedules"].items():
@@ -78,6 +80,8 @@ def removals_from_a_card(name: str, card: Any) -> Iterator[Removal]:
         for key in card[part]:
             yield Removal(name, f"{part}/{key}", "missing", lambda c, p=part, k=key: c[p].pop(k))
     yield from texts_without_a_placeholder(name, card)
+    for key in card["sheet"]:
+        yield Removal(name, "sheet", key, lambda c, k=key: c["sheet"].pop(k))
     for key, line in card["lines"].items():
         for source in line["sources"]:
             yield Removal(

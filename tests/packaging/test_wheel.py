@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.console.stories import all_stories
 from cds_service.content.loader import content_folder
 from tests.conftest import ROOT
 
@@ -104,6 +105,16 @@ def test_the_wheel_holds_the_types_and_every_file_of_the_cards_folder(wheel: Pat
     }
     assert len(cards) > 5
     assert set() == {"cds_service/py.typed", *cards} - set(names_in(wheel))
+
+
+def test_the_wheel_holds_the_stories_of_the_playground(wheel: Path) -> None:
+    stories = {
+        f"cds_service/fhir_fixtures/{file.relative_to(ROOT / 'fhir_fixtures').as_posix()}"
+        for story in all_stories().values()
+        for file in story.files.values()
+    }
+    assert len(stories) > 24
+    assert set() == stories - set(names_in(wheel))
 
 
 def test_the_wheel_holds_every_file_of_the_package_and_no_bytecode(wheel: Path) -> None:

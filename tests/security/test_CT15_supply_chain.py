@@ -110,6 +110,7 @@ def test_CT15_every_import_of_the_service_is_a_declared_dependency() -> None:
         "fhir-resources": "fhir",
         "jsonschema-rs": "jsonschema_rs",
         "prometheus-client": "prometheus_client",
+        "markdown-it-py": "markdown_it",
     }
     extras = {  # imported only where the settings or a command ask for them
         "postgres": ("psycopg", "psycopg"),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cds_service import pipeline
-from cds_service.cli.explain import explain
 from cds_service.errors import ServiceError
+from cds_service.explaining import explain
 from cds_service.fhir import read
 from cds_service.fhir.bundle import Resolver
 from cds_service.fhir.status import order_kind

@@ -1,6 +1,7 @@
 """A vignette as a whole CDS Hooks call, in any FHIR release and at any hook that can carry its facts.
 
-``python -m tests.vignettes.builder`` writes the demonstration calls of ``fhir_fixtures/requests`` anew; give it a date
+``python -m tests.vignettes.builder`` writes the demonstration calls of ``fhir_fixtures/requests`` and the stories of
+``fhir_fixtures/stories`` anew; give it a date
 (2027-03-01) and every date in them moves by the same number of days.
 """
 
@@ -15,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import yaml
 
 from tests.vignettes import releases
 from tests.vignettes.releases import Json
@@ -316,13 +319,25 @@ def demonstrations(today: date) -> Iterator[tuple[Path, Json]]:
             yield FIXTURES / "requests" / hook / f"{name}.json", rolled(body, today)
 
 
+def stories(today: date) -> Iterator[tuple[Path, Json]]:
+    """Path and body of each story of the playground that is a vignette, in every release that can say it."""
+    folder = FIXTURES / "stories"
+    for story in yaml.safe_load((folder / "stories.yaml").read_text(encoding="utf-8"))["stories"]:
+        if "vignette" in story:
+            case = vignette(story["vignette"])
+            for release in releases.RELEASES:
+                if not unsaid(case, release, "order-select"):
+                    body = request(case, release, "order-select")
+                    yield folder / f"{story['id']}.{release}.json", rolled(body, today)
+
+
 def written(document: Any) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
     today = date.fromisoformat(sys.argv[1]) if len(sys.argv) > 1 else TODAY
-    for path, body in demonstrations(today):
+    for path, body in (*demonstrations(today), *stories(today)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(written(body), encoding="utf-8")
 

@@ -17,6 +17,7 @@ from tests.vignettes.builder import (
     demonstrations,
     request,
     rolled,
+    stories,
     unsaid,
     vignette,
     vignettes,
@@ -254,7 +255,7 @@ def test_rolling_moves_every_date_but_the_birth_date() -> None:
 
 def test_the_committed_demonstration_calls_are_what_the_builder_writes() -> None:
     """The files of fhir_fixtures/requests are current: nobody edited one by hand or forgot to write them anew."""
-    for path, body in demonstrations(TODAY):
+    for path, body in (*demonstrations(TODAY), *stories(TODAY)):
         assert written(body) == path.read_text(encoding="utf-8"), path.name
 
 

@@ -183,4 +183,5 @@ def test_signed_content_needs_nobody_else(tmp_path: Path) -> None:
     assert 1 == len([*review_faults(settings, content)])
     sign = {n: replace(c, reviewed_by="A clinician") for n, c in content.cards.items()}
     pages = {n: replace(p, reviewed_by="A clinician") for n, p in content.pages.items()}
-    assert [] == [*review_faults(settings, replace(content, cards=sign, pages=pages))]
+    sheet = {**content.sheet, "reviewed_by": "A clinician"}
+    assert [] == [*review_faults(settings, replace(content, cards=sign, pages=pages, sheet=sheet))]

@@ -69,6 +69,14 @@ def test_a_production_file_is_enough_and_authenticates_hooks(tmp_path: Path) -> 
     )
 
 
+def test_the_console_is_whole_in_the_demo_and_what_is_named_in_production(tmp_path: Path) -> None:
+    every = {"play", "why", "formulary", "connect", "docs"}
+    assert every == Settings().console_pages
+    assert set() == Settings(profile="production").console_pages
+    assert {"why"} == Settings(profile="production", console=("why",)).console_pages
+    assert ("play", "why") == load(None, {"NALTREXONE_CDS_CONSOLE": "play, why"}).console
+
+
 def test_environment_goes_over_file_and_arguments_over_both(tmp_path: Path) -> None:
     environ = {
         "NALTREXONE_CDS_PORT": "81",
@@ -114,6 +122,10 @@ def test_environment_goes_over_file_and_arguments_over_both(tmp_path: Path) -> N
         (
             ("[[clients]]", "cors_origins = [1]\n[[clients]]"),
             "cors_origins: must be a list of texts",
+        ),
+        (
+            ("[[clients]]", 'console = ["play", "games"]\n[[clients]]'),
+            "console: must be one of connect, docs, formulary, play, why",
         ),
         (
             ("[[clients]]", "[limits]\nfhir_budget_ms = 5\n[[clients]]"),
