@@ -44,6 +44,7 @@ from cds_service.journal.overridden import OverriddenCards
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.journal.telemetry import open_log
 from cds_service.journal.traces import Traces
+from cds_service.journal.unknown_names import UnknownNames
 from cds_service.journal.versions import package_version, rules_version
 from cds_service.observing import Watched
 from cds_service.outbound.addresses import read_place
@@ -63,6 +64,7 @@ from cds_service.web import wire
 from cds_service.web.admission import make_admit
 from cds_service.web.call_journal import Recorder
 from cds_service.web.call_metrics import CallMetrics
+from cds_service.web.call_names import CallNames
 from cds_service.web.call_traces import CallTraces
 from cds_service.web.health import Health
 from cds_service.web.health_door import open_door
@@ -134,6 +136,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         parts.reporter.say_if_unshared(settings.workers)
     if settings.traces_endpoint:
         CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
+    if settings.unknown_names_file:
+        listed = UnknownNames(Path(settings.unknown_names_file), parts.pseudonyms)
+        CallNames(listed, parts.log).install(app)
     app.register_blueprint(
         make_hooks(
             parts.engine,

@@ -50,10 +50,8 @@ def explain(outcome: Outcome, engine: Engine, *, advise: bool = True) -> dict[st
         "names_not_known": sorted(
             {*snapshot.unknown_names, *(d.name for d in snapshot.unknown_drafts if d.name)}
         ),
-        "medicines_without_a_readable_name": snapshot.unreadable,
-        "exposures": [_exposure(e) for e in snapshot.exposures],
-        "unknown_names": list(snapshot.unknown_names),
         "without_readable_identity": f"{snapshot.unreadable} of {snapshot.listed_count}",
+        "exposures": [_exposure(e) for e in snapshot.exposures],
         "conditions": [
             {"label": c.concept.label, "kinds": sorted(c.kinds)} for c in snapshot.conditions
         ],
@@ -156,6 +154,7 @@ def _exposure(exposure: Exposure) -> dict[str, Any]:
         "dose_lasts_days": exposure.interval_days,
         "brief": exposure.brief,
         "because": exposure.because,
+        "end": _day(exposure.ending.on) if exposure.ending else None,
         "end_known_by": exposure.ending.what if exposure.ending else None,
         "latest_possible_day": _day(exposure.latest_day),
         "days_since_evidence_of_use": exposure.used_days,

@@ -27,6 +27,7 @@ from cds_service.hooks.repeats import (
 )
 from cds_service.hooks.request import HookRequest, decode
 from cds_service.hooks.services import Service
+from cds_service.hooks.versions import dialect_of
 from cds_service.model import Finding, Snapshot, Verdict
 from cds_service.reading import Reading
 from cds_service.rules import RULES, Rule, data_gap, decide
@@ -159,7 +160,9 @@ def answer(
     _require_orders(judgement.snapshot, client)
     shown, silenced = _sort_by_client(judgement.findings, client)
     bases, overridden = _repeats(shown, judgement.snapshot, request, client, recall, engine)
-    written = render(shown, judgement.snapshot, service, engine.writer, overridden)
+    said = client.cds_hooks_version if client else ""
+    dialect = dialect_of(service, said, profile, shown=request.speaks_2)
+    written = render(shown, judgement.snapshot, dialect, engine.writer, overridden)
     laps.end("render")
     return Outcome(
         reading, judgement, written.cards, silenced, written.broken, laps.seconds, bases, overridden

@@ -22,6 +22,7 @@ from cds_service.content.readability import grade, words
 from cds_service.fhir.bundle import unpack
 from cds_service.rules import RULES
 from cds_service.settings.reference import reference
+from cds_service.terminology import figures
 
 _CALLS = {"requests", "stories"}  # folders of fixtures that hold whole hook calls
 
@@ -124,6 +125,16 @@ def _check_terminology(found: Findings, tables: str) -> None:
         "recognition: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in counts.items())
     )
     found.faults += [*_recognition_faults(counts)]
+    field, others = figures.from_the_field(loaded), figures.of_other_drugs(loaded)
+    found.checked.append(
+        f"names of many countries: {field.names}, {field.recognised:.1f} % recognised as what they are, "
+        f"{field.unknown:.1f} % said to be unknown, {len(field.silent)} silent"
+    )
+    found.checked.append(
+        f"common names of other drugs: {others.names}, {len(others.mistaken) + len(others.guessed)} mistaken "
+        f"for an opioid, {others.unknown:.1f} % unknown ({others.unknown_by_use:.1f} % weighted by use)"
+    )
+    found.faults += figures.faults(field, others)
 
 
 def _recognition_faults(counts: dict[str, Any]) -> Iterator[str]:

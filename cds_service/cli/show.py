@@ -60,7 +60,9 @@ def show_trace(trace: dict[str, Any], console: Console) -> None:
     _table(console, "Prefetch", trace["prefetch"])
     _table(console, "Read", trace["read"])
     _table(console, "Drafts", trace["drafts"])
-    _table(console, "Exposures", trace["exposures"])
+    _table(console, "Exposures", [_with_end(each) for each in trace["exposures"]])
+    console.print(Text("Names not known: " + (", ".join(trace["names_not_known"]) or "none")))
+    console.print(Text(f"Medicines without a readable name: {trace['without_readable_identity']}"))
     _table(console, "Conditions", trace["conditions"])
     console.print(
         Text(
@@ -88,6 +90,29 @@ def show_trace(trace: dict[str, Any], console: Console) -> None:
         )
     )
     _table(console, "Cards", trace["cards"])
+
+
+def _with_end(exposure: dict[str, Any]) -> dict[str, Any]:
+    """The exposure with how its end is known and between which days it lies, said also where nothing is known."""
+    bounds = ("end", "end_known_by", "latest_possible_day", "clear_from", "run_out")
+    rest = {name: value for name, value in exposure.items() if name not in bounds}
+    known = exposure["end_known_by"]
+    last = exposure["latest_possible_day"]
+    supply = exposure["run_out"]
+    return {
+        **rest,
+        "end": f"{exposure['end']}, by {known}" if known else "no evidence of it",
+        "taken at the latest on": last or "no bound",
+        "supply runs out": f"between {supply['earliest']} and {supply['latest']}, by {supply['by']} "
+        f"(one fill {_days(supply['fill_days'])}, all {_days(supply['course_days'])})"
+        if supply
+        else "cannot be told",
+        "clear from": exposure["clear_from"],
+    }
+
+
+def _days(number: str) -> str:
+    return "of unknown length" if number == "None" else f"{number} d"
 
 
 def _table(console: Console, title: str, rows: list[dict[str, Any]]) -> None:

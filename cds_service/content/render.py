@@ -24,7 +24,7 @@ from cds_service.content.suggestions import ActionWriter
 from cds_service.content.words import fill, words_of
 from cds_service.dosing.structured import format_mg
 from cds_service.hooks.repeats import Overridden, softened
-from cds_service.hooks.services import Service
+from cds_service.hooks.versions import Dialect
 from cds_service.model import Exposure, Finding, Gap, Medication, Snapshot
 
 OVERRIDE_SYSTEM = "urn:x-naltrexone-cds:override-reason"
@@ -55,7 +55,7 @@ class Written:
 def render(
     findings: Iterable[Finding],
     snapshot: Snapshot,
-    service: Service,
+    dialect: Dialect,
     writer: CardWriter,
     overridden: Mapping[str, Overridden] = MappingProxyType({}),
 ) -> Written:
@@ -82,7 +82,7 @@ def render(
             writer,
             broken,
         )
-        if suggestions := [*_suggestions(finding, snapshot, service, writer, broken)]:
+        if suggestions := [*_suggestions(finding, snapshot, dialect, writer, broken)]:
             card |= {"selectionBehavior": "at-most-one", "suggestions": suggestions}
         cards.append(card)
     return Written(tuple(cards), tuple(broken))
@@ -298,10 +298,10 @@ def _override(code: str, content: Content) -> dict[str, str]:
 
 
 def _suggestions(
-    finding: Finding, snapshot: Snapshot, service: Service, writer: CardWriter, broken: list[str]
+    finding: Finding, snapshot: Snapshot, dialect: Dialect, writer: CardWriter, broken: list[str]
 ) -> Iterator[dict[str, Any]]:
     """Those that can be made; the card does not depend on them."""
-    actions = ActionWriter(snapshot, service, writer.content, writer.new_id)
+    actions = ActionWriter(snapshot, dialect, writer.content, writer.new_id)
     for suggestion in finding.suggestions:
         try:
             if offered := actions.suggestion(suggestion):

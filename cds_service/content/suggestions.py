@@ -11,7 +11,7 @@ import orjson
 from cds_service.content.loader import Content
 from cds_service.content.words import fill
 from cds_service.fhir import write
-from cds_service.hooks.services import Service
+from cds_service.hooks.versions import Dialect
 from cds_service.model import Medication, Order, Snapshot, Suggestion
 from cds_service.titration.schedules import DEFAULT
 
@@ -20,10 +20,10 @@ _DELETES = frozenset({"DEL_NTX", "DEL_OPI"})
 
 @dataclass(frozen=True, slots=True)
 class ActionWriter:
-    """What the actions of one answer are made with: the call, the words, and the numbers in force."""
+    """What the actions of one answer are made with: the call, what its client reads, the words, the numbers in force."""
 
     snapshot: Snapshot
-    service: Service
+    dialect: Dialect
     content: Content
     new_id: Callable[[], str]
 
@@ -59,7 +59,7 @@ class ActionWriter:
     def _action(self, code: str, medication: Medication) -> dict[str, Any] | None:
         described = self._print(self.content.shared["actions"][code])
         if code in _DELETES:
-            target = _delete_target(medication, self.snapshot, self.service)
+            target = self._delete_target(medication)
             return (
                 None if target is None else {"type": "delete", "description": described, **target}
             )
@@ -69,6 +69,16 @@ class ActionWriter:
             if resource is None
             else {"type": "update", "description": described, "resource": resource}
         )
+
+    def _delete_target(self, medication: Medication) -> dict[str, str] | None:
+        """``resource`` in 1.x, ``resourceId`` later (R87); {} for the only order of the 1.0 hook without an id."""
+        ref = medication.order.target
+        if not ref:
+            alone = self.dialect.may_omit_target and self.snapshot.orders_in_call == 1
+            return {} if alone else None
+        if self.dialect.deletes_by_resource:
+            return {"resource": ref.partition("/")[2]}
+        return {"resourceId": ref}
 
     def _changed(self, code: str, order: Order) -> dict[str, Any] | None:
         """The order as the suggestion makes it; None where that is no legal resource or cannot be written as JSON."""
@@ -95,15 +105,3 @@ class ActionWriter:
 
     def _print(self, template: str, **facts: str) -> str:
         return fill(template, facts, self.content.numbers(self.snapshot.today))
-
-
-def _delete_target(
-    medication: Medication, snapshot: Snapshot, service: Service
-) -> dict[str, str] | None:
-    """``resource`` on the 1.0 hook, ``resourceId`` on the order hooks (R87); {} for the only order without an id."""
-    ref = medication.order.target
-    if service.delete_by_resource:
-        if ref:
-            return {"resource": ref.partition("/")[2]}
-        return {} if snapshot.orders_in_call == 1 else None
-    return {"resourceId": ref} if ref else None

@@ -14,6 +14,7 @@ from cds_service.errors import BadRequest
 from cds_service.fhir.bundle import Unpacked, unpack
 from cds_service.fhir.values import as_dict, as_list, as_text, texts
 from cds_service.hooks.services import CONFIGURATION, SERVED_HOOKS, Service
+from cds_service.hooks.versions import shows_version_2
 
 _ID = re.compile(r"[A-Za-z0-9\-._]{1,64}")
 _LONGEST_HOOK_INSTANCE = 128
@@ -34,6 +35,7 @@ class HookRequest:
     fhir_server: str = ""
     fhir_authorization: Mapping[str, Any] = field(default_factory=dict, repr=False)
     configuration: Mapping[str, Any] = field(default_factory=dict)  # PDDI-CDS configuration items
+    speaks_2: bool = False  # whether the call shows that the client speaks CDS Hooks 2.0 or later
     user_id: str = field(
         default="", repr=False
     )  # as sent; recorded as a keyed hash, and only where a site allows it
@@ -64,6 +66,7 @@ def decode(body: object, service: Service) -> HookRequest:
         fhir_server=as_text(body.get("fhirServer")),
         fhir_authorization=as_dict(body.get("fhirAuthorization")),
         configuration=_configuration(body),
+        speaks_2=shows_version_2(body),
         user_id=as_text(context.get("userId")).strip(),
     )
 

@@ -59,13 +59,15 @@ _USAGE = (
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One CDS service. ``delete_by_resource`` is the CDS Hooks 1.0 shape of delete actions (conformance R87)."""
+    """One CDS service. ``is_of_1_0`` where its hook is of CDS Hooks 1.0: where nothing tells what the client speaks, a
+    delete takes that version's form, and one without a target means the only order of the call (conformance R87).
+    """
 
     id: str
     hook: str
     title: str
     description: str
-    delete_by_resource: bool = False
+    is_of_1_0: bool = False
 
     @property
     def prefetch(self) -> dict[str, str]:
@@ -106,7 +108,7 @@ SERVICES = {
             "medication-prescribe",
             "Naltrexone safety while prescribing",
             _DOES,
-            delete_by_resource=True,
+            is_of_1_0=True,
         ),
         Service(
             "naltrexone-order-select",

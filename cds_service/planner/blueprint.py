@@ -6,9 +6,11 @@ from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import ServiceError
+from cds_service.planner.diary import add_diary
 from cds_service.planner.edition import page_context
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
+from cds_service.planner.seats import RETRY_SECONDS, Seats
 from cds_service.planner.services import HaltError, Judge, PlannerDesk, SmartServices
 from cds_service.planner.sessions import OPEN_SECONDS, PENDING_SECONDS
 from cds_service.planner.trouble import TROUBLES
@@ -18,6 +20,7 @@ from cds_service.web.look import add_look
 __all__ = ["Judge", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
+_QUICK = frozenset({"smart.static", "smart.look"})
 
 
 def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
@@ -32,9 +35,11 @@ def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
     desk = PlannerDesk(settings, services)
     add_launch(blueprint, desk)
     add_planner(blueprint, desk)
+    add_diary(blueprint, desk)
     add_look(blueprint)
     _add_words(blueprint, desk)
     _add_troubles(blueprint)
+    _add_seats(blueprint, desk)
     policy = content_policy(settings.smart.frame_ancestors)
 
     @blueprint.before_request
@@ -60,6 +65,25 @@ def content_policy(frame_ancestors: tuple[str, ...]) -> str:
     )
 
 
+def _add_seats(blueprint: Blueprint, desk: PlannerDesk) -> None:
+    """Every page takes one of the planner's places for as long as it is worked on; style and script need none."""
+    seats = Seats(desk.settings.threads)
+
+    @blueprint.before_request
+    def take_seat() -> None:
+        if request.endpoint in _QUICK:
+            return
+        caller = desk.browser() or request.remote_addr or ""
+        if not seats.take(caller):
+            raise HaltError("crowded")
+        g.planner_seat = caller
+
+    @blueprint.teardown_request
+    def leave_seat(_error: BaseException | None) -> None:
+        if (caller := g.pop("planner_seat", None)) is not None:
+            seats.leave(caller)
+
+
 def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.context_processor
     def words() -> dict[str, object]:
@@ -72,8 +96,11 @@ def _add_words(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
 def _add_troubles(blueprint: Blueprint) -> None:
     @blueprint.errorhandler(HaltError)
-    def halt(error: HaltError) -> tuple[str, int]:
-        return _trouble(error.why if error.why in TROUBLES else "fault", error.said)
+    def halt(error: HaltError) -> tuple[str, int, dict[str, str]]:
+        why = error.why if error.why in TROUBLES else "fault"
+        page, status = _trouble(why, error.said)
+        wait = {"Retry-After": str(RETRY_SECONDS)} if why == "crowded" else {}
+        return page, status, wait
 
     @blueprint.errorhandler(ServiceError)
     def service(error: ServiceError) -> tuple[str, int, dict[str, str]]:

@@ -16,6 +16,7 @@ from cds_service.fhir.write_plan import PlanDraft, orders
 from cds_service.model import Concept, ConditionKind, Json, Release, Snapshot
 from cds_service.pipeline import Judgement
 from cds_service.planner.answers import Answers
+from cds_service.planner.course import Written, read_back
 from cds_service.planner.drafts import to_drafts
 from cds_service.planner.edition import Edition
 from cds_service.planner.gate import Gate, check
@@ -66,6 +67,7 @@ class PlanCase:
     release: Release | None
     earlier: tuple[Earlier, ...] = ()  # naltrexone that was drafted before, by anybody
     running: Running | None = None  # a plan of ours that covers today
+    written: tuple[Written, ...] = ()  # every plan of ours on the list, the newest first
 
     @property
     def reasons(self) -> tuple[Concept, ...]:
@@ -73,8 +75,13 @@ class PlanCase:
         return reasons_of(self.judgement.snapshot)
 
     @property
+    def is_writable(self) -> bool:
+        """True for a server whose FHIR release we write."""
+        return self.release in WRITABLE
+
+    @property
     def can_write(self) -> bool:
-        return self.release in WRITABLE and may_create(self.visit.token.scope, "MedicationRequest")
+        return self.is_writable and may_create(self.visit.token.scope, "MedicationRequest")
 
 
 def judge_case(
@@ -118,6 +125,7 @@ def judge_case(
         labels,
     )
     wish = _wish(edition, fields, today, gate.not_before, reasons_of(judgement.snapshot))
+    written = read_back(_listed(chart), edition.schedules, edition.say)
     return PlanCase(
         visit,
         person,
@@ -128,7 +136,8 @@ def judge_case(
         answers,
         release,
         drafts,
-        running_of(_listed(chart), edition.schedules, today),
+        running_of(written, today),
+        written,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -31,7 +31,9 @@ OUTCOMES = (
     "conflict",
     "refused",
     "unknown",
+    "several",
     "cancelled",
+    "not-draft",
 )
 
 
@@ -40,7 +42,8 @@ class Created:
     """What became of one create. ``outcome`` is a stable word; ``ref`` is ``Type/id`` where the server told it.
 
     created | exists (an earlier try had written it) | changed (written, but not as a draft) | unauthorized |
-    conflict | refused | unknown (no whole answer: it may have been written)
+    conflict (and it is not there) | several (written more than once) | refused | unknown (no whole answer: it may
+    have been written). Of a cancellation: cancelled | not-draft (signed or changed meanwhile) | those of a create.
     """
 
     outcome: str
@@ -129,23 +132,28 @@ class EhrServer:
         except CallFailedError as failure:
             never_sent = failure.why in {"refused-host", "unreachable", "tls", "busy"}
             return Created("refused" if never_sent else "unknown")
-        return _understand(answer, kind)
+        created = _understand(answer, kind)
+        return self._after_conflict(created, iss, token, kind, identifier)
+
+    def _after_conflict(
+        self, created: Created, iss: str, token: str, kind: str, identifier: str
+    ) -> Created:
+        """A conflict (409, 412) may be our own earlier draft: what the server holds decides."""
+        if created.outcome != "conflict":
+            return created
+        found = self._find(iss, token, kind, identifier)
+        return replace(found, reason=created.reason) if found else created
 
     def cancel(self, iss: str, token: str, ref: str, patient_id: str) -> Created:
         """Cancel a draft order of this patient, if it still is one and nobody changed it since it was read."""
         kind = ref.partition("/")[0]
         call = self._outbound(self._bases(iss), 2_000_000).call
         try:
-            read = call("GET", f"{iss}/{ref}", seconds=SECONDS, headers=_headers(token))
-            draft = _body(read)
-            if (
-                read.status != 200
-                or draft.get("status") != "draft"
-                or belongs_to_other(draft, patient_id)
-            ):
-                return Created(
-                    "refused" if read.status == 200 else _understand(read, kind).outcome, ref
-                )
+            draft, standing = _standing(
+                call("GET", f"{iss}/{ref}", seconds=SECONDS, headers=_headers(token)), patient_id
+            )
+            if standing:
+                return replace(standing, ref=ref)
             version = as_text(as_dict(draft.get("meta")).get("versionId"))
             headers = {
                 **_headers(token),
@@ -159,11 +167,15 @@ class EhrServer:
                 headers=headers,
                 data=json.dumps({**draft, "status": "cancelled"}).encode(),
             )
+            if answer.status in (200, 201):
+                return Created("cancelled", ref)
+            failed = _understand(answer, kind)
+            if failed.outcome == "conflict":  # changed meanwhile: perhaps signed, perhaps cancelled
+                again = call("GET", f"{iss}/{ref}", seconds=SECONDS, headers=_headers(token))
+                failed = replace(_standing(again, patient_id)[1] or failed, reason=failed.reason)
         except CallFailedError:
             return Created("unknown", ref)
-        if answer.status in (200, 201):
-            return Created("cancelled", ref)
-        return replace(_understand(answer, kind), ref=ref)
+        return replace(failed, ref=ref)
 
     def _find(self, iss: str, token: str, kind: str, identifier: str) -> Created | None:
         """What an earlier try left behind; None = nothing. An unreadable search stays unknown: nothing is sent."""
@@ -174,19 +186,14 @@ class EhrServer:
                 seconds=SECONDS,
                 headers=_headers(token),
             )
-            entries = json.loads(answer.body).get("entry", []) if answer.status == 200 else None
-        except (CallFailedError, ValueError, AttributeError, RecursionError):
+        except CallFailedError:
             return Created("unknown")
-        if entries is None:
-            return Created("unknown")
-        ids = [
-            e["resource"].get("id")
-            for e in entries
-            if isinstance(e, dict)
-            and isinstance(e.get("resource"), dict)
-            and e["resource"].get("resourceType") == kind
-        ]
-        return Created("exists", f"{kind}/{ids[0]}") if ids else None
+        bundle = _body(answer)
+        if answer.status != 200 or bundle.get("resourceType") != "Bundle":
+            return Created("unknown", reason=_reason(bundle))
+        listed = (as_dict(as_dict(e).get("resource")) for e in as_list(bundle.get("entry")))
+        ours = [r for r in listed if r.get("resourceType") == kind and _is_named(r, identifier)]
+        return _held(ours, kind)
 
     def _access(self, iss: str, token: str) -> FhirAccess:
         return FhirAccess(iss, token, None, self._bases(iss), not self._allow_http)
@@ -210,6 +217,40 @@ class EhrServer:
 
 def _headers(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}", "Accept": "application/fhir+json, application/json"}
+
+
+def _is_named(resource: Mapping[str, Any], identifier: str) -> bool:
+    """True for the resource with this ``system|value``: a server may ignore what it was asked for."""
+    system, _, value = identifier.partition("|")
+    named = resource.get("identifier")
+    return any(
+        (one.get("system"), one.get("value")) == (system, value)
+        for one in map(as_dict, named if isinstance(named, list) else [named])
+    )
+
+
+def _held(ours: Sequence[Mapping[str, Any]], kind: str) -> Created | None:
+    """What the server holds of one draft; None where that is nothing that could still be acted on."""
+    gone = {"cancelled", "entered-in-error", "revoked"}
+    live = [r for r in ours if r.get("status") not in gone]
+    if not live:
+        return None
+    outcome = "changed" if any(r.get("status") != "draft" for r in live) else "exists"
+    return Created("several" if len(live) > 1 else outcome, f"{kind}/{as_text(live[0].get('id'))}")
+
+
+def _standing(read: HttpResponse, patient_id: str) -> tuple[Mapping[str, Any], Created | None]:
+    """A draft as it was read, and why it cannot be cancelled; None where it can."""
+    draft = _body(read)
+    if read.status != 200:
+        return draft, _understand(read, as_text(draft.get("resourceType")))
+    if belongs_to_other(draft, patient_id):
+        return draft, Created("refused")
+    if draft.get("status") != "draft":
+        return draft, Created(
+            "cancelled" if draft.get("status") in ("cancelled", "entered-in-error") else "not-draft"
+        )
+    return draft, None
 
 
 def _understand(answer: HttpResponse, kind: str) -> Created:

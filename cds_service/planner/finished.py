@@ -14,8 +14,8 @@ from cds_service.fhir.releases import ASSUMED, WRITABLE
 from cds_service.fhir.write_plan import PlanDraft, collection
 from cds_service.model import Release
 from cds_service.planner.case import Fields, Person, answers_of
+from cds_service.planner.course import rest
 from cds_service.planner.drafts import paste_text, to_drafts
-from cds_service.planner.running import rest
 from cds_service.planner.services import HaltError, PlannerDesk, PlannerVisit
 from cds_service.planner.view import read_wish
 from cds_service.planner.write import Item, may_update
@@ -77,13 +77,14 @@ class FinishedPlan:
 
     @property
     def can_retry(self) -> bool:
-        again = {"refused", "unknown", "not-tried", "unauthorized"}
+        again = {"refused", "unknown", "not-tried", "unauthorized", "conflict"}
         return self.state == "done" and any(item.outcome in again for item in self.items)
 
     @property
     def to_cancel(self) -> tuple[Item, ...]:
         """Earlier drafts that this plan replaces and that still wait in the EHR."""
-        return tuple(item for item in self.replaced if item.outcome != "cancelled")
+        over = {"cancelled", "not-draft"}
+        return tuple(item for item in self.replaced if item.outcome not in over)
 
     @property
     def is_complete(self) -> bool:

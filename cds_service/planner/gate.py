@@ -168,7 +168,7 @@ def check(
         _surgery(answers, say),
         _duplicate(snapshot, answers, say),
         *_earlier(earlier, answers, say),
-        _ask("consent", answers, (say("consent.because"),), say),
+        _ask("consent", answers, (say("consent.because"), say("consent.cautions")), say),
         _ask("pharmacy", answers, (say("pharmacy.because"),), say),
     )
     shown = [

@@ -19,6 +19,7 @@ from cds_service.model import Json, Release
 from cds_service.pipeline import Engine, Judgement, judge
 from cds_service.reading import Reading
 
+LONGEST_SIG, MOST_SIGS = 300, 12  # of an order that is shown
 _OURS = re.compile(r"urn:uuid:[0-9a-f-]{36}#(order-\d+|care-plan|review-\d+)")
 
 
@@ -29,6 +30,8 @@ class Earlier:
     ref: str
     label: str
     is_ours: bool
+    authored: str = ""  # the day, as the record writes it
+    sigs: tuple[str, ...] = ()  # what it tells the patient to take
 
 
 def is_ours(resource: Json) -> bool:
@@ -72,9 +75,7 @@ class HookJudge:
                 continue
             named = reading.name(resource)
             if any(c.role.is_naltrexone for c in named.recognition.components):
-                found.append(
-                    Earlier(resource_ref(resource), named.drug.concept.label, is_ours(resource))
-                )
+                found.append(_earlier(resource, named.drug.concept.label))
         return tuple(found)
 
     def __call__(
@@ -102,6 +103,18 @@ class HookJudge:
             prefetch={},
         )
         return Reading(request, record, self._engine.terminology)
+
+
+def _earlier(resource: Json, label: str) -> Earlier:
+    dosages = map(as_dict, as_list(resource.get("dosageInstruction")))
+    sigs = (as_text(dosage.get("text"))[:LONGEST_SIG] for dosage in dosages)
+    return Earlier(
+        resource_ref(resource),
+        label,
+        is_ours(resource),
+        as_text(resource.get("authoredOn") or resource.get("dateWritten"))[:10],
+        tuple(filter(None, sigs))[:MOST_SIGS],
+    )
 
 
 def _record(chart: Mapping[str, Fetched], medications: Mapping[str, Fetched]) -> Record:

@@ -15,12 +15,11 @@ from cds_service.planner.case import PlanCase, judge_case
 from cds_service.planner.edition import Edition, page_context
 from cds_service.planner.ehr_server import Created
 from cds_service.planner.finished import FinishedPlan
-from cds_service.planner.gate import Gate, Mark
 from cds_service.planner.kept import NOT_KEPT, find_kept, forget, keep, new_tab
 from cds_service.planner.phrases import Phrases
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.verdict import headline, questions
-from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish, read_wish, wish_fields
+from cds_service.planner.view import FIELDS, LONGEST_FIELD, Wish
 from cds_service.planner.write import Item, write_drafts
 from cds_service.titration.plan import draw
 
@@ -34,24 +33,16 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         if "outcome" in visit.body:
             return redirect(url_for("smart.result", handle=handle), 303)
         kept = find_kept(desk, visit)
-        case = judge_case(desk, visit, kept.form)
-        if case.running and "new" not in request.args:
+        aside = visit.body.get("aside") if "aside" in request.args else None
+        case = judge_case(desk, visit, MultiDict(aside) if aside else kept.form)
+        asked = bool({"new", "tried", "aside"} & set(request.args))
+        if case.running and not asked:
             return redirect(url_for("smart.diary", handle=handle), 303)
-        return _page(desk, case, revision=kept.revision)
-
-    @blueprint.get("/s/<handle>/diary")
-    def diary(handle: str) -> Response | str:
-        visit = desk.visit(handle)
-        if "outcome" in visit.body:
-            return redirect(url_for("smart.result", handle=handle), 303)
-        return _diary(desk, judge_case(desk, visit, None))
-
-    @blueprint.post("/s/<handle>/diary")
-    def change_course(handle: str) -> Response | tuple[str, int]:
-        return _change_course(desk, _posted(desk, handle))
+        tried = "tried" in request.args and not _may_write(case)
+        return _page(desk, case, tried=tried, is_stale=bool(aside), revision=kept.revision)
 
     @blueprint.post("/s/<handle>/")
-    def update(handle: str) -> Response | tuple[str, int]:
+    def update(handle: str) -> Response:
         visit, is_kept = _entered(desk, handle)
         if not is_kept:
             return _stale(desk, visit)
@@ -63,11 +54,11 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         if not is_kept:
             return "", 409
         return render_template(
-            "smart/_preview.html", **_shown(desk, judge_case(desk, visit, request.form, again=True))
+            "smart/_preview.html", **shown(desk, judge_case(desk, visit, request.form, again=True))
         )
 
     @blueprint.post("/s/<handle>/write")
-    def write(handle: str) -> Response | tuple[str, int]:
+    def write(handle: str) -> Response:
         visit, is_kept = _entered(desk, handle)
         if not is_kept and "outcome" not in visit.body:
             return _stale(desk, visit)
@@ -79,17 +70,17 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
 
     @blueprint.post("/s/<handle>/result")
     def retry(handle: str) -> Response:
-        return _retry(desk, _posted(desk, handle))
+        return _retry(desk, posted(desk, handle))
 
     @blueprint.post("/s/<handle>/cancel")
     def cancel(handle: str) -> Response:
-        return _cancel(desk, _posted(desk, handle))
+        return _cancel(desk, posted(desk, handle))
 
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
         return render_template(
-            "smart/handout.html", done=done, handle=handle, **_drawn(done.wish, done.edition)
+            "smart/handout.html", done=done, handle=handle, **drawn(done.wish, done.edition)
         )
 
     @blueprint.get("/s/<handle>/plan.json")
@@ -110,7 +101,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
         return render_template("smart/ended.html")
 
 
-def _posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
+def posted(desk: PlannerDesk, handle: str) -> PlannerVisit:
     visit = desk.visit(handle)
     desk.require_csrf(visit)
     return visit
@@ -141,17 +132,23 @@ def _page(
         revision=revision,
         tab=new_tab(),
         csrf=desk.csrf(case.visit),
-        **_shown(desk, case),
+        **shown(desk, case),
     )
 
 
-def _stale(desk: PlannerDesk, visit: PlannerVisit) -> tuple[str, int]:
-    """What this tab sent, none of it used, and that another tab was faster; sent again it counts."""
-    revision = find_kept(desk, visit).revision
-    return _page(desk, judge_case(desk, visit, request.form), is_stale=True, revision=revision), 409
+def _stale(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """What this tab sent is laid aside, none of it used; its page says that another tab was faster."""
+    fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
+    desk.note(visit, "aside", fields)
+    return redirect(url_for("smart.plan", handle=visit.handle, aside=1), 303)
 
 
-def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+def _may_write(case: PlanCase) -> bool:
+    """Every answer is given, a plan can be drawn, and what it is for is said."""
+    return case.gate.is_passed and case.wish.is_plan and bool(case.wish.reason)
+
+
+def shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the plan's page and what is redrawn of it show: the verdict, the open questions, the plan."""
     edition = desk.edition()
     return {
@@ -164,7 +161,7 @@ def _shown(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
         "complaints": _complaints(case, edition.phrases),
         "context": case.visit.body["context"],
         "banner": case.visit.body["banner"],
-        **_drawn(case.wish, edition),
+        **drawn(case.wish, edition),
     }
 
 
@@ -178,89 +175,30 @@ def _complaints(case: PlanCase, phrases: Phrases) -> dict[str, str]:
     }
 
 
-def _drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
+def drawn(wish: Wish, edition: Edition) -> dict[str, Any]:
     """What the plan's part of a page needs: the drawn plan, or only what is wrong with the wish, and its edition."""
     plan = draw(edition.schedules, wish.choice) if wish.is_plan else None
     return {"wish": wish, "plan": plan, **page_context(edition)}
 
 
-# --- a plan under way -------------------------------------------------------------------------------------------------
-
-
-def _diary(desk: PlannerDesk, case: PlanCase, complaint: str = "") -> Response | str:
-    """Where the patient is in a plan of ours, and what may be changed of the rest."""
-    if case.running is None:
-        return redirect(url_for("smart.plan", handle=case.visit.handle), 303)
-    today, choice = desk.today(), case.running.choice
-    course = draw(desk.edition().schedules, choice) if choice else None
-    return render_template(
-        "smart/diary.html",
-        course=course,
-        running=case.running,
-        now=case.running.step_on(today),
-        next=case.running.next_after(today),
-        today=today,
-        must_stop=must_stop(case.gate),
-        complaint=complaint,
-        csrf=desk.csrf(case.visit),
-        **_shown(desk, case),
-    )
-
-
-def must_stop(gate: Gate) -> bool:
-    """An opioid, withdrawal or liver failure on the record: no change of course helps, naltrexone stops (3.3)."""
-    return any(
-        p.mark is Mark.BLOCKED for p in gate.points if p.id in {"opioids", "dependence", "liver"}
-    )
-
-
-def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
-    """Hold or step down from today: the rest is written as new drafts, which replace those that are open."""
-    if "outcome" in visit.body:
-        return redirect(url_for("smart.result", handle=visit.handle), 303)
-    case, today, edition = judge_case(desk, visit, None), desk.today(), desk.edition()
-    running = case.running
-    if running is None or running.choice is None or must_stop(case.gate):
-        return str(_diary(desk, case)), 422
-    course = MultiDict(
-        {**wish_fields(running.choice), **request.form.to_dict(), "change_on": today.isoformat()}
-    )
-    wish = read_wish(course, today, None, edition.schedules)
-    wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
-    if wrong or not wish.choice.changes:
-        return str(
-            _diary(
-                desk,
-                case,
-                edition.phrases.complaint(wrong[0]) if wrong else edition.say("diary.choose"),
-            )
-        ), 422
-    outcome = {
-        **_outcome(desk, case),
-        "fields": {n: course.getlist(n) for n in course if n not in NOT_KEPT},
-        "rest_from": today.isoformat(),
-        "reason": {"text": edition.say("diary.reason")},
-    }
-    replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
-    others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
-    return _claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
-
-
 # --- writing ----------------------------------------------------------------------------------------------------------
 
 
-def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response | tuple[str, int]:
-    """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often."""
+def _write(desk: PlannerDesk, visit: PlannerVisit) -> Response:
+    """Judge the record again; if everything is passed, write each draft once, whatever is clicked how often.
+
+    What was sent is kept already, so that a page that says what is missing can be asked for by itself.
+    """
     if "outcome" in visit.body:
         return redirect(url_for("smart.result", handle=visit.handle), 303)
     case = judge_case(desk, visit, request.form)
-    if not case.gate.is_passed or not case.wish.is_plan or not case.wish.reason:
-        return _page(desk, case, tried=True, revision=find_kept(desk, visit).revision), 422
+    if not _may_write(case):
+        return redirect(url_for("smart.plan", handle=visit.handle, tried=1), 303)
     fields = {name: request.form.getlist(name) for name in request.form if name not in NOT_KEPT}
-    return _claim(desk, case, {**_outcome(desk, case), "fields": fields, "reason": _reason(case)})
+    return claim(desk, case, {**outcome_of(desk, case), "fields": fields, "reason": _reason(case)})
 
 
-def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
+def outcome_of(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     """What the session keeps of a plan that is finished, before anything was sent."""
     return {
         "today": desk.today().isoformat(),
@@ -279,10 +217,12 @@ def _outcome(desk: PlannerDesk, case: PlanCase) -> dict[str, Any]:
     }
 
 
-def _claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
+def claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Response:
     """Write once: of several presses one wins, and all come to the same result."""
     visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    if claimed:  # the answers were given for this plan: a later one asks again
+        forget(desk, visit)
     if claimed and case.can_write:
         _write_all(desk, replace(visit, session=claimed))
     return redirect(url_for("smart.result", handle=visit.handle), 303)
@@ -375,7 +315,7 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
         csrf=desk.csrf(visit),
         banner=visit.body["banner"],
         context=visit.body["context"],
-        **_drawn(done.wish, done.edition),
+        **drawn(done.wish, done.edition),
     )
 
 

@@ -173,6 +173,12 @@ class PlannerDesk:
         """The same visit with a token that still lives. HaltError without."""
         return visit if visit.token.expires_at > self._clock() + 30 else self._refreshed(visit)
 
+    def note(self, visit: PlannerVisit, name: str, value: Any) -> None:
+        """Remember this in the session for the page that is shown next, also where another tab was at work."""
+        if not self.services.sessions.change(visit.session, {**visit.body, name: value}):
+            session = self.opened(visit.handle).session
+            self.services.sessions.change(session, {**session.body, name: value})
+
     def _refreshed(self, visit: PlannerVisit) -> PlannerVisit:
         if not visit.token.refresh:
             raise HaltError("expired")

@@ -38,6 +38,7 @@ TROUBLES: Mapping[str, Trouble] = MappingProxyType(
         "too-large": Trouble(413),
         "not-found": Trouble(404),
         "busy": Trouble(503, again=True),
+        "crowded": Trouble(503, again=True),
         "fault": Trouble(500),
     }
 )

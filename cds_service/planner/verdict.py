@@ -53,6 +53,8 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     if unclear and unclear[0].items:
         medicines = "; ".join(item.label for item in unclear[0].items)
         return "warning", say("verdict.unrecognized", medicines=medicines)
+    if unclear and unclear[0].id == "earlier":
+        return "warning", say("verdict.drafted")
     if unclear:
         reason = unclear[0].because[0]
         return "warning", say(
@@ -94,7 +96,10 @@ def _by_answers(gate: Gate, today: date, say: Words) -> str:
 
 
 def questions(record: Gate, gate: Gate) -> tuple[Point, ...]:
-    """What a person has to answer, as it stands: first what the record blocks; answers never move a question."""
+    """What a person has to answer, as it stands: what the record blocks, then earlier drafts, then the rest.
+
+    Answers never move a question.
+    """
     blocked = {p.id for p in record.points if p.mark is Mark.BLOCKED}
     waiting = [p for p in gate.points if p.mark is not Mark.PASSED]
-    return tuple(sorted(waiting, key=lambda p: p.id not in blocked))
+    return tuple(sorted(waiting, key=lambda p: (p.id not in blocked, p.id != "earlier")))

@@ -141,6 +141,7 @@ def wish_fields(choice: Choice) -> dict[str, str]:
         "interval_days": str(choice.interval_days),
         "maximum_mg": mg(choice.maximum_mg),
         "reason_above": choice.reason_above,
+        "changed": " ".join(f"{c.kind}:{c.on.isoformat()}:{c.days}" for c in choice.changes),
     }
 
 
@@ -162,12 +163,21 @@ def _read_choice(
 
 
 def _read_changes(fields: Mapping[str, str], usual_hold: int) -> tuple[Change, ...]:
-    """One change of course, from the "hold or step down" part of the form; () where it was left empty."""
+    """Those of the course so far, then one of the "hold or step down" part of the form where it was filled in."""
+    before = tuple(_read_changed(fields.get("changed") or ""))
     on = _read_date(fields.get("change_on"))
     kind = fields.get("change")
     if kind not in {"hold", "step-down"} or on is None:
-        return ()
-    return (Change(Kind(kind), on, _read_int(fields.get("hold_days")) or usual_hold),)
+        return before
+    days = _read_int(fields.get("hold_days")) or usual_hold
+    return (*before, Change(Kind(kind), on, days if kind == "hold" else 0))
+
+
+def _read_changed(text: str) -> Iterator[Change]:
+    """What ``wish_fields`` wrote of earlier changes."""
+    for kind, on, days in (part.split(":") for part in text.split() if part.count(":") == 2):
+        if kind in set(Kind) and (read := _read_date(on)):
+            yield Change(Kind(kind), read, _read_int(days))
 
 
 def _date_faults(

@@ -89,7 +89,7 @@ _GATE = (
     _spell(
         {
             "page: stale stale_other not_written no_reason print back end": "",
-            "verdict: clear answered no_write yours": "",
+            "verdict: clear drafted answered no_write yours": "",
             "verdict: not_before counting": "day medicines",
             "verdict: not_now_medicine unrecognized": "medicines",
             "verdict: medicine": "label state",
@@ -121,13 +121,19 @@ _GATE = (
             "surgery: because no yes": "",
             "duplicate: listed": "label state",
             "duplicate: blocked": "",
-            "diary: head must_stop unknown change write new choose reason": "",
-            "diary: today": "day dose since taken",
+            "diary: head drafted must_stop must_stop_because unknown change write new choose reason": "",
+            "diary: today": "day dose since",
+            "diary: taken": "taken",
             "diary: next": "dose day",
             "diary: last": "day",
+            "diary: changed_hold": "day days",
+            "diary: changed_step-down": "day days?",
             "earlier: listed": "label",
-            "earlier: because": "",
-            "consent: because": "",
+            "earlier: because open keep": "",
+            "waiting: head next changed other no_sig choose keep replace explain": "",
+            "waiting: plan": "schedule",
+            "waiting: written": "day",
+            "consent: because cautions": "",
             "pharmacy: because": "",
         }
     )
@@ -161,11 +167,13 @@ _RESULT = _spell(
     {
         "finish: writes write not_granted no_release offer blocked": "",
         "finish: missing_one missing_many": "count",
+        "finish: old_release": "release",
         "result: title offered offered_next lost lost_next writing look_again": "",
         "result: complete complete_next incomplete incomplete_next": "",
         "result: opened": "dose",
+        "result: said": "reason",
         "result: opened_unnamed written not_written unclear take_along copy copied": "",
-        "result: replaced cancel cancel_there region caption draft outcome reference retry handout file paste": "",
+        "result: replaced cancel cancel_there region caption draft outcome retry handout file paste": "",
     }
 ) | _family("outcome.*", (*OUTCOMES, *NOT_SENT))
 

@@ -79,13 +79,13 @@ def _send(
 
 
 def _send_one(one: Built, scope: str, create: Create, before: Item | None) -> Item:
-    if before and before.outcome in {"created", "exists", "changed"}:
+    if before and before.outcome in {"created", "exists", "changed", "several"}:
         return before
     if not may_create(scope, one.kind):
         return Item(one.name, one.kind, "not-granted")
     created = create(
         one.resource,
         identifier_of(one.resource),
-        maybe_there=before is not None and before.outcome == "unknown",
+        maybe_there=before is not None and before.outcome in {"unknown", "conflict"},
     )
     return Item(one.name, one.kind, created.outcome, created.ref, created.reason)

@@ -58,6 +58,8 @@ def _place_complaints(s: Settings) -> Iterator[str]:
     for name in ("content_overlay", "terminology_dir"):
         if getattr(s, name) and not Path(getattr(s, name)).is_dir():
             yield f"{name}: there is no such folder"
+    if s.unknown_names_file and not Path(s.unknown_names_file).parent.is_dir():
+        yield "unknown_names_file: there is no such folder to write it in"
     if s.content_acknowledged_by and not _is_name_and_role(s.content_acknowledged_by):
         yield "content_acknowledged_by: must be a name and a role: 'Name, role'"
     if s.audit_key_file and not Path(s.audit_key_file).is_file():

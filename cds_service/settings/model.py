@@ -63,6 +63,13 @@ class Client:
             "entries (tokens of CDS Hooks 3.0), or also laboratory results and procedures."
         ),
     ] = "undated"
+    cds_hooks_version: Annotated[
+        Literal["", "1.0", "1.1", "2.0", "3.0"],
+        means(
+            "What it speaks: 1.x reads a delete that names a bare id, later versions one with "
+            "`resourceId`. Empty: by the evidence of its calls, else by the hook."
+        ),
+    ] = ""
     strict_412: Annotated[
         Flag,
         means("412 instead of the could-not-check card where prefetch is missing."),
@@ -275,6 +282,14 @@ class Settings:
     terminology_dir: Annotated[
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),
+    ] = ""
+    unknown_names_file: Annotated[
+        Text,
+        means(
+            "Where the names of medicines are listed that no table holds and that at least ten "
+            "patients had, for `terminology unknown`; empty: nowhere. A name is a piece of a "
+            "chart: keep the file on the site."
+        ),
     ] = ""
     ca_file: Annotated[
         Text,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from cds_service.terminology.forms import Trait
-from cds_service.terminology.others import Others, others_of
+from cds_service.terminology.others import INN_LIST, Others, others_of
 from cds_service.terminology.packs import Pack
 from cds_service.terminology.words import is_spaceless, skeleton, split_words
 
@@ -117,15 +117,19 @@ def other_names(
     relevant |= {
         " ".join(split_words(n.name)) for pack in packs for n in pack.names if n.match == "unclear"
     }
+    inns = [n for n in lists[INN_LIST] if n not in relevant]
     stated = [
-        *lists["other-names"],
-        *lists.get("site-names", ()),
-        *(r["text"] for r in rows if r["match"] == "guard"),
+        *((n, INN_LIST) for n in inns),
+        *((n, "other-names") for n in lists["other-names"]),
+        *((n, "site-names") for n in lists.get("site-names", ())),
+        *((r["text"], "names") for r in rows if r["match"] == "guard"),
+        *(
+            (n.name, f"pack {pack.title}")
+            for pack in packs
+            for n in pack.names
+            if not n.relevant and n.match != "unclear"
+        ),
     ]
-    stated += [
-        n.name for pack in packs for n in pack.names if not n.relevant and n.match != "unclear"
-    ]
-    inns = [n for n in lists["other-inn"] if n not in relevant]
     return others_of(
-        (n for n in (*stated, *inns) if n not in relevant and n.lower() not in relevant), inns
+        ((n, at) for n, at in stated if n not in relevant and n.lower() not in relevant), inns
     )

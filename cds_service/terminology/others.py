@@ -13,18 +13,20 @@ from cds_service.terminology.words import is_spaceless, skeleton, split_words
 
 _SHORTEST_INN = 7  # letters; shorter names are too easily another word in another language
 _FOLDED = re.compile(r"[a-z]+(?: [a-z]+)*")
+INN_LIST = "other-inn"
 _SHORTEST_PART = 2  # characters of a name in a script without spaces
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Others:
-    """``names`` are folded words joined by spaces; ``longest`` the most words of a name by its first word.
+    """``names`` are folded words joined by spaces, each with the table it stands in; ``longest`` the most words of a
+    name by its first word.
 
     ``sounds`` are skeletons of single names; ``parts`` names in scripts that join words, by their first character;
     ``initials`` single names by their first letter.
     """
 
-    names: frozenset[str]
+    names: Mapping[str, str]
     longest: Mapping[str, int]
     sounds: frozenset[str]
     parts: Mapping[str, tuple[str, ...]]
@@ -32,6 +34,12 @@ class Others:
 
     def __contains__(self, word: str) -> bool:
         return word in self.names
+
+    def table_of(self, name: str) -> str:
+        """The table that a name found by ``at`` stands in; a spelling of an international name is of their list."""
+        parts = (part for first in name for part in self.parts.get(first, ()) if part in name)
+        found = self.names.get(name) or next((self.names[part] for part in parts), INN_LIST)
+        return found if found.startswith("pack ") else f"table {found}"
 
     def is_substance(self, name: str) -> bool:
         """Whether a name is an international one, so that it says what is in a product whoever makes it."""
@@ -113,18 +121,20 @@ def _joined(sound: str, sounds: frozenset[str]) -> bool:
     return False
 
 
-def others_of(names: Iterable[str], inns: Iterable[str]) -> Others:
-    """The table of ``names`` as people write them; the ``inns`` among them are known in every spelling."""
-    single: set[str] = set()
+def others_of(names: Iterable[tuple[str, str]], inns: Iterable[str]) -> Others:
+    """The table of names as people write them, each with where it stands; the ``inns`` among them are known in every
+    spelling.
+    """
+    single: dict[str, str] = {}
     longest: dict[str, int] = {}
     parts: dict[str, list[str]] = {}
-    for name in names:
+    for name, table in names:
         words = tuple(name.split()) if _FOLDED.fullmatch(name) else split_words(name)
         if not words:
             continue
         if len(words) == 1 and is_spaceless(words[0]) and len(words[0]) >= _SHORTEST_PART:
             parts.setdefault(words[0][0], []).append(words[0])
-        single.add(" ".join(words))
+        single.setdefault(" ".join(words), table)
         longest[words[0]] = max(longest.get(words[0], 0), len(words))
     sounds = {skeleton(inn) for inn in inns if len(inn) >= _SHORTEST_INN and inn.isalpha()}
     initials: dict[str, list[str]] = {}
@@ -132,7 +142,7 @@ def others_of(names: Iterable[str], inns: Iterable[str]) -> Others:
         if " " not in name:
             initials.setdefault(name[0], []).append(name)
     return Others(
-        frozenset(single),
+        single,
         longest,
         frozenset(sounds - {""}),
         {first: tuple(group) for first, group in parts.items()},

@@ -56,7 +56,7 @@ def recognise(drug: Drug, tables: Tables) -> Recognition:
     return Recognition(
         kind=kind,
         components=components,
-        matched_by=_matched_by(evidence, guess),
+        matched_by=_matched_by(evidence, guess, tables),
         ldn_text=any(text.ldn for text in evidence.texts),
         sequestered=sequestered,
         conflict="; ".join(sorted({*disputed, *unclear})),
@@ -161,19 +161,19 @@ def _holds_naltrexone_back(
     )
 
 
-def _matched_by(evidence: Evidence, guess: Guess | None) -> tuple[str, ...]:
+def _matched_by(evidence: Evidence, guess: Guess | None, tables: Tables) -> tuple[str, ...]:
+    """What says so, and in which table or pack it stands."""
     if guess:
         return tuple(sorted({*evidence.labels, f"text like {guess.name}"}))
     words = {f"text {name}" for name in evidence.worded}
     words |= {
-        f"text in {table}"
+        f"text in {table if table.startswith('pack ') else f'table {table}'}"
         for text in evidence.texts
         for table in text.tables
-        if table.startswith("pack ")
     }
     if not evidence.names:
         words |= {
-            f"text {other} (another drug)"
+            f"text {other} (another drug, {tables.others.table_of(other)})"
             for text in evidence.texts
             if text.is_other
             for other in text.others

@@ -24,6 +24,7 @@ from cds_service.content.loader import CardText, Content
 from cds_service.content.render import CardWriter, Written, could_not_check, render
 from cds_service.errors import ServiceError
 from cds_service.hooks.services import SERVICES, Service
+from cds_service.hooks.versions import dialect_of
 from cds_service.model import Role
 from cds_service.rules import RULES, data_gap, decide
 from cds_service.settings import Settings
@@ -73,7 +74,9 @@ def judged() -> tuple[Judged, ...]:
 
 
 def written(content: Content, service: Service, judgement: pipeline.Judgement) -> Written:
-    return render(judgement.findings, judgement.snapshot, service, engine(content).writer)
+    return render(
+        judgement.findings, judgement.snapshot, dialect_of(service), engine(content).writer
+    )
 
 
 def said(cards: Any) -> list[tuple[str, str]]:
@@ -193,7 +196,7 @@ def test_a_plain_card_names_topic_severity_and_drugs_and_needs_no_content() -> N
     )
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
-    answer = render(findings, call_, _BY_HOOK["order-sign"], engine(nothing).writer)
+    answer = render(findings, call_, dialect_of(_BY_HOOK["order-sign"]), engine(nothing).writer)
     card = answer.cards[0]
     assert ("critical", T1, "Naltrexone safety") == (
         card["indicator"],
@@ -216,7 +219,8 @@ def test_a_broken_card_leaves_the_others_in_their_own_words() -> None:
         cards={**CONTENT.cards, T1: card_without(CONTENT.cards[T1], "lines", "why_start_low")},
     )
     whole, broken = (
-        render(findings, call_, _BY_HOOK["order-sign"], engine(c).writer) for c in (CONTENT, less)
+        render(findings, call_, dialect_of(_BY_HOOK["order-sign"]), engine(c).writer)
+        for c in (CONTENT, less)
     )
     assert (f"{T1}:KeyError",) == broken.broken
     assert "details unavailable" in broken.cards[0]["summary"]
@@ -233,7 +237,10 @@ def test_a_suggestion_that_breaks_is_left_out_and_the_card_stays() -> None:
     call_ = snapshot(draft(naltrexone()), listed=(exposure(medication(Role.FULL_SA)),))
     findings = [f for verdict in decide(call_) for f in verdict.findings]
     answer = render(
-        findings, call_, _BY_HOOK["order-sign"], engine(replace(CONTENT, shared=shared)).writer
+        findings,
+        call_,
+        dialect_of(_BY_HOOK["order-sign"]),
+        engine(replace(CONTENT, shared=shared)).writer,
     )
     assert (f"{T1}:DEL_NTX:KeyError",) == answer.broken
     assert "suggestions" not in answer.cards[0]

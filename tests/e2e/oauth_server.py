@@ -79,6 +79,12 @@ class Ehr:
     loses_answer: set[str] = field(
         default_factory=set
     )  # types that are stored, but answered with 502
+    conflicts: dict[str, int] = field(
+        default_factory=dict
+    )  # type -> 409 or 412, answered to every create; it is stored unless something like it is there
+    doubles: bool = False  # stores every create twice
+    ignores_search: bool = False  # lists everything, whatever identifier is asked for
+    signs_before_change: bool = False  # somebody signs the order just before it is changed
     refresh_patient: str = ""  # the patient that a refreshed token names instead
     stopping: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -368,7 +374,8 @@ def _search(ehr: Ehr, kind: str, wanted: dict[str, str]) -> list[Json]:
         found = [
             r for r in found if patient in json.dumps(r.get("subject") or r.get("patient") or {})
         ]
-    if identifier := wanted.get("identifier"):
+    identifier = wanted.get("identifier")
+    if identifier and not ehr.ignores_search:
         found = [
             r
             for r in found
@@ -386,19 +393,26 @@ def _create(ehr: Ehr, kind: str, scope: str) -> Response:
     with ehr.lock:
         there = _search(ehr, kind, condition) if condition and not ehr.ignores_condition else []
         if there:
-            return _json(there[0], kind=FHIR_JSON)
+            held = ehr.conflicts.get(kind)
+            return _outcome(held) if held else _json(there[0], kind=FHIR_JSON)
         resource["id"] = secrets.token_hex(6)
         if not ehr.keeps_status:
             resource["status"] = "active"
         ehr.store[kind, resource["id"]] = resource
-    if kind in ehr.loses_answer:
-        return _outcome(502)
+        if ehr.doubles:
+            twin = {**resource, "id": secrets.token_hex(6)}
+            ehr.store[kind, twin["id"]] = twin
+    if kind in ehr.loses_answer or kind in ehr.conflicts:
+        return _outcome(ehr.conflicts.get(kind, 502))
     return _json(resource, 201, FHIR_JSON, Location=f"{ehr.iss}/{kind}/{resource['id']}/_history/1")
 
 
 def _change(ehr: Ehr, kind: str, name: str, scope: str) -> Response:
     if not {f"patient/{kind}.write", f"patient/{kind}.u"} & set(scope.split()):
         return _outcome(403)
+    if ehr.signs_before_change:
+        ehr.store[kind, name]["status"] = "active"
+        return _outcome(412)
     ehr.store[kind, name] = request.get_json(force=True)
     return _json(ehr.store[kind, name], kind=FHIR_JSON)
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from werkzeug.serving import make_server
 
-from cds_service import terminology
-from cds_service.app import create_app
+from cds_service import app, clinical, terminology
 from cds_service.content import loader as content
 from cds_service.pipeline import Engine
 from cds_service.settings import Settings, Smart, SmartIssuer
@@ -76,6 +76,12 @@ def engine() -> Engine:
     return Engine(terminology.load(), content.load(""), UTC, "http://127.0.0.1:1", lambda: "id")
 
 
+_tables = functools.cache(terminology.load)  # half a second that every site would pay again
+
+
+_shipped = functools.cache(functools.partial(clinical.load, ""))
+
+
 @dataclass
 class Site:
     """The running app."""
@@ -110,7 +116,11 @@ def make_site(
         public_base_url=base, data_dir=str(folder), smart=Smart(issuers, frame_ancestors)
     )
     clock = clock or Clock()
-    return Site(create_app(settings, clock), clock, settings)
+    with (
+        patch.object(app.terminology, "load", _tables),
+        patch.object(app.clinical, "load", lambda *_: _shipped()),
+    ):
+        return Site(app.create_app(settings, clock), clock, settings)
 
 
 @contextlib.contextmanager

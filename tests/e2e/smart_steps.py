@@ -78,9 +78,30 @@ def write_plan(client: FlaskClient, plan_url: str, **changes: Any) -> TestRespon
     return client.post(f"{plan_url}write", data=fields)
 
 
+def is_written(answer: TestResponse) -> bool:
+    """The press led to the result of a plan."""
+    return answer.status_code == 303 and answer.headers["Location"].endswith("/result")
+
+
+def is_refused(answer: TestResponse) -> bool:
+    """The press led back to the page that says what is missing: a redirect, so that reload and Back are safe."""
+    return answer.status_code == 303 and answer.headers["Location"].endswith("?tried=1")
+
+
 def words(page: TestResponse) -> str:
     """The text of a page on one line."""
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", page.text)))
 
 
-__all__ = ["ANSWERS", "PLAN_A", "csrf_of", "open_app", "sign_in", "start", "words", "write_plan"]
+__all__ = [
+    "ANSWERS",
+    "PLAN_A",
+    "csrf_of",
+    "is_refused",
+    "is_written",
+    "open_app",
+    "sign_in",
+    "start",
+    "words",
+    "write_plan",
+]

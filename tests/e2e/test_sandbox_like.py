@@ -53,7 +53,7 @@ def bind() -> Any:
     return make_server("127.0.0.1", 0, Flask("none yet"), threaded=True, request_handler=Quiet)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ehr_port() -> Iterator[int]:
     """An EHR page without content, reachable as localhost and as 127.0.0.1: two origins."""
     page, server = Flask("ehr page"), bind()
@@ -62,15 +62,15 @@ def ehr_port() -> Iterator[int]:
         yield server.server_port
 
 
-@pytest.fixture
-def service(ehr_port: int, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def service(ehr_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base URL of the whole service, which allows the localhost origin of the EHR page and no other."""
     server = bind()
     base = f"http://127.0.0.1:{server.server_port}"
     app = create_app(
         Settings(
             public_base_url=base,
-            data_dir=str(tmp_path),
+            data_dir=str(tmp_path_factory.mktemp("sandbox")),
             cors_origins=(f"http://localhost:{ehr_port}",),
         ),
         lambda: NOON,

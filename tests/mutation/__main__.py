@@ -31,23 +31,54 @@ from tests.mutation.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 EXPLAINED = Path(__file__).with_name("survivors.md")
-RECOGNISING = ("terminology/test_recognition.py", "terminology/test_conditions.py")
+RECOGNISING = (
+    "terminology/test_recognition.py",
+    "terminology/test_identity.py",
+    "terminology/test_conditions.py",
+)
 RULES = (
     "rules/test_tables.py",
     "rules/test_rules.py",
     "rules/test_rules_notes.py",
     "rules/test_thresholds_move.py",
 )
-DOSES, SIGS = "dosing/test_structured.py", "dosing/test_sig.py"
+DOSES, SIGS, DAILY, LANGUAGES = (
+    f"dosing/test_{name}.py" for name in ("structured", "sig", "daily", "languages")
+)
+UNITS = "dosing/test_units.py"
+ENDS = tuple(f"exposure/test_{name}.py" for name in ("ending", "supply", "timeline", "blurring"))
+DEPOTS = tuple(f"exposure/test_{name}.py" for name in ("depot", "washout", "timeline"))
 TARGETS = {
-    "cds_service/dosing/structured.py": (DOSES,),
-    "cds_service/dosing/amounts.py": (DOSES, SIGS),
-    "cds_service/dosing/sig.py": (SIGS,),
-    "cds_service/dosing/sig_words.py": (SIGS,),
-    "cds_service/exposure/timeline.py": ("exposure/test_timeline.py",),
+    "cds_service/dosing/structured.py": (DOSES, UNITS, DAILY),
+    "cds_service/dosing/amounts.py": (DOSES, SIGS, UNITS),
+    "cds_service/dosing/daily.py": (DAILY, DOSES, UNITS),
+    "cds_service/dosing/label.py": (DAILY, DOSES, UNITS),
+    "cds_service/dosing/timing.py": (DOSES, DAILY, UNITS, "fhir/test_dosage.py"),
+    "cds_service/dosing/translation.py": (LANGUAGES, SIGS),
+    "cds_service/dosing/units.py": (UNITS, DOSES, SIGS, LANGUAGES),
+    "cds_service/dosing/vocabulary.py": (LANGUAGES, UNITS, DOSES),
+    "cds_service/dosing/sig.py": (SIGS, LANGUAGES, DAILY),
+    "cds_service/dosing/sig_walk.py": (SIGS, LANGUAGES),
+    "cds_service/dosing/sig_words.py": (SIGS, LANGUAGES),
+    "cds_service/exposure/calendar.py": ENDS,
+    "cds_service/exposure/depot.py": DEPOTS,
+    "cds_service/exposure/ending.py": ENDS,
+    "cds_service/exposure/supply.py": ENDS,
+    "cds_service/exposure/timeline.py": (*ENDS, "exposure/test_depot.py"),
+    "cds_service/exposure/washout.py": DEPOTS,
     **{
         f"cds_service/terminology/{name}.py": RECOGNISING
         for name in (
+            "absence",
+            "atc",
+            "codes",
+            "form_codes",
+            "lexicon",
+            "likeness",
+            "mentions",
+            "others",
+            "rest",
+            "systems",
             "recognition",
             "texts",
             "roles",
@@ -102,7 +133,12 @@ class Verdict:
 @click.option("--seed", default=1, help="Which sample to draw.")
 @click.option("--only", default="", help="Only files whose path contains this.")
 @click.option("--quiet", is_flag=True, help="Print survivors only.")
-def main(minutes: float, seed: int, only: str, quiet: bool) -> None:
+@click.option(
+    "--own",
+    is_flag=True,
+    help="Run a module's own tests only: many more mutants a minute; the vignettes may kill a survivor.",
+)
+def main(minutes: float, seed: int, only: str, quiet: bool, own: bool) -> None:
     deadline = time.monotonic() + 60 * minutes
     files = [file for file in TARGETS if only in file]
     with tempfile.TemporaryDirectory() as folder:
@@ -110,12 +146,14 @@ def main(minutes: float, seed: int, only: str, quiet: bool) -> None:
         everyone = {
             file: mutants_of(file, (copy / file).read_text(encoding="utf-8")) for file in files
         }
-        whole = _baseline(copy)
+        whole = _baseline(
+            copy, dict.fromkeys(t for f in files for t in _own(f)) if own else ALL_TESTS
+        )
         verdicts = []
         for mutant in _drawn(everyone, seed):
             if time.monotonic() > deadline:
                 break
-            verdicts.append(verdict := judge(mutant, copy, whole))
+            verdicts.append(verdict := judge(mutant, copy, whole, own_only=own))
             if verdict.outcome == "survived" or not quiet:
                 click.echo(
                     f"{verdict.outcome:9} {mutant.file}:{mutant.line}  {mutant.before} -> {mutant.after}"
@@ -136,10 +174,14 @@ def _copy(folder: Path) -> Path:
     return folder
 
 
-def _baseline(copy: Path) -> float:
+def _own(file: str) -> tuple[str, ...]:
+    return (*(f"tests/unit/{name}" for name in TARGETS[file]), EVERYWHERE)
+
+
+def _baseline(copy: Path, tests: Iterable[str]) -> float:
     """Seconds of the unchanged tests; they must be green, or a red one would kill every mutant."""
     started = time.monotonic()
-    outcome, by = _run_tests(copy, ALL_TESTS, 1_200, compiled=True)
+    outcome, by = _run_tests(copy, tests, 1_200, compiled=True)
     if outcome != "survived":
         raise click.ClickException(f"the tests are not green without a mutant: {outcome} {by}")
     return time.monotonic() - started
@@ -156,7 +198,7 @@ def _drawn(everyone: dict[str, list[Mutant]], seed: int) -> Iterator[Mutant]:
     )
 
 
-def judge(mutant: Mutant, copy: Path, whole: float) -> Verdict:
+def judge(mutant: Mutant, copy: Path, whole: float, *, own_only: bool = False) -> Verdict:
     """Run the tests against one mutant; the file in the copy is as before afterwards."""
     target = copy / mutant.file
     before, right = target.stat(), target.read_bytes()
@@ -165,9 +207,9 @@ def judge(mutant: Mutant, copy: Path, whole: float) -> Verdict:
         target, (before.st_atime, before.st_mtime + 100)
     )  # no stale bytecode of the same size and second
     try:
-        own = [*(f"tests/unit/{name}" for name in TARGETS[mutant.file]), EVERYWHERE]
+        own = _own(mutant.file)
         outcome, by = _run_tests(copy, own, 60 + 4 * whole)
-        if outcome == "survived":
+        if outcome == "survived" and not own_only:
             outcome, by = _run_tests(
                 copy, [name for name in ALL_TESTS if name not in own], 60 + 4 * whole
             )

@@ -147,7 +147,7 @@ class Planner:
 
     def preview(self) -> str:
         with self.app.test_request_context("/smart/launch"):
-            return render_template("smart/_preview.html", **routes._shown(self.desk, self.case))
+            return render_template("smart/_preview.html", **routes.shown(self.desk, self.case))
 
     @property
     def finished(self) -> FinishedPlan:
@@ -164,7 +164,7 @@ class Planner:
                 "smart/handout.html",
                 done=done,
                 handle="h",
-                **routes._drawn(done.wish, done.edition),
+                **routes.drawn(done.wish, done.edition),
             )
 
     def drafts(self) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_site import Site, order
-from tests.e2e.smart_steps import csrf_of, open_app, words, write_plan
+from tests.e2e.smart_steps import csrf_of, is_refused, is_written, open_app, words, write_plan
 
 
 def orders(ehr: Ehr) -> list[dict[str, Any]]:
@@ -35,9 +35,8 @@ def url(client: FlaskClient, ehr: Ehr, site: Site) -> str:
 
 def test_opening_shows_where_the_patient_is(client: FlaskClient, url: str) -> None:
     page = client.get(url, follow_redirects=True)
-    assert "Today, Mon 14 Dec 2026: 3 mg a day since 7 Dec 2026 (45 mg of the plan taken" in words(
-        page
-    )
+    assert "Today, Mon 14 Dec 2026: 3 mg a day since 7 Dec 2026." in words(page)
+    assert "45 mg of the plan taken" in words(page)
     assert "Next step: 4.5 mg a day on Mon 21 Dec 2026" in words(page)
 
 
@@ -68,13 +67,35 @@ def test_a_change_rewrites_the_rest_as_new_drafts(
     assert f"MedicationRequest/{old['id']}" in words(client.get(done.headers["Location"]))
 
 
+def test_a_plan_that_was_held_can_be_changed_again(
+    client: FlaskClient, ehr: Ehr, site: Site, url: str
+) -> None:
+    """Held on 14 December, signed; two weeks later a step down: the course is known from its first day."""
+    fields = {"csrf": csrf_of(client.get(f"{url}diary")), "fill_days": "28", "form": "one-strength"}
+    client.post(f"{url}diary", data={**fields, "change": "hold", "hold_days": "14"})
+    orders(ehr)[1]["status"] = "active"
+    site.clock.move(days=14)
+    again = open_app(client, ehr)
+    page = client.get(again, follow_redirects=True)
+    assert "3 mg a day since 7 Dec 2026" in words(page)
+    assert "Held from Mon 14 Dec 2026 for 14 days" in words(page)
+    done = client.post(
+        f"{again}diary", data={**fields, "csrf": csrf_of(page), "change": "step-down"}
+    )
+    assert is_written(done)
+    assert [("2026-12-28", "2027-02-21", 1.5)] == sig(orders(ehr)[2])
+    (note,) = orders(ehr)[2]["note"]
+    assert "14 Dec 2026" in note["text"]
+    assert "28 Dec 2026" in note["text"]
+
+
 @pytest.mark.parametrize("change", [{}, {"change": "hold", "hold_days": "99"}, {"change": "raise"}])
 def test_no_other_change_is_written(
     client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str]
 ) -> None:
     page = client.get(f"{url}diary")
     fields = {"csrf": csrf_of(page), "fill_days": "28", "form": "one-strength", **change}
-    assert 422 == client.post(f"{url}diary", data=fields).status_code
+    assert is_refused(client.post(f"{url}diary", data=fields))
     assert 1 == len(orders(ehr))
 
 
@@ -84,10 +105,12 @@ def test_an_opioid_on_the_record_means_stop(client: FlaskClient, ehr: Ehr, url: 
     )
     page = client.get(f"{url}diary")
     assert "Stop naltrexone now" in words(page)
+    assert "Oxycodone 5 mg tablet: short-acting opioid, active." in words(page)
+    assert "Next step" not in words(page)
     fields = {
         "csrf": csrf_of(client.get(f"{url}end")),
         "change": "hold",
         "hold_days": "14",
         "fill_days": "28",
     }
-    assert 422 == client.post(f"{url}diary", data=fields).status_code
+    assert is_refused(client.post(f"{url}diary", data=fields))

@@ -43,11 +43,14 @@ def test_the_older_tab_is_told_and_overwrites_nothing(client: FlaskClient, ehr: 
     url = open_app(client, ehr)
     older, newer = client.get(url), client.get(url)
     client.post(url, data=sent(newer, reason_text="of the newer"))
-    answer = client.post(url, data=sent(older, reason_text="of the older"))
-    assert (409, True) == (answer.status_code, "changed in another tab" in words(answer))
+    aside = client.post(url, data=sent(older, reason_text="of the older"))
+    assert 303 == aside.status_code
+    answer = client.get(aside.headers["Location"])
+    assert "changed in another tab" in words(answer)
     assert "of the older" in answer.text
     assert "of the newer" in client.get(url).text
-    assert 409 == client.post(f"{url}write", data=sent(older)).status_code
+    pressed = client.post(f"{url}write", data=sent(older, reason_text="of the older"))
+    assert aside.headers["Location"] == pressed.headers["Location"]
     assert not [r for r in ehr.of_type("MedicationRequest") if r.get("identifier")]
     assert 303 == client.post(url, data=sent(answer, reason_text="of the older")).status_code
     assert "of the older" in client.get(url).text

@@ -384,3 +384,13 @@ def test_a_drug_that_cannot_be_identified_is_unknown() -> None:
         }
     )
     assert Mark.ASK == mark_of(gate_of(chart), "opioids")
+
+
+def test_the_cautions_of_the_sources_are_shown_to_everybody() -> None:
+    """No reason to switch where opioids relieve well; little to expect in degenerative or compressive pain (3.4)."""
+    judged = JUDGE(chart_of(), {}, drafted(), "pat-1", NOON)
+    gate = check(judged.snapshot, judged.verdicts, Answers(), EDITION.say, date(1970, 1, 1))
+    (consent,) = (p for p in gate.points if p.id == "consent")
+    said = " ".join(consent.because)
+    assert "no reason to switch" in said
+    assert "degenerative or compressive" in said

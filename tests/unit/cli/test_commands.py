@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cds_service.__main__ import main
+from tests.conformance.calls import OXYCODONE, call, listed, naltrexone_50, taken
 
 ROOT = Path(__file__).parents[3]
 REQUESTS = ROOT / "fhir_fixtures" / "requests"
@@ -130,6 +132,8 @@ def test_check_passes_and_prints_what_it_counted() -> None:
     result = run("check")
     assert 0 == result.exit_code, result.output
     assert "guards matched 0" in result.stdout
+    for figure in ("0 silent", "0 mistaken for an opioid", "% weighted by use", "readability: "):
+        assert figure in result.stdout
     assert '"profile": "demo"' in result.stdout
 
 
@@ -207,3 +211,48 @@ def test_explain_says_class_evidence_bounds_and_names_not_known(name: str) -> No
     assert isinstance(told["names_not_known"], list)
     for each in told["exposures"]:
         assert {"end_known_by", "latest_possible_day", "run_out", "clear_from"} <= set(each)
+
+
+def written(*medicines: dict[str, Any]) -> str:
+    return json.dumps(call("order-sign", naltrexone_50(), meds=medicines))
+
+
+def read_aloud(*medicines: dict[str, Any]) -> str:
+    """The trace in one line, without the frames and the folds of the tables."""
+    shown = run("explain", "-", "--as-of", "2026-11-21", text=written(*medicines)).stdout
+    return " ".join(re.sub(r"[^\x00-\x7f]", " ", shown).split())
+
+
+SAID_OF = {
+    OXYCODONE: "class: relevant identified: True recognised_by: rxnorm 1049621",
+    "Palladon": "text hydromorphone; text in pack de-at-ch",
+    "oxikodon": "text in table names; text oxycodone",
+    "ramipril": "class: other identified: True recognised_by: text ramipril (another drug, table other-inn)",
+    "pen needle": "recognised_by: text pen needle (another drug, pack supplies)",
+    "hydrocodnoe": "text like hydrocodone",
+    "Zorblaxin": "class: unknown unknown_name: Zorblaxin",
+}
+
+
+def test_explain_reads_aloud_class_evidence_and_table() -> None:
+    shown = read_aloud(*(listed(drug, id=f"m-{at}") for at, drug in enumerate(SAID_OF)))
+    assert [] == [words for words in SAID_OF.values() if words not in shown]
+
+
+def test_explain_reads_aloud_how_an_end_is_known_and_its_bounds() -> None:
+    shown = read_aloud(
+        taken(OXYCODONE, end="2026-11-01"), listed("Palladon", status="stopped", id="m-2")
+    )
+    for words in (
+        "end: 2026-11-01, by effectivePeriod.end",
+        "taken at the latest on: 2026-11-01",
+        "end: no evidence of it",
+        "supply runs out: between 2026-12-11 and 2026-12-11, by days of supply (one fill 30 d",
+    ):
+        assert words in shown
+
+
+def test_explain_reads_aloud_the_names_that_it_does_not_know() -> None:
+    shown = read_aloud(listed("Zorblaxin"), listed(("", "999"), id="m-2"))
+    assert "Names not known: Zorblaxin" in shown
+    assert "Medicines without a readable name: 1 of 2" in shown

@@ -60,6 +60,23 @@ CAP = (Quantity(Decimal(6), "tablet"), Quantity(Decimal(1), "d"))
             (units("1", as_needed=True, frequency=None, period=None, max_per_period=CAP),),
             "1-6 unit prn",
         ),
+        (
+            (
+                units(
+                    "1",
+                    as_needed=True,
+                    frequency=None,
+                    period=None,
+                    max_per_period=CAP,
+                    timing_words=("at a time that nobody can read",),
+                ),
+            ),
+            "unknown",
+        ),
+        (
+            (units("1", max_per_period=(Quantity(Decimal(0), "tablet"), CAP[1])),),
+            "1-1 unit",
+        ),
         ((units("1", sequence=1), units("3", sequence=2)), "1-3 unit"),
         ((units("1"), units("3")), "4-4 unit"),
         ((units("1", sequence=1), units("2", sequence=1), units("1", sequence=2)), "1-3 unit"),

@@ -335,6 +335,18 @@ def test_a_maximum_per_period_caps_the_day_and_an_unreadable_one_bounds_nothing(
     assert expected == daily(dosage, of=naltrexone("5"))
 
 
+@pytest.mark.parametrize(
+    ("words", "expected"), [((), "20"), (("at a time that nobody can read",), "unknown")]
+)
+def test_a_maximum_is_the_rate_of_an_as_needed_dose_only_where_no_timing_is_left_unread(
+    words: tuple[str, ...], expected: str
+) -> None:
+    cap = (Quantity(Decimal(20), "mg"), Quantity(Decimal(1), "d"))
+    bare = dataclasses.replace(dose("5"), timing_code="", frequency=None, period=None)
+    dosage = dataclasses.replace(bare, as_needed=True, max_per_period=cap, timing_words=words)
+    assert expected == daily(dosage, of=naltrexone("5"))
+
+
 def phase(number: int | None, mg: str | None) -> Dosage:
     return dataclasses.replace(dose(mg), sequence=number)
 

@@ -338,3 +338,17 @@ def test_the_newest_evidence_of_use_is_no_change_of_the_record(
     found = met_as(**STOPPED, **said)
     assert expected == bounds_of(found)
     assert min(d for d in expected if d is not None) == found.floor_days
+
+
+@pytest.mark.parametrize(("days", "expected"), [(400, (R, 35)), (300, (H, None))])
+def test_a_completed_statement_lives_no_longer_than_an_order_from_when_it_was_asserted(
+    days: int, expected: tuple[State, int | None]
+) -> None:
+    found = met(listed(**COMPLETED, kind="statement", asserted=ago(days)))
+    assert expected == (found.state, found.days)
+
+
+def test_what_is_not_used_up_is_dated_by_what_is_known_of_it() -> None:
+    order = met(listed(**COMPLETED, authored=ago(5), supply_days=Decimal(30)))
+    fill = met(listed(**COMPLETED, kind="dispense", handed_over=ago(4), supply_days=Decimal(30)))
+    assert [("written", ago(5)), ("dispensed", ago(4))] == [(e.dated, e.on) for e in (order, fill)]

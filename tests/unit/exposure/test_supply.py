@@ -205,6 +205,22 @@ def test_an_initial_quantity_is_the_first_fill() -> None:
     assert (60, 60) == days(out(2, authored=ago(100), **said))
 
 
+def test_an_initial_quantity_alone_says_nothing_of_further_fills() -> None:
+    said = {"first_quantity": tablets(40), "dosages": four_a_day()}
+    assert (90, 90) == days(out(1, authored=ago(100), **said))
+    assert out(2, authored=ago(100), **said) is None
+
+
+def test_after_its_validity_an_order_lasts_one_fill_of_its_own_length() -> None:
+    said = {"authored": ago(60), "supply_days": Decimal(10), "valid_until": ago(40)}
+    assert (30, 30) == days(out(6, **said))
+
+
+def test_after_its_validity_an_order_of_unknown_fills_lasts_as_long_as_is_usual() -> None:
+    usual = LIMITS["expired_fill_days"]
+    assert (50 - usual, 50 - usual) == days(out(end=ago(5), valid_until=ago(50)))
+
+
 def test_a_partial_start_date_widens_the_run_out() -> None:
     found = out(authored=Day(date(2026, 10, 1), date(2026, 10, 31)), supply_days=Decimal(10))
     assert (date(2026, 10, 11), date(2026, 11, 10)) == (
@@ -255,3 +271,13 @@ def test_the_earliest_run_out_is_never_after_the_latest(
     found = out(fills, dosages=dosages, authored=Day(ago(start + spread), ago(start)), **said)
     assert found is not None
     assert found.earliest <= found.latest
+
+
+def test_the_length_of_a_fill_is_that_of_the_usual_ones_not_of_the_first() -> None:
+    found = out(2, authored=ago(100), first_days=Decimal(5), supply_days=Decimal(30))
+    assert (35, 30) == ((found.course_days, found.fill_days) if found else None)
+
+
+def test_days_of_a_first_fill_alone_say_nothing_of_further_fills() -> None:
+    assert (95, 95) == days(out(1, authored=ago(100), first_days=Decimal(5)))
+    assert out(2, authored=ago(100), first_days=Decimal(5)) is None

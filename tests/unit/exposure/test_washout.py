@@ -12,9 +12,9 @@ from cds_service.exposure.calendar import Clock
 from cds_service.exposure.depot import Doses
 from cds_service.exposure.ending import Listed
 from cds_service.exposure.timeline import expose
-from cds_service.exposure.washout import earliest_start, opioid_free_days, stated_wait
-from cds_service.model import Exposure, Role, Severity, State
-from tests.unit.clinic import LIMITS, NOW, TODAY, ago, exposure
+from cds_service.exposure.washout import earliest_start, opioid_free_days, silent_from, stated_wait
+from cds_service.model import Band, Exposure, Medication, Role, Severity, State
+from tests.unit.clinic import LIMITS, NOW, TODAY, ago, exposure, medication, naltrexone
 from tests.unit.exposure.records import COMPLETED, ON_HOLD, STOPPED, listed, met
 from tests.unit.exposure.tables import table_a
 
@@ -139,6 +139,42 @@ def test_an_antidiarrheal_and_naltrexone_itself_ask_for_no_wait(role: Role) -> N
 def test_of_two_opioids_in_one_product_the_longer_wait_counts() -> None:
     mixed = listed(Role.FULL_SA, also=listed(Role.METHADONE).recognition.components)
     assert 14 == opioid_free_days(mixed, brief=False, thresholds=LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("meant", "days"),
+    [
+        (naltrexone(Band.MICRO), 0),
+        (naltrexone(role=Role.NTX_TOPICAL), 0),
+        (naltrexone(Band.LDN), 3),
+        (naltrexone(Band.LABELLED), 14),
+        (naltrexone(Band.UNKNOWN), 14),
+        (naltrexone(role=Role.NTX_BUP), 14),
+        (naltrexone(role=Role.NTX_XR), 61),
+        (naltrexone(role=Role.NTX_IMPLANT), 241),
+        (medication(Role.OTHER_ANTAG), 7),
+        (medication(Role.PERIPH), 0),
+        (medication(Role.FULL_SA), 10),
+        (medication(Role.FULL_LA, also=naltrexone().recognition.components), 14),
+    ],
+)
+def test_both_tables_say_from_which_day_a_finished_product_is_silent(
+    meant: Medication, days: int
+) -> None:
+    assert days == silent_from(meant, False, LIMITS)
+
+
+def test_a_drug_that_is_not_known_is_given_the_longest_wait() -> None:
+    meant = medication(Role.FULL_SA)
+    unknown = replace(meant, recognition=replace(meant.recognition, components=()))
+    assert 14 == silent_from(unknown, False, LIMITS)
+
+
+def test_a_depot_is_never_silent_while_it_would_be_critical_whatever_its_tail() -> None:
+    """Numbers of a site: a tail that ends before interval and critical days are over does not shorten the wait."""
+    short = {**LIMITS, "depot_tail_days": {"weekly": 10, "monthly": 10, "implant": 1}}
+    waits = [opioid_free_days(listed(Role.BUP_DEPOT, label=n), False, short) for n in DEPOTS]
+    assert [28 + 14, 7 + 14, 180 + 14] == waits
 
 
 def test_the_wait_after_a_dose_that_somebody_names_is_that_of_its_class() -> None:

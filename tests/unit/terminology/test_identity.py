@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.model import Coding, Concept, Drug, Identity, Role
-from cds_service.terminology import Terminology, absence, load
+from cds_service.terminology import Terminology, absence, form_codes, load
+from cds_service.terminology.forms import Trait
+from cds_service.terminology.systems import system_of
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 TERMINOLOGY = load()
@@ -481,3 +483,73 @@ def test_an_entry_that_says_there_is_nothing(
 def test_close_names_are_listed_for_a_formulary(terminology: Terminology) -> None:
     assert "oxycodone" in terminology.near("oxycodine 5 mg")
     assert () == terminology.near("")
+
+
+IPS = "http://hl7.org/fhir/uv/ips/CodeSystem/absent-unknown-uv-ips"
+SNOMED = "http://snomed.info/sct"
+ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
+
+
+@pytest.mark.parametrize(
+    ("system", "code", "expected"),
+    [
+        (ABSENT, "unknown", "unknown"),
+        (ABSENT, "asked-unknown", "unknown"),
+        (ABSENT, "not-asked", "unknown"),
+        (SNOMED, "787481004", "none"),
+        (SNOMED, "1631000175102", "none"),
+        (SNOMED, "182904002", "unknown"),
+        (IPS, "no-allergy-info", ""),
+        (ABSENT, "error", ""),
+    ],
+)
+def test_a_code_that_says_that_nothing_is_known_is_no_medicine(
+    system: str, code: str, expected: str
+) -> None:
+    assert expected == absence(Drug(Concept((Coding(system, code),))))
+
+
+def test_every_form_code_names_traits_that_there_are() -> None:
+    tables = (form_codes._KBV, form_codes._HL7, form_codes._NUMBERS)
+    said = {word for table in tables for value in table.values() for word in value.split()}
+    assert set() == said - {trait.value for trait in Trait}
+
+
+@pytest.mark.parametrize("code", ["10207000", "10208000", "10226000", "13134000", "10519000"])
+def test_a_coded_slow_form_makes_the_longer_interval(terminology: Terminology, code: str) -> None:
+    form = Concept((Coding("http://standardterms.edqm.eu", code),))
+    found = terminology.recognise(Drug(Concept(text="oxycodone 10 mg"), form=form))
+    assert [Role.FULL_LA] == [c.role for c in found.components]
+
+
+@pytest.mark.parametrize(
+    ("uri", "system"),
+    [
+        ("http://www.nlm.nih.gov/research/umls/rxnorm", "rxnorm"),
+        ("http://purl.bioontology.org/ontology/RXNORM/", "rxnorm"),
+        ("urn:oid:2.16.840.1.113883.6.88", "rxnorm"),
+        ("RxCUI", "rxnorm"),
+        ("http://hl7.org/fhir/sid/ndc|2025", "ndc"),
+        ("2.16.840.1.113883.6.69", "ndc"),
+        ("https://www.fda.gov/ndc", "ndc"),
+        ("http://www.whocc.no/atc", "atc"),
+        ("https://www.whocc.no/atc_ddd_index/", "atc"),
+        ("urn:oid:2.16.840.1.113883.6.73", "atc"),
+        ("urn:oid:1.2.40.0.34.4.17", "atc"),
+        ("1.2.40.0.34.5.156", "atc"),
+        ("1.2.276.0.76.5.114", "atc"),
+        ("oid:1.2.276.0.76.4.17", "atc"),
+        ("http://fhir.de/CodeSystem/bfarm/atc?version=2026", "atc"),
+        ("http://snomed.info/sct/900000000000207008/version/20260101", "snomed"),
+        ("2.16.840.1.113883.6.96", "snomed"),
+        ("SNOMED-CT", "snomed"),
+        ("http://fdasis.nlm.nih.gov", "unii"),
+        ("urn:oid:2.16.840.1.113883.4.9", "unii"),
+        ("http://terminology.hl7.org/CodeSystem/data-absent-reason", "absent"),
+        ("http://example.org/matches", ""),
+        ("http://example.org/" + "rxnorm" * 40, ""),
+        ("", ""),
+    ],
+)
+def test_the_addresses_under_which_records_name_a_code_system(uri: str, system: str) -> None:
+    assert system == system_of(uri)

@@ -824,7 +824,7 @@ def test_an_unreadable_drug_has_no_key(terminology: Terminology) -> None:
 
 def test_matched_by_names_the_evidence(terminology: Terminology) -> None:
     found = terminology.recognise(coded("1049621", text="Oxycodone 5 mg"))
-    assert ("rxnorm 1049621", "text oxycodone") == found.matched_by
+    assert ("rxnorm 1049621", "text in table names", "text oxycodone") == found.matched_by
 
 
 def test_conflicts_and_evidence_never_quote_the_sender(terminology: Terminology) -> None:

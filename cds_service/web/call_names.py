@@ -1,0 +1,47 @@
+"""The names that a call's chart holds and no table: handed to the site's own list, after the answer, in a fence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, Response, g
+
+from cds_service.auth.client_auth import Caller
+from cds_service.journal.unknown_names import UnknownNames
+from cds_service.pipeline import Outcome
+from cds_service.web.wire import name_fault
+
+
+@dataclass(frozen=True, slots=True)
+class CallNames:
+    names: UnknownNames
+    log: Any
+
+    def install(self, app: Flask) -> None:
+        app.after_request(self._end)
+
+    def _end(self, response: Response) -> Response:
+        outcome: Outcome | None = g.get("outcome")
+        if outcome is not None:
+            try:
+                self.observe(outcome, g.get("caller"))
+            except Exception as error:  # noqa: BLE001 - a list is worth no answer
+                self.log.error(
+                    "unknown-names-broken",
+                    request_id=g.get("request_id", ""),
+                    fault=name_fault(error),
+                )
+        return response
+
+    def observe(self, outcome: Outcome, caller: Caller | None) -> None:
+        """Count the names of one call; say once that the file cannot be written."""
+        snapshot, before = outcome.snapshot, self.names.fault
+        drafted = (draft.name for draft in snapshot.unknown_drafts)
+        self.names.see(
+            caller.client.issuer if caller else "",
+            outcome.request.patient_id,
+            (*snapshot.unknown_names, *drafted),
+        )
+        if self.names.fault != before and self.names.fault:
+            self.log.error("unknown-names-unwritable", fault=self.names.fault)
