@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from contextvars import Context
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -142,7 +143,10 @@ def _accepted(pressed: Mapping[str, Any], desk: Desk) -> dict[str, Any]:
 
 
 def _call(path: str, body: Mapping[str, Any]) -> tuple[int, object]:
-    """Call this service by its public route, with everything that stands before it."""
+    """Call this service by its public route, with everything that stands before it.
+
+    In a context of its own: what Flask keeps for one request must not be seen by another.
+    """
     environ = EnvironBuilder(
         path,
         method="POST",
@@ -150,7 +154,8 @@ def _call(path: str, body: Mapping[str, Any]) -> tuple[int, object]:
         content_type="application/json",
         environ_base={"REMOTE_ADDR": request.remote_addr or "127.0.0.1"},
     ).get_environ()
-    answer = Answered(*run_wsgi_app(current_app.wsgi_app, environ, buffered=True))
+    served = Context().run(run_wsgi_app, current_app.wsgi_app, environ, buffered=True)
+    answer = Answered(*served)
     return answer.status_code, _parsed(answer.get_data(as_text=True))
 
 
