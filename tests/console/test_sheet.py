@@ -144,3 +144,24 @@ def test_the_source_of_every_card_leads_to_its_sheet(web: FlaskClient) -> None:
         topic = card["source"]["topic"]["code"]
         assert f"https://cds.example.org/rules/{topic}" == card["source"]["url"]
         assert 200 == web.get(f"/rules/{topic}").status_code
+
+
+def test_words_of_a_site_are_inert_on_its_sheets(tmp_path) -> None:
+    """An overlay's words may hold anything that the schema lets through."""
+    evil = "&lt;{{7*7}} <script>alert(1)</script>"
+    said = {
+        "title": evil,
+        "reviewed_by": evil,
+        "reviewed_on": evil,
+        "changes": [{"date": evil, "what": evil}],
+    }
+    (tmp_path / "naltrexone-dose-check.yaml").write_text(json.dumps(said), encoding="utf-8")
+    (tmp_path / "sources.yaml").write_text(json.dumps({"label-oral": {"title": evil}}))
+    settings = Settings(data_dir=str(tmp_path / "var"), content_overlay=str(tmp_path))
+    app = create_app(settings, now=lambda: AS_OF)
+    assert () == app.extensions["naltrexone_cds"].overlay_refused
+    for path in ("/rules/naltrexone-dose-check", "/rules/", "/"):
+        page = app.test_client().get(path).text
+        assert "<script>alert" not in page
+        assert "&lt;49" not in page
+    assert "&lt;script&gt;alert(1)" in app.test_client().get("/rules/naltrexone-dose-check").text
