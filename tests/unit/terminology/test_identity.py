@@ -543,6 +543,7 @@ def test_a_coded_slow_form_makes_the_longer_interval(terminology: Terminology, c
         ("http://snomed.info/sct/900000000000207008/version/20260101", "snomed"),
         ("2.16.840.1.113883.6.96", "snomed"),
         ("SNOMED-CT", "snomed"),
+        ("snomedct", "snomed"),
         ("http://fdasis.nlm.nih.gov", "unii"),
         ("urn:oid:2.16.840.1.113883.4.9", "unii"),
         ("http://terminology.hl7.org/CodeSystem/data-absent-reason", "absent"),
@@ -553,3 +554,51 @@ def test_a_coded_slow_form_makes_the_longer_interval(terminology: Terminology, c
 )
 def test_the_addresses_under_which_records_name_a_code_system(uri: str, system: str) -> None:
     assert system == system_of(uri)
+
+
+@pytest.mark.parametrize("word", ["metadione", "methlcone", "hydronfdone", "propide"])
+def test_a_slip_that_may_as_well_be_of_another_drug_is_not_guessed(word: str) -> None:
+    """Menadione, methicone and hydronidone are as near as methadone and hydrocodone are."""
+    assert Identity.UNKNOWN is kind(word)
+
+
+@pytest.mark.parametrize("name", ["Jasminum officinale 200 mg", "acide arsenieux"])
+def test_a_name_of_several_words_is_another_drug_though_none_of_its_words_is(name: str) -> None:
+    alone = kind(name.split(maxsplit=1)[0])
+    assert (Identity.OTHER, False) == (kind(name), alone is Identity.OTHER)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Ibuprofen (no codeine, oxycodone or morphine)", []),
+        ("Ibuprofen, no codeine and tramadol", []),
+        ("no codeine, 5 oxycodone", ["oxycodone"]),
+    ],
+)
+def test_a_list_of_what_is_not_meant_goes_on_until_a_number(text: str, found: list[str]) -> None:
+    assert found == [c.ingredient for c in TERMINOLOGY.recognise(written(text)).components]
+
+
+@pytest.mark.parametrize("opioid", ["oxycodone 10 mg", "morphine 20 mg"])
+def test_slow_capsules_that_hold_naltrexone_back_are_an_opioid_by_their_words(opioid: str) -> None:
+    found = TERMINOLOGY.recognise(written(f"{opioid} / naltrexone 1.2 mg ER capsule"))
+    assert ([Role.FULL_LA], True) == ([c.role for c in found.components], found.sequestered)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm",
+        "urn:oid:2.16.840.1.113883.5.85",
+    ],
+)
+def test_a_slow_form_by_the_key_of_hl7(uri: str) -> None:
+    drug = Drug(Concept(text="oxycodone 10 mg"), form=Concept((Coding(uri, "ERTAB"),)))
+    assert [Role.FULL_LA] == [c.role for c in TERMINOLOGY.recognise(drug).components]
+
+
+def test_the_evidence_says_where_a_drug_is_only_mentioned() -> None:
+    assert ("text only mentions a drug",) == TERMINOLOGY.recognise(
+        written("morphine-free syrup")
+    ).matched_by
