@@ -115,7 +115,7 @@ def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response:
         "rest_from": today.isoformat(),
         "reason": {"text": edition.say("diary.reason")},
     }
-    replaced = [asdict(Item(ref, ref.partition("/")[0], "not-tried", ref)) for ref in running.refs]
+    replaced = [asdict(Item(ref, ref.partition("/")[0], "running", ref)) for ref in running.refs]
     others = [item for item in outcome["replaced"] if item["ref"] not in running.refs]
     return claim(desk, case, {**outcome, "replaced": [*replaced, *others]})
 

@@ -83,7 +83,7 @@ class FinishedPlan:
     @property
     def to_cancel(self) -> tuple[Item, ...]:
         """Earlier drafts that this plan replaces and that still wait in the EHR."""
-        over = {"cancelled", "not-draft"}
+        over = {"cancelled", "not-draft", "running"}
         return tuple(item for item in self.replaced if item.outcome not in over)
 
     @property

@@ -10,12 +10,15 @@ from cds_service.fhir.write_plan import Built, PlanDraft, care_plan, identifier_
 from cds_service.model import Json, Release
 from cds_service.planner.ehr_server import Created
 
-NOT_SENT = ("not-granted", "not-tried")  # beside the outcomes of a create
+NOT_SENT = ("not-granted", "not-tried", "running")  # beside the outcomes of a create
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What became of one draft. ``outcome`` as in ``Created``, or not-granted, or not-tried."""
+    """What became of one draft. ``outcome`` as in ``Created``, or one of ``NOT_SENT``.
+
+    ``running``: an order that is signed and under way, to be ended in the EHR.
+    """
 
     name: str
     kind: str

@@ -87,7 +87,7 @@ def test_what_is_drafted_is_opened_kept_or_replaced(
     page.get_by_role("button", name="Write the drafts").click()
     head(page, "All drafts are in the EHR.")
     check_page(page, "replaced")
-    page.get_by_role("button", name="Cancel them in the EHR").click()
+    page.get_by_role("button", name="Cancel the drafts in the EHR").click()
     expect(page.get_by_text(": cancelled").first).to_be_visible()
     statuses = sorted(r["status"] for r in ehr.of_type("MedicationRequest"))
     assert ["cancelled", "cancelled", "draft"] == statuses

@@ -64,7 +64,10 @@ def test_a_change_rewrites_the_rest_as_new_drafts(
     assert ("active", "draft") == (old["status"], new["status"])
     assert expected == sig(new)
     assert "not stated" not in new["note"][0]["text"]
-    assert f"MedicationRequest/{old['id']}" in words(client.get(done.headers["Location"]))
+    result = words(client.get(done.headers["Location"]))
+    assert f"MedicationRequest/{old['id']}" in result
+    assert "signed and under way: end it in the EHR" in result
+    assert "Cancel the drafts" not in result
 
 
 def test_a_plan_that_was_held_can_be_changed_again(

@@ -44,7 +44,7 @@ def test_a_second_launch_finds_the_first_and_writes_no_twin(client: FlaskClient,
     assert is_refused(write_plan(client, again))
     assert 1 == len(written(ehr))
     done = client.get(write_plan(client, again, **TICKED).headers["Location"])
-    assert "Earlier drafts that this plan replaces" in words(done)
+    assert "Earlier orders that this plan replaces" in words(done)
     client.post(f"{again}cancel", data={"csrf": csrf_of(done)})
     assert ["cancelled", "draft"] == sorted(r["status"] for r in written(ehr))
 

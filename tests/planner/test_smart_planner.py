@@ -652,7 +652,7 @@ def test_a_dstu2_record_is_judged_and_the_whole_plan_offered_as_file_and_text(
     assert "The EHR speaks FHIR DSTU2, for which no drafts are written" in page
     assert "Finish the plan" in page
     result = client.get(write_plan(client, plan_url).headers["Location"])
-    assert ([], False) == (written(ehr), "Cancel them" in words(result))
+    assert ([], False) == (written(ehr), "Cancel the drafts" in words(result))
     bundle = client.get(f"{plan_url}plan.json").get_json()
     held = [entry["resource"] for entry in bundle["entry"]]
     assert ["CarePlan", "MedicationRequest", "Task", "Task", "Task"] == sorted(
