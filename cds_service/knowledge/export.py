@@ -13,6 +13,7 @@ from fhir.resources import get_fhir_model_class as r5_model
 from fhir.resources.R4B import get_fhir_model_class as r4_model
 
 from cds_service.knowledge import resources
+from cds_service.knowledge.cql import LIBRARY, cql
 from cds_service.knowledge.medicines import Pair, Product, pairs, products, representatives
 from cds_service.pipeline import Engine
 
@@ -26,7 +27,12 @@ def export(engine: Engine, base: str, out: Path, now: datetime) -> list[Path]:
     version, release = engine.content.version, engine.terminology.tables.release
     found = products(engine.terminology)
     met = tuple(pairs(engine, found, noon))
-    text = resources.cql(base, met, version, engine.content.thresholds(today))
+    text = cql(
+        met,
+        lambda role: resources.value_set_url(base, role),
+        version,
+        engine.content.thresholds(today),
+    )
     written = [
         *resources.value_sets(base, found, release, today),
         resources.library(base, text, version, today),
@@ -37,12 +43,12 @@ def export(engine: Engine, base: str, out: Path, now: datetime) -> list[Path]:
     ]
     out.mkdir(parents=True, exist_ok=True)
     files = [_write_resource(resource, out) for resource in written]
-    (out / f"{resources.LIBRARY}.cql").write_text(text, encoding="utf-8")
+    (out / f"{LIBRARY}.cql").write_text(text, encoding="utf-8")
     _write_formulary(found, out / "formulary.csv")
     _write_build_sheet(met, found, release, version, out / "build-sheet.csv")
     return [
         *files,
-        out / f"{resources.LIBRARY}.cql",
+        out / f"{LIBRARY}.cql",
         out / "formulary.csv",
         out / "build-sheet.csv",
     ]
@@ -85,6 +91,8 @@ def _write_build_sheet(
                 "ordered_role",
                 "listed_role",
                 "severity",
+                "critical_days_after_stop",
+                "critical_days_after_dose",
                 "test_order",
                 "test_listed",
                 "tables",
@@ -92,5 +100,6 @@ def _write_build_sheet(
             )
         )
         for pair in met:
-            writer.writerow((pair.ordered, pair.listed, pair.severity, chosen[pair.ordered].name, chosen[pair.listed].name,
-                             release, version))  # fmt: skip
+            days = (pair.stopped_below, pair.given_below) if pair.severity == "critical" else (0, 0)
+            writer.writerow((pair.ordered, pair.listed, pair.severity, *days, chosen[pair.ordered].name,
+                             chosen[pair.listed].name, release, version))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The knowledge as FHIR: ValueSets by role, the critical pairs in CQL, the schedules, the evidence, the capabilities.
+"""The knowledge as FHIR: ValueSets by role, the library of the critical pairs, schedules, evidence, capabilities.
 
 R4 throughout, but for Citation, which R5 made. Everything is ``draft`` and ``experimental`` until a clinician signs.
 """
@@ -13,45 +13,12 @@ from typing import Any
 
 from cds_service.content.loader import Content
 from cds_service.hooks.services import CDS_HOOKS_VERSION, SERVICES
-from cds_service.knowledge.medicines import RXNORM, Pair, Product
+from cds_service.knowledge.cql import LIBRARY
+from cds_service.knowledge.medicines import RXNORM, Product
 from cds_service.rules.interaction import TOPIC as INTERACTION
 
 Json = dict[str, Any]
 _USAGE = "http://terminology.hl7.org/CodeSystem/usage-context-type"
-LIBRARY = "NaltrexoneOpioidCriticals"
-CQL = """library {library} version '{version}'
-
-// Naltrexone and opioids that must not meet, by codes alone: orders written in words, courses that are over and doses
-// are not seen here. The service reads them; this is a second opinion and a way into tools that speak CQL.
-using FHIR version '4.0.1'
-include FHIRHelpers version '4.0.1'
-
-{valuesets}
-
-parameter DraftOrders List<FHIR.MedicationRequest>
-
-context Patient
-
-define "Listed Requests":
-  [MedicationRequest] M
-    where M.status in {{ 'active', 'on-hold', 'unknown' }}
-      and M.intent in {{ 'order', 'original-order', 'reflex-order', 'filler-order', 'instance-order' }}
-      and not (M.doNotPerform is true)
-      and (M.authoredOn is null or difference in days between date from M.authoredOn.value and Today() <= {days})
-      and (M.authoredOn is null or M.dispenseRequest.expectedSupplyDuration.value is null
-        or not (M.dispenseRequest.expectedSupplyDuration.code.value = 'd')
-        or difference in days between date from M.authoredOn.value and Today()
-          <= M.dispenseRequest.expectedSupplyDuration.value.value
-            * (1 + Coalesce(M.dispenseRequest.numberOfRepeatsAllowed.value, 0)) + {grace})
-
-define "Listed Statements":
-  [MedicationStatement] S where S.status in {{ 'active', 'on-hold', 'unknown' }}
-
-{defines}
-
-define "Is Critical":
-  {any}
-"""
 
 
 def value_sets(base: str, found: Iterable[Product], version: str, today: date) -> Iterator[Json]:
@@ -68,6 +35,10 @@ def value_sets(base: str, found: Iterable[Product], version: str, today: date) -
         }  # fmt: skip
 
 
+def value_set_url(base: str, role: str) -> str:
+    return f"{base}/ValueSet/{_role_id(role)}"
+
+
 def _role_id(role: str) -> str:
     return f"naltrexone-cds-{role.lower().replace('_', '-')}"
 
@@ -81,46 +52,6 @@ def _canonical(kind: str, base: str, name: str, title: str, version: str, today:
 
 def _pascal(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("-"))
-
-
-# --- CQL --------------------------------------------------------------------------------------------------------------
-
-
-def cql(base: str, pairs: Iterable[Pair], version: str, numbers: Mapping[str, Any]) -> str:
-    """The critical pairs of roles as a CQL library."""
-    critical = sorted({(p.ordered, p.listed) for p in pairs if p.severity == "critical"})
-    roles = sorted({role for pair in critical for role in pair})
-    sets = "\n".join(f"valueset \"{role}\": '{base}/ValueSet/{_role_id(role)}'" for role in roles)
-    by_ordered = {ordered: [b for a, b in critical if a == ordered] for ordered, _ in critical}
-    defines = "\n\n".join(_define(ordered, listed) for ordered, listed in by_ordered.items())
-    any_of = "\n    or ".join(f'"{_name(ordered)}"' for ordered in by_ordered) or "false"
-    return CQL.format(
-        library=LIBRARY,
-        version=version,
-        valuesets=sets,
-        defines=defines,
-        any=any_of,
-        days=numbers["stale_authored_days"],
-        grace=numbers["grace_days"]["at_most"],
-    )
-
-
-def _name(ordered: str) -> str:
-    return f"{ordered} Meets What It Must Not"
-
-
-def _define(ordered: str, listed: Iterable[str]) -> str:
-    def member(alias: str, roles: Iterable[str]) -> str:
-        return "\n        or ".join(
-            f'({alias}.medication as FHIR.CodeableConcept) in "{role}"' for role in roles
-        )
-
-    met = [*listed]
-    return f"""define "{_name(ordered)}":
-  exists (DraftOrders D where {member("D", [ordered])})
-    and (exists ("Listed Requests" M where {member("M", met)})
-      or exists ("Listed Statements" S where {member("S", met)})
-      or exists (DraftOrders O where {member("O", met)}))"""
 
 
 def library(base: str, text: str, version: str, today: date) -> Json:

@@ -169,14 +169,19 @@ _HERE: dict[str, Any] = {}  # of this worker process
 def _start(plan: Plan) -> None:
     _HERE.clear()
     db = bulk.open_work(plan.database, plan.memory, 1, read_only=True)
-    _HERE.update(plan=plan, db=db, court=make_court(plan, *bulk.people(db)))
+    _HERE.update(plan=plan, db=db, court=make_court(plan, key_of(plan), *bulk.people(db)))
 
 
-def make_court(plan: Plan, departments: dict[str, str], roles: dict[str, str]) -> Court:
+def key_of(plan: Plan) -> bytes:
+    """The key of this replay's pseudonyms."""
+    return (plan.work / "key").read_bytes()
+
+
+def make_court(plan: Plan, key: bytes, departments: dict[str, str], roles: dict[str, str]) -> Court:
     engine = Engine(terminology.load(plan.terminology_dir or None), clinical.load(plan.overlay).content,
                     ZoneInfo(plan.zone), "http://localhost", lambda: "")  # fmt: skip
     today = datetime.now(engine.zone).date()
-    name = str if plan.with_ids else pseudonyms((plan.work / "key").read_bytes())
+    name = str if plan.with_ids else pseudonyms(key)
     return Court(engine, plan.variants, tuple(engine_for(engine, v, today) for v in plan.variants), name, plan.with_ids,
                  departments, roles)  # fmt: skip
 
@@ -200,7 +205,7 @@ def replay_recorded(plan: Plan) -> list[dict[str, Any]]:
     """The recorded hook calls of ``plan.bulk``: rows and a manifest like those of an export."""
     plan.work.mkdir(parents=True, exist_ok=True, mode=0o700)
     (plan.work / "key").write_bytes(secrets.token_bytes(32))
-    found = calls.replay_calls(plan.bulk, make_court(plan, {}, {}))
+    found = calls.replay_calls(plan.bulk, make_court(plan, key_of(plan), {}, {}))
     _write_json(plan.out / "manifest.json", {
         "made": datetime.now(UTC).isoformat(timespec="seconds"), "from": plan.first.isoformat(),
         "to": plan.last.isoformat(), "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,

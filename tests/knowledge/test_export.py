@@ -100,6 +100,20 @@ def test_the_build_sheet_knows_the_criticals(folder: Path) -> None:
     assert ("FULL_SA", "METHADONE") not in said
 
 
+def test_the_days_of_a_pair_are_those_of_the_thresholds(folder: Path, engine: Engine) -> None:
+    """Asked of the rules, not written down: as many days as tables A and B name, counted from the last dose."""
+    numbers = engine.content.thresholds(NOW.date())
+    said = {(row["ordered_role"], row["listed_role"]): row for row in table(folder, "build-sheet.csv")}  # fmt: skip
+    stopped = {pair: int(row["critical_days_after_stop"]) for pair, row in said.items()}
+    given = {pair: int(row["critical_days_after_dose"]) for pair, row in said.items()}
+    assert stopped["NTX_ORAL", "FULL_SA"] == numbers["short_acting_days"]["critical_below"]
+    assert stopped["NTX_ORAL", "METHADONE"] == numbers["long_acting_days"]
+    assert given["FULL_SA", "NTX_XR"] == numbers["xr_blockade_days"] + 1
+    assert stopped["FULL_SA", "NTX_ORAL"] == 0
+    text = (folder / "NaltrexoneOpioidCriticals.cql").read_text(encoding="utf-8")
+    assert f'"Was Given Within"(A, {given["FULL_SA", "NTX_XR"]})' in text
+
+
 def test_a_schedule_rises_to_its_maximum(folder: Path, engine: Engine) -> None:
     numbers = engine.content.thresholds(NOW.date())["schedules"]
     found = resources(folder, "ActivityDefinition")

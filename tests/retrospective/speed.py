@@ -38,7 +38,7 @@ def timed(work: Callable[[], int]) -> tuple[int, float, float]:
 
 
 def naive(plan: Plan, patients: int) -> int:
-    engine = make_court(plan, {}, {}).engine
+    engine = make_court(plan, b"", {}, {}).engine
     count = 0
     for resources, _ in islice(truths(7, patients, Style.CLEAN), patients):
         orders = [r for r in resources if r["resourceType"] == "MedicationRequest"]
