@@ -27,6 +27,7 @@ from tests.security.ehr import (
     exported,
     feedback_item,
     run_failing,
+    wait_until_alive,
     worker_pids,
     write_settings,
 )
@@ -178,6 +179,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Haystack]:
             send_everything(haystack)
             os.kill(worker_pids(running)[0], signal.SIGABRT)
             time.sleep(1)
+            wait_until_alive(running)
             yield haystack
 
 
