@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from cds_service.retrospective.summary import summarise
+from cds_service.retrospective.summary import INDICATORS, summarise
 
 SAMPLE = 100  # sessions per topic
 LIMITS = (
@@ -67,6 +67,11 @@ def _write_table(found: Mapping[str, Any], file: Path) -> None:
                          "interval_low", "interval_high"))  # fmt: skip
         for row in found["firing"]:
             writer.writerow(("topic", row["topic"], row["indicator"], *_cells(row)))
+        for row in found["cross"]:
+            for indicator in INDICATORS:
+                pair = row[indicator] or ("few", "few")
+                table = f"department: {row['department']}"
+                writer.writerow((table, row["topic"], indicator, *pair, "", "", "", ""))
         for axis, lines in found["by"].items():
             for row in lines:
                 writer.writerow((axis, row["name"], "interrupting", *_cells(row)))
