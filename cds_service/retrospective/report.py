@@ -30,7 +30,7 @@ LIMITS = (
 
 
 def write(rows: Sequence[Mapping[str, Any]], out: Path, small: int) -> dict[str, Any]:
-    """``report.html``, ``report.json``, ``report.csv`` and ``sample.csv`` in ``out``; the numbers."""
+    """``report.html``, ``report.json``, ``report.csv``, ``sample.csv``, ``review.html`` in ``out``; the numbers."""
     manifest = orjson.loads((out / "manifest.json").read_bytes())
     found = summarise(rows, manifest, small)
     (out / "report.json").write_bytes(
@@ -45,6 +45,9 @@ def write(rows: Sequence[Mapping[str, Any]], out: Path, small: int) -> dict[str,
     (out / "report.html").write_text(html, encoding="utf-8")
     _write_table(found, out / "report.csv")
     _write_sample(rows, out, manifest["variants"][0])
+    with (out / "sample.csv").open(encoding="utf-8") as lines:
+        papers = [*csv.DictReader(lines)]
+    (out / "review.html").write_text(page.get_template("review.html").render(papers=papers), encoding="utf-8")  # fmt: skip
     return found
 
 
