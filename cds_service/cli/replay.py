@@ -23,7 +23,7 @@ try:
     from cds_service.retrospective import output, report
     from cds_service.retrospective.bulk import ExportError
     from cds_service.retrospective.judging import Variant
-    from cds_service.retrospective.run import Plan, Stopped, finish, replay, replay_recorded
+    from cds_service.retrospective.run import Plan, Stopped, Told, finish, replay, replay_recorded
 except ModuleNotFoundError as error:  # the extra is not installed
     stop(f"{error.name} is missing: install naltrexone-cds[replay]")
 
@@ -57,6 +57,8 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
 )
 @click.option("--what-if", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="YAML list of variants: name, thresholds, topics_off, without (prefetch keys).")  # fmt: skip
+@click.option("--spark", "master", default="", metavar="MASTER",
+              help="Judge on Apache Spark: local[4], spark://host:7077. All its nodes must see the export.")  # fmt: skip
 @click.option("--most", default=0, help="Stop after so many partitions; the same command goes on.")
 @click.option(
     "--keep-work", is_flag=True, help="Keep the working folder (it holds the export's own texts)."
@@ -65,7 +67,8 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
 def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     bulk: Path | None,
     calls: Path | None, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
-    with_ids: bool, small_cells: int, what_if: Path | None, most: int, keep_work: bool, settings_file: str | None,
+    with_ids: bool, small_cells: int, what_if: Path | None, master: str, most: int, keep_work: bool,
+    settings_file: str | None,
 ) -> None:  # fmt: skip
     """Judge a year of orders from a Bulk FHIR export, before go-live.
 
@@ -78,7 +81,7 @@ def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
                 str(settings.terminology_dir or ""), (Variant(), *_variants(what_if)), with_ids, processes, partitions,
                 memory, small_cells, most)  # fmt: skip
     try:
-        rows = _run(plan) if bulk else replay_recorded(plan)
+        rows = _run(plan, master) if bulk else replay_recorded(plan)
     except (ExportError, ValueError) as error:
         stop(str(error))
     except Stopped:
@@ -91,7 +94,7 @@ def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     click.echo(f"{len(rows)} sessions judged, {count} verdicts; read {out / 'report.html'}")
 
 
-def _run(plan: Plan) -> list[dict[str, object]]:
+def _run(plan: Plan, master: str) -> list[dict[str, object]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -101,9 +104,19 @@ def _run(plan: Plan) -> list[dict[str, object]]:
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
         tasks = {stage: bar.add_task(words, total=None) for stage, words in _STAGES.items()}
-        return replay(
-            plan, lambda stage, done, of: bar.update(tasks[stage], completed=done, total=of)
-        )
+
+        def tell(stage: str, done: int, of: int) -> None:
+            bar.update(tasks[stage], completed=done, total=of)
+
+        return _on_spark(plan, master, tell) if master else replay(plan, tell)
+
+
+def _on_spark(plan: Plan, master: str, tell: Told) -> list[dict[str, object]]:
+    try:
+        from cds_service.retrospective.spark import replay_on_spark  # noqa: PLC0415 - an extra, slow to load
+    except ModuleNotFoundError as error:
+        stop(f"{error.name} is missing: install naltrexone-cds[spark]")
+    return replay_on_spark(plan, master, tell)
 
 
 def _variants(file: Path | None) -> list[Variant]:

@@ -5,7 +5,8 @@ Nothing is held in memory beyond ``memory``: what does not fit goes to the worki
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -22,6 +23,7 @@ from cds_service.retrospective.chart import SERVICE
 from cds_service.terminology import Terminology
 
 LONGEST_LINE = 16_000_000
+MOST_NAMES = 500
 _LISTED = (
     "Patient", "MedicationRequest", "MedicationOrder", "MedicationStatement", "MedicationUsage",
     "MedicationDispense", "MedicationAdministration", "Condition", "Observation", "Encounter", "Procedure",
@@ -47,6 +49,27 @@ class Counted:
         tuple[str, str, int, int], ...
     ]  # unknown or unreadable: name, kind, orders, patients
     rare_names: int = 0  # left out because too few patients have them
+
+
+def together(parts: Iterable[Counted]) -> Counted:
+    """The whole of parts that share no patient."""
+    by: Counter[tuple[str, str, str, str]] = Counter()
+    names: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+    totals: Counter[str] = Counter()
+    for part in parts:
+        totals.update({name: getattr(part, name) for name in _TOTALS})
+        for *key, count in part.by:
+            by[key[0], key[1], key[2], key[3]] += count
+        for label, kind, orders, patients in part.names:
+            names[label, kind][0] += orders
+            names[label, kind][1] += patients
+    found = [(label, kind, orders, patients) for (label, kind), (orders, patients) in names.items()]
+    found.sort(key=lambda name: (-name[2], name[0], name[1]))
+    return Counted(**{name: totals[name] for name in _TOTALS},
+                   by=tuple((*key, count) for key, count in sorted(by.items())), names=tuple(found[:MOST_NAMES]))  # fmt: skip
+
+
+_TOTALS = ("orders", "patients", "judged_patients", "unreadable_lines", "undated", "duplicates")
 
 
 def files_of(folder: Path) -> list[str]:
@@ -120,7 +143,14 @@ def load(db: Any, files: list[str]) -> None:
       SELECT ref, any_value(role) AS role FROM named WHERE role IS NOT NULL GROUP BY 1""")
 
 
-def select(db: Any, terminology: Terminology, first: date, last: date, partitions: int) -> Counted:
+def select(
+    db: Any,
+    terminology: Terminology,
+    first: date,
+    last: date,
+    partitions: int,
+    most_names: int = MOST_NAMES,
+) -> Counted:
     """Recognise each distinct drug, keep the resources of the patients whom an order of the window concerns."""
     rows = db.execute("SELECT count(*), count(DISTINCT ref) FROM ordered").fetchone()
     duplicates = rows[0] - rows[1]
@@ -154,7 +184,7 @@ def select(db: Any, terminology: Terminology, first: date, last: date, partition
         [first.isoformat(), last.isoformat()],
     )
     _keep(db, partitions)
-    return _counted(db, duplicates)
+    return _counted(db, duplicates, most_names)
 
 
 def _keep(db: Any, partitions: int) -> None:
@@ -177,14 +207,17 @@ def _keep(db: Any, partitions: int) -> None:
     db.execute("CREATE OR REPLACE TABLE chosen AS SELECT * FROM chosen ORDER BY part, patient")
 
 
-def _counted(db: Any, duplicates: int) -> Counted:
+def _counted(db: Any, duplicates: int, most_names: int) -> Counted:
     def one(query: str) -> int:
         return int(db.execute(query).fetchone()[0])
 
     by = db.execute("""SELECT substr(authored, 1, 7), department, role, kind, count(*) FROM windowed
         GROUP BY ALL ORDER BY ALL""").fetchall()
-    names = db.execute("""SELECT label, kind, count(*), count(DISTINCT patient) FROM windowed
-        WHERE kind IN ('unknown', 'unreadable') GROUP BY ALL ORDER BY 3 DESC, 1 LIMIT 500""").fetchall()
+    names = db.execute(
+        """SELECT label, kind, count(*), count(DISTINCT patient) FROM windowed
+        WHERE kind IN ('unknown', 'unreadable') GROUP BY ALL ORDER BY 3 DESC, 1, 2 LIMIT ?""",
+        [most_names],
+    ).fetchall()
     return Counted(
         one("SELECT count(*) FROM windowed"), one("SELECT count(DISTINCT patient) FROM windowed"),
         one("SELECT count(*) FROM concerned"), one("SELECT count(*) FROM line WHERE j IS NULL"),

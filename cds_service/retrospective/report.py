@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from cds_service.retrospective.summary import summarise
+from cds_service.retrospective.summary import INDICATORS, summarise
 
 SAMPLE = 100  # sessions per topic
 LIMITS = (
@@ -30,7 +30,7 @@ LIMITS = (
 
 
 def write(rows: Sequence[Mapping[str, Any]], out: Path, small: int) -> dict[str, Any]:
-    """``report.html``, ``report.json``, ``report.csv`` and ``sample.csv`` in ``out``; the numbers."""
+    """``report.html``, ``report.json``, ``report.csv``, ``sample.csv``, ``review.html`` in ``out``; the numbers."""
     manifest = orjson.loads((out / "manifest.json").read_bytes())
     found = summarise(rows, manifest, small)
     (out / "report.json").write_bytes(
@@ -45,6 +45,9 @@ def write(rows: Sequence[Mapping[str, Any]], out: Path, small: int) -> dict[str,
     (out / "report.html").write_text(html, encoding="utf-8")
     _write_table(found, out / "report.csv")
     _write_sample(rows, out, manifest["variants"][0])
+    with (out / "sample.csv").open(encoding="utf-8") as lines:
+        papers = [*csv.DictReader(lines)]
+    (out / "review.html").write_text(page.get_template("review.html").render(papers=papers), encoding="utf-8")  # fmt: skip
     return found
 
 
@@ -67,6 +70,11 @@ def _write_table(found: Mapping[str, Any], file: Path) -> None:
                          "interval_low", "interval_high"))  # fmt: skip
         for row in found["firing"]:
             writer.writerow(("topic", row["topic"], row["indicator"], *_cells(row)))
+        for row in found["cross"]:
+            for indicator in INDICATORS:
+                pair = row[indicator] or ("few", "few")
+                table = f"department: {row['department']}"
+                writer.writerow((table, row["topic"], indicator, *pair, "", "", "", ""))
         for axis, lines in found["by"].items():
             for row in lines:
                 writer.writerow((axis, row["name"], "interrupting", *_cells(row)))

@@ -12,12 +12,17 @@ from cds_service.retrospective.statistics import kappa, wilson
 def review(sample: Path, key: Path) -> list[dict[str, Any]]:
     """Per topic: predictive value with its interval, missed in the quiet part, kappa; answers are yes or no.
 
+    They are read from the sample's columns and, where they lie beside it, from the files that ``review.html`` saves.
+
     Sessions on which the reviewers disagree are counted as disagreed and left out of the predictive value.
     """
     with key.open(encoding="utf-8") as lines:
         fired = {row["number"]: row["fired"] == "yes" for row in csv.DictReader(lines)}
     with sample.open(encoding="utf-8") as lines:
         answers = [*csv.DictReader(lines)]
+    for column in ("reviewer_1", "reviewer_2"):
+        saved = _saved(sample.with_name(f"{column.replace('_', '-')}.csv"))
+        answers = [{**row, column: saved.get(row["number"]) or row[column]} for row in answers]
     found = []
     for topic in sorted({row["topic"] for row in answers}):
         pairs = [(row["number"], _answer(row["reviewer_1"]), _answer(row["reviewer_2"])) for row in answers
@@ -32,6 +37,14 @@ def review(sample: Path, key: Path) -> list[dict[str, Any]]:
                       "predictive_value": value.value if right else None, "interval": [value.low, value.high],
                       "of": len(right), "missed": missed.hits, "of_quiet": missed.total})  # fmt: skip
     return found
+
+
+def _saved(file: Path) -> dict[str, str]:
+    """What a reviewer saved from ``review.html``, where that lies beside the sample."""
+    if not file.exists():
+        return {}
+    with file.open(encoding="utf-8") as lines:
+        return {row["number"]: row["answer"] for row in csv.DictReader(lines)}
 
 
 def _answer(text: str) -> str:

@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
@@ -62,19 +62,23 @@ class Stopped(Exception):
 def replay(plan: Plan, tell: Told = lambda *_: None) -> list[dict[str, Any]]:
     """Every judged session, in a fixed order; the counts and the plan lie in ``manifest.json`` beside the verdicts."""
     plan.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fingerprint = _fingerprint(plan)
+    fingerprint = fingerprint_of(plan)
     manifest = _manifest(plan)
     if manifest.get("fingerprint") != fingerprint:
         shutil.rmtree(plan.work)
         plan.work.mkdir(mode=0o700)
         counted = _read(plan, tell)
-        manifest = {"fingerprint": fingerprint, "made": datetime.now(UTC).isoformat(timespec="seconds"),
-                    "from": plan.first.isoformat(), "to": plan.last.isoformat(), "partitions": plan.partitions,
-                    "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
-                    "versions": _versions(plan), "counted": asdict(counted)}  # fmt: skip
-        _write_json(plan.out / "manifest.json", manifest)
+        write_manifest(plan, fingerprint, counted)
     _judge_all(plan, tell)
-    return [*_rows(plan)]
+    return rows_of(plan)
+
+
+def write_manifest(plan: Plan, fingerprint: str, counted: Counted) -> None:
+    said = {"fingerprint": fingerprint, "made": datetime.now(UTC).isoformat(timespec="seconds"),
+            "from": plan.first.isoformat(), "to": plan.last.isoformat(), "partitions": plan.partitions,
+            "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
+            "versions": _versions(plan), "counted": asdict(counted)}  # fmt: skip
+    _write_json(plan.out / "manifest.json", said)
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def finish(plan: Plan) -> None:
     shutil.rmtree(plan.work, ignore_errors=True)
 
 
-def _fingerprint(plan: Plan) -> str:
+def fingerprint_of(plan: Plan) -> str:
     files = [
         (name, stat.st_size, stat.st_mtime_ns)
         for name in bulk.files_of(plan.bulk)
@@ -121,19 +125,23 @@ def _read(plan: Plan, tell: Told) -> Counted:
             plan.last,
             plan.partitions,
         )
-        if not plan.with_ids:
-            rare = [n for n in counted.names if n[3] < plan.small]
-            counted = replace(counted, names=tuple(n for n in counted.names if n[3] >= plan.small),
-                              rare_names=len(rare))  # fmt: skip
         db.execute("DROP VIEW line; DROP TABLE event; DROP TABLE ordered; DROP TABLE medication")
         tell("read", 2, 2)
     finally:
         db.close()
-    return counted
+    return without_rare(counted, plan)
+
+
+def without_rare(counted: Counted, plan: Plan) -> Counted:
+    """Names that so few patients have that they might name them are only counted, but for ``with_ids``."""
+    if plan.with_ids:
+        return counted
+    shown = tuple(n for n in counted.names if n[3] >= plan.small)
+    return replace(counted, names=shown, rare_names=len(counted.names) - len(shown))
 
 
 def _judge_all(plan: Plan, tell: Told) -> None:
-    left = [n for n in range(plan.partitions) if not _part(plan, n).exists()]
+    left = [n for n in range(plan.partitions) if not part_of(plan, n).exists()]
     todo = left[: plan.most] if plan.most else left
     done = plan.partitions - len(left)
     tell("judge", done, plan.partitions)
@@ -159,7 +167,7 @@ def _judged(plan: Plan, todo: Sequence[int]) -> Iterator[int]:
             yield future.result()
 
 
-def _part(plan: Plan, number: int) -> Path:
+def part_of(plan: Plan, number: int) -> Path:
     return plan.work / f"verdicts-{number:05}.ndjson"
 
 
@@ -188,17 +196,25 @@ def make_court(plan: Plan, key: bytes, departments: dict[str, str], roles: dict[
 
 def _judge_partition(number: int) -> int:
     plan, db, court = _HERE["plan"], _HERE["db"], _HERE["court"]
-    file = _part(plan, number)
+    keep(part_of(plan, number), judged_rows(db, number, court, plan))
+    return number
+
+
+def judged_rows(db: Any, number: int, court: Court, plan: Plan) -> Iterator[bytes]:
+    """Every session of one partition, as a line of JSON."""
+    for patient, texts in bulk.partition(db, number):
+        resources = [orjson.loads(text) for text in texts]
+        chart = read_chart(patient.partition("/")[2], resources, court.engine.zone, court.engine.terminology,
+                           plan.first, plan.last)  # fmt: skip
+        yield from map(orjson.dumps, judge_chart(chart, court))
+
+
+def keep(file: Path, lines: Iterable[bytes]) -> None:
+    """The whole file or none."""
     unfinished = file.with_suffix(".part")
     with unfinished.open("wb") as out:
-        for patient, texts in bulk.partition(db, number):
-            resources = [orjson.loads(text) for text in texts]
-            chart = read_chart(patient.partition("/")[2], resources, court.engine.zone, court.engine.terminology,
-                               plan.first, plan.last)  # fmt: skip
-            for row in judge_chart(chart, court):
-                out.write(orjson.dumps(row) + b"\n")
+        out.writelines(line + b"\n" for line in lines)
     unfinished.replace(file)
-    return number
 
 
 def replay_recorded(plan: Plan) -> list[dict[str, Any]]:
@@ -213,10 +229,13 @@ def replay_recorded(plan: Plan) -> list[dict[str, Any]]:
     return found.rows
 
 
-def _rows(plan: Plan) -> Iterator[dict[str, Any]]:
+def rows_of(plan: Plan) -> list[dict[str, Any]]:
+    """Every row, patient by patient, so that the order does not tell the engine."""
+    rows: list[dict[str, Any]] = []
     for number in range(plan.partitions):
-        with _part(plan, number).open("rb") as lines:
-            yield from map(orjson.loads, lines)
+        with part_of(plan, number).open("rb") as lines:
+            rows += map(orjson.loads, lines)
+    return sorted(rows, key=lambda row: str(row["patient"]))
 
 
 def _write_json(file: Path, value: object) -> None:

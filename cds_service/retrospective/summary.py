@@ -28,7 +28,7 @@ def summarise(rows: Rows, manifest: Mapping[str, Any], small: int) -> dict[str, 
         "firing": [_firing(rows, base, topic, indicator, counted["orders"], naltrexone, small)
                    for topic in _topics(rows, base) for indicator in INDICATORS],
         "by": {axis: _by(rows, base, axis, counted["by"], small) for axis in _AXES},
-        "burden": _burden(rows, base, small), "repeats": _repeats(rows, base, small),
+        "cross": _cross(rows, base, small), "burden": _burden(rows, base, small), "repeats": _repeats(rows, base, small),
         "silent": _shown(Counter(row["silent"] for row in rows if row["silent"]), small),
         "gaps": _shown(Counter(f"{about}: {why}" for row in rows for about, why, _ in row["gaps"]), small),
         "names": [list(name[:3]) for name in counted["names"] if name[3] >= small][:50],
@@ -100,6 +100,25 @@ def _by(
                       "per_1000": None if hidden else [1000 * n / total[name] for n in (least, most)],
                       "interval": share and [1000 * s for s in share]})  # fmt: skip
     return found
+
+
+def _cross(rows: Rows, variant: str, small: int) -> list[dict[str, Any]]:
+    """Cards of each topic and department by indicator, [fewest, most] of the two readings."""
+    counts: dict[tuple[str, str], list[Counter[str]]] = defaultdict(lambda: [Counter(), Counter()])
+    for row in rows:
+        for topic, said in row["verdicts"][variant].items():
+            for n, counter in enumerate(counts[topic, row["department"]]):
+                counter[said[n]] += 1
+    return [
+        {"topic": topic, "department": department,
+         **{name: _both(one[name], other[name], small) for name in INDICATORS}}
+        for (topic, department), (one, other) in sorted(counts.items())
+    ]  # fmt: skip
+
+
+def _both(one: int, other: int, small: int) -> list[int] | None:
+    shown = cell(one, small) is not None and cell(other, small) is not None
+    return sorted((one, other)) if shown else None
 
 
 def _burden(rows: Rows, variant: str, small: int) -> dict[str, Any]:

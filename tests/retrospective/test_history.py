@@ -92,3 +92,6 @@ def test_two_reviewers_make_a_predictive_value(tmp_path: Any) -> None:
     [found] = review(tmp_path / "sample.csv", tmp_path / "key.csv")
     assert (12, 1, 9, 8 / 9, 0, 2) == tuple(
         found[k] for k in ("reviewed", "disagreed", "of", "predictive_value", "missed", "of_quiet"))  # fmt: skip
+    (tmp_path / "reviewer-2.csv").write_text("number,answer\n8,no\n9,\n", encoding="utf-8")
+    [found] = review(tmp_path / "sample.csv", tmp_path / "key.csv")
+    assert (0, 10, 8 / 10) == (found["disagreed"], found["of"], found["predictive_value"])

@@ -224,6 +224,13 @@ def test_the_report_adds_up(tmp_path: Path) -> None:
         both = sorted(sum(s["topic"] == row["topic"] and s[name] == row["indicator"] for s in said)
                       for name in ("as_exported", "if_still_active"))  # fmt: skip
         assert both == row["cards"], row
+    for row in found["cross"]:
+        for indicator in ("critical", "warning", "info"):
+            both = sorted(sum((s["topic"], s["department"], s[name]) == (row["topic"], row["department"], indicator)
+                              for s in said) for name in ("as_exported", "if_still_active"))  # fmt: skip
+            assert both == row[indicator], row
+    met = {(s["topic"], s["department"]) for s in said if s["topic"]}
+    assert met == {(r["topic"], r["department"]) for r in found["cross"]}
     assert found["orders"] == sum(line["orders"] for line in found["by"]["month"])
     assert found["sessions"] == len({s["session"] for s in said})
     assert "Limits of these numbers" in (tmp_path / "out/report.html").read_text(encoding="utf-8")
