@@ -297,16 +297,18 @@ def _sort_order(
     if not recognition.readable:
         context.unsent += read.refers_to_nothing_sent(resource, reader.reading.resolver)
         context.unknown.append(UnknownDraft("", selected))
+        context.gaps["draft", "too-many"] += reader.reading.is_exhausted
         _note_unidentified(context, "not-identified", counted=True)
         return
     context.mask(resource, recognition)
+    context.gaps["draft", "too-many"] += read.is_cut(resource, reader.reading.resolver)
     if recognition.conflict:
         context.gaps["draft", "code-and-text-disagree"] += 1
     if recognition.kind is Identity.UNKNOWN:
         context.unknown.append(UnknownDraft(_name(drug, recognition), selected))
     if not recognition.components:
         return
-    if reader.reading.is_exhausted:
+    if reader.reading.is_exhausted and len(context.drafts) >= MOST_DRAFTS:
         context.gaps["draft", "too-many"] += 1
         context.unidentified += 1
         context.unknown.append(UnknownDraft("", selected))
@@ -423,6 +425,7 @@ def _read_medicine(
     found.count += 1
     if not recognition.readable:
         found.gaps["medicine", "not-identified"] += 1
+    found.gaps["medicine", "too-many"] += read.is_cut(resource, reader.reading.resolver)
     if recognition.conflict:
         found.gaps["medicine", "code-and-text-disagree"] += 1
     if recognition.identified and not recognition.components:

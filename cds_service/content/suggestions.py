@@ -18,6 +18,9 @@ from cds_service.titration.schedules import DEFAULT
 _DELETES = frozenset({"DEL_NTX", "DEL_OPI"})
 
 
+LARGEST_ORDER = 100_000  # bytes of an order that is offered changed: to prove it legal costs time
+
+
 @dataclass(frozen=True, slots=True)
 class ActionWriter:
     """What the actions of one answer are made with: the call, what its client reads, the words, the numbers in force."""
@@ -84,10 +87,12 @@ class ActionWriter:
         """The order as the suggestion makes it; None where that is no legal resource or cannot be written as JSON."""
         try:
             resource = self._held(order) if code == "HOLD_NTX" else self._started_low(order)
-            orjson.dumps(
-                [[[[[[[[[[resource]]]]]]]]]]
+            size = len(
+                orjson.dumps([[[[[[[[[[resource]]]]]]]]]])
             )  # an answer holds it that deep, and JSON writers have a limit
         except (RecursionError, TypeError, ValueError):
+            return None
+        if size > LARGEST_ORDER:
             return None
         return resource if write.is_valid(resource, order.release) else None
 

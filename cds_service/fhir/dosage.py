@@ -10,6 +10,7 @@ from typing import Any
 from cds_service.dosing.units import time_unit
 from cds_service.fhir.dates import read_date
 from cds_service.fhir.values import (
+    MOST,
     as_decimal,
     as_dict,
     as_list,
@@ -23,9 +24,12 @@ from cds_service.model import Dosage, Json, Quantity
 
 
 def read_dosages(resource: Json, zone: tzinfo) -> tuple[Dosage, ...]:
-    """All instructions in the order written; wrong-typed members are absent members."""
-    written = first_present(resource, "dosageInstruction", "dosage")
-    return tuple(_read_dosage(as_dict(item), zone) for item in as_list(written))
+    """All instructions in the order written; wrong-typed members are absent members.
+
+    None of more than ``MOST``: a dose that a part of them states is not the dose.
+    """
+    written = as_list(first_present(resource, "dosageInstruction", "dosage"))
+    return tuple(_read_dosage(as_dict(item), zone) for item in written if len(written) <= MOST)
 
 
 def _read_dosage(item: Mapping[str, Any], zone: tzinfo) -> Dosage:

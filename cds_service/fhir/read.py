@@ -22,6 +22,7 @@ from cds_service.fhir.status import (
     status_word,
 )
 from cds_service.fhir.values import (
+    MOST,
     as_code,
     as_dict,
     as_list,
@@ -48,6 +49,15 @@ _OF_ENCOUNTER = frozenset({"encounter-diagnosis", "diagnosis"})
 _NOT_DONE = frozenset({"not-done", "entered-in-error", "preparation", "aborted"})
 _NOTHING = Drug()
 _NO_ROUTE = Concept()
+_LISTS = (
+    "dosageInstruction",
+    "dosage",
+    "note",
+    "reason",
+    "reasonCode",
+    "reasonReference",
+    "reasonCodeableConcept",
+)
 LONGEST_SIG = 2_000  # characters of a text that are looked at
 LONGEST_WORDS, _MOST_WORDS = (
     500,
@@ -193,7 +203,7 @@ def _with_medication(
     lines = first_present(meant, "ingredient") or product.get("ingredient")
     return Drug(
         Concept((*code.codings, *concept.codings), words),
-        tuple(_ingredient(as_dict(line), meant, order, resolver) for line in as_list(lines)),
+        tuple(_ingredient(as_dict(line), meant, order, resolver) for line in as_list(lines)[:MOST]),
         read_concept(first_present(meant, "form", "doseForm") or product.get("form")),
         route,
     )
@@ -283,11 +293,23 @@ def read_order(
 def notes(resource: Json) -> Iterator[str]:
     """Free text beside the dosage: annotations and instructions."""
     note = resource.get("note")
-    yield from (as_text(as_dict(item).get("text")) for item in as_list(note))
+    yield from (as_text(as_dict(item).get("text"))[:LONGEST_SIG] for item in as_list(note)[:MOST])
     if isinstance(note, str):
-        yield note
-    for dosage in as_list(first_present(resource, "dosageInstruction", "dosage")):
-        yield as_text(as_dict(dosage).get("patientInstruction"))
+        yield note[:LONGEST_SIG]
+    for dosage in as_list(first_present(resource, "dosageInstruction", "dosage"))[:MOST]:
+        yield as_text(as_dict(dosage).get("patientInstruction"))[:LONGEST_SIG]
+
+
+def is_cut(resource: Json, resolver: Resolver) -> bool:
+    """Whether an order says more of one thing than is looked at (``MOST``)."""
+    meant = resolver.resolve(_medication_pointer(resource), resource, kinds=_MEDICATIONS)
+    concepts = (resource.get("medicationCodeableConcept"), as_dict(resource.get("medication")))
+    lists = (
+        *(resource.get(name) for name in _LISTS),
+        *(as_dict(concept).get("coding") for concept in concepts),
+        *(as_dict(meant).get(name) for name in ("ingredient", "product")),
+    )
+    return any(isinstance(each, list) and len(each) > MOST for each in lists)
 
 
 def _label(drug: Drug) -> str:
@@ -325,10 +347,10 @@ def _pointers(resource: Json) -> Iterator[object]:
 def _reasons(resource: Json, resolver: Resolver) -> Iterator[Concept]:
     """Reason codes first, then what reason references point to (a Condition's code, or the display)."""
     for name in ("reasonCode", "reasonCodeableConcept", "reasonForUseCodeableConcept"):
-        for item in as_list(resource.get(name)):
+        for item in as_list(resource.get(name))[:MOST]:
             yield read_concept(item)
     for name in ("reasonReference", "reasonForUseReference", "reason"):
-        for item in as_list(resource.get(name)):
+        for item in as_list(resource.get(name))[:MOST]:
             yield from _referenced_reason(as_dict(item), resource, resolver)
 
 

@@ -72,6 +72,9 @@ def read_coding(value: object) -> Coding | None:
     return coding if coding.code or coding.display else None
 
 
+MOST = 60  # members of one list that are looked at: codings, dosages, reasons, notes, ingredients
+
+
 def read_concept(value: object) -> Concept:
     """A CodeableConcept; a bare Coding, a list of one and a plain string are understood as well."""
     if not value:
@@ -81,7 +84,8 @@ def read_concept(value: object) -> Concept:
     if isinstance(value, list):
         value = value[0]
     member = as_dict(value)
-    codings = tuple(c for c in map(read_coding, as_list(member.get("coding"))) if c)
+    written = as_list(member.get("coding"))[:MOST]
+    codings = tuple(c for c in map(read_coding, written) if c)
     if not codings and "code" in member and not isinstance(member.get("code"), dict):
         own = read_coding(member)
         codings = (own,) if own else ()

@@ -35,6 +35,8 @@ def judge(snapshot: Snapshot, said: tuple[Verdict, ...] = ()) -> Iterator[Findin
             found += [(reason, Severity.INFO) for reason in _named(snapshot)]
         elif opioids and any(verdict.error for verdict in said):
             found.append(("rule-opioid", Severity.WARNING))
+        elif _is_beyond_the_budget(snapshot):
+            found.append(("draft", Severity.WARNING))
         if not antagonists and not snapshot.list_available and _may_be_blocked(opioids, snapshot):
             found.append(("list-opioid", Severity.INFO))
         if _meets_antagonist(snapshot):
@@ -58,6 +60,12 @@ def could_not_check(*, naltrexone: bool) -> Finding:
         overrides="warning",
         trace=(reason,),
     )
+
+
+def _is_beyond_the_budget(snapshot: Snapshot) -> bool:
+    """An order that nobody looked at, because the call asks for more than one call may: it may be anything."""
+    unread = any(not draft.name for draft in snapshot.unknown_drafts)
+    return unread and any((g.about, g.why) == ("draft", "too-many") for g in snapshot.gaps)
 
 
 def _unknown(snapshot: Snapshot, said: tuple[Verdict, ...]) -> Iterator[str]:

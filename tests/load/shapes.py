@@ -64,6 +64,7 @@ class Shape:
     codings: int = 0
     dosages: int = 1
     notes: int = 0
+    reasons: int = 0
     selected: bool = True
 
     def order(self, number: int, status: str) -> dict[str, Any]:
@@ -77,9 +78,11 @@ class Shape:
             "authoredOn": "2026-11-01",
             "medicationCodeableConcept": {"text": name, "coding": coding},
             "dosageInstruction": [
-                {"text": f"{SIGS[self.sig]}{number}"} for _ in range(self.dosages)
+                {"text": f"{SIGS[self.sig]}{number} {n}", "sequence": n}
+                for n in range(self.dosages)
             ],
             "note": [{"text": SIGS[self.sig]} for _ in range(self.notes)],
+            "reasonCode": [{"text": f"pain {n}"} for n in range(self.reasons)],
         }
 
     def body(self, size: int) -> bytes:
@@ -112,9 +115,10 @@ def any_shape(chance: random.Random) -> Shape:
         chance.choice((0.02, 0.1, 0.5, 0.9)),
         tuple(chance.choice(list(NAMES)) for _ in range(3)),  # type: ignore[arg-type]
         chance.randrange(len(SIGS)),
-        chance.choice((0, 0, 1, 20, 400)),
-        chance.choice((0, 1, 1, 3, 60)),
-        chance.choice((0, 0, 1, 10)),
+        chance.choice((0, 0, 1, 20, 400, 8_000)),
+        chance.choice((0, 1, 1, 3, 60, 3_000)),
+        chance.choice((0, 0, 1, 10, 4_000)),
+        chance.choice((0, 0, 1, 10, 8_000)),
         chance.random() < 0.5,
     )
 

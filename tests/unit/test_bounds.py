@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cds_service import pipeline, reading
+from cds_service.content.suggestions import LARGEST_ORDER
 from cds_service.fhir.bundle import Entry
+from cds_service.fhir.values import MOST
 from cds_service.hooks.services import SERVICES
 from cds_service.rules import pairs
 from cds_service.terminology.words import fold
@@ -123,3 +125,86 @@ def test_a_long_list_of_few_drugs_is_read_whole(engine: pipeline.Engine) -> None
 def test_signs_that_come_apart_into_many_letters_stay_short() -> None:
     assert len(fold("\ufdfa" * 1_000)) <= 4_000
     assert fold("옥시코돈") == "옥시코돈"
+
+
+# --- one order that says too much ----------------------------------------------------------------------------------------
+
+SIG = {
+    "text": "Take 4.5 mg at bedtime",
+    "doseAndRate": [{"doseQuantity": {"value": 4.5, "unit": "mg"}}],
+}
+TOO_MUCH: dict[str, Any] = {
+    "dosageInstruction": [{**SIG, "sequence": n} for n in range(MOST + 1)],
+    "note": [{"text": f"note {n}"} for n in range(MOST + 1)],
+    "reasonCode": [{"text": f"reason {n}"} for n in range(MOST + 1)],
+    "medicationCodeableConcept": {
+        "text": "Naltrexone 4.5 mg capsule",
+        "coding": [{"system": "urn:x", "code": str(n)} for n in range(MOST + 1)],
+    },
+}
+
+
+@pytest.mark.parametrize("name", TOO_MUCH)
+def test_an_order_that_says_more_than_is_looked_at_is_judged_and_the_rest_is_a_gap(
+    engine: pipeline.Engine, name: str
+) -> None:
+    draft = {**ldn(), name: TOO_MUCH[name]}
+    outcome = answered(engine, call("order-sign", draft, meds=[listed()]))
+    assert 1 == gaps(outcome)["draft", "too-many"]
+    assert "critical" == indicators(outcome)["naltrexone-opioid-interaction"]
+    assert "more than is looked at" in outcome.cards[0]["detail"]
+    fits = {**ldn(), name: _less(TOO_MUCH[name])}
+    assert {} == gaps(answered(engine, call("order-sign", fits, meds=[listed()])))
+
+
+def _less(value: Any) -> Any:
+    if isinstance(value, list):
+        return value[:-1]
+    return {k: _less(v) if isinstance(v, list) else v for k, v in value.items()}
+
+
+def test_a_dose_that_only_a_part_of_the_instructions_states_is_not_the_dose(
+    engine: pipeline.Engine,
+) -> None:
+    draft = {**ldn(), "dosageInstruction": TOO_MUCH["dosageInstruction"]}
+    (drafted,) = answered(engine, call("order-sign", draft, meds=[])).snapshot.drafts
+    assert drafted.medication.dose.daily_mg is None
+
+
+@pytest.mark.parametrize("number", [1_000, 40_000])
+def test_a_drug_with_codes_without_end_is_still_the_drug(
+    engine: pipeline.Engine, number: int
+) -> None:
+    coding = [
+        {"system": "urn:x", "code": str(n), "display": f"naltrexone {n}"} for n in range(number)
+    ]
+    draft = {**ldn(), "medicationCodeableConcept": {"coding": coding}}
+    assert (
+        "info"
+        == indicators(answered(engine, call("order-sign", draft, meds=[])))["naltrexone-off-label"]
+    )
+
+
+def test_an_order_that_nobody_looked_at_may_be_anything_and_is_said(
+    engine: pipeline.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "STEPS", 100)
+    drafts = [order(f"Zzqx{n} vvkj tablet", id=f"d{n}") for n in range(20)]
+    outcome = answered(engine, call("order-sign", *drafts, meds=[]))
+    assert {"naltrexone-data-gap": "warning"} == indicators(outcome)
+
+
+def test_a_draft_too_large_to_be_proved_legal_gets_no_changed_copy(engine: pipeline.Engine) -> None:
+    small, large = (
+        {**ldn(), "extension": [{"url": "urn:x", "valueString": "y" * size}]}
+        for size in (10, LARGEST_ORDER)
+    )
+    offered = [
+        [
+            s["label"]
+            for card in answered(engine, call("order-sign", d, meds=[])).cards
+            for s in card.get("suggestions", [])
+        ]
+        for d in (small, large)
+    ]
+    assert [["Start at 1.5 mg at bedtime"], []] == offered
