@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Page, expect
@@ -80,4 +82,7 @@ def test_what_was_overridden_is_counted(context: BrowserContext, service: Runnin
     with page.expect_response("**/feedback"):
         page.get_by_role("button", name="Override").first.click()
     page.goto(f"{service.url}/use/events")
+    deadline = time.monotonic() + 15  # the audit of the call is written a moment after its answer
+    while "overridden" not in page.locator("tbody").inner_text() and time.monotonic() < deadline:
+        page.reload()
     expect(page.locator("tbody")).to_contain_text("overridden")
