@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -738,19 +739,8 @@ def test_the_plan_drawn_for_another_day_has_the_numbers_of_that_day() -> None:
         "from": TODAY + timedelta(days=1),
         "value": {**history["A"][0]["value"], "max_mg": 3},
     }
-    content = type(SHIPPED)(
-        **{
-            name: getattr(SHIPPED, name)
-            for name in (
-                "cards",
-                "sources",
-                "shared",
-                "override_reasons",
-                "threshold_history",
-                "pages",
-                "version",
-            )
-        },
+    content = replace(
+        SHIPPED,
         titration_history={
             **SHIPPED.titration_history,
             "schedules": {**history, "A": [*history["A"], later]},
