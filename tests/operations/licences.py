@@ -35,8 +35,12 @@ def licence(found: Distribution) -> str:
         for line in metadata.get_all("Classifier") or []
         if line.startswith("License :: ") and line != "License :: OSI Approved"
     ]
-    old = (metadata.get("License") or "").strip().splitlines()
-    return metadata.get("License-Expression") or ", ".join(named) or (old[0] if old else "")
+    old = "".join(metadata.get_all("License") or []).strip().splitlines()
+    return (
+        "".join(metadata.get_all("License-Expression") or [])
+        or ", ".join(named)
+        or (old[0] if old else "")
+    )
 
 
 def page() -> str:
