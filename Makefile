@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup check test serve bench
+.PHONY: setup check test serve bench sbom
 
 setup: ## an environment with everything locked, and the hooks of pre-commit where it is installed
 	$(PYTHON) -m venv .venv
@@ -24,3 +24,7 @@ serve: ## the demo profile on http://127.0.0.1:8000
 
 bench: ## what a call costs, beside a bare Flask view
 	$(BIN)/python -m tests.bench
+
+sbom: ## CycloneDX 1.5 of what the lock installs in production, with hashes; needs uv
+	mkdir -p dist
+	uv export -q --frozen --no-dev --extra postgres --format cyclonedx1.5 -o dist/sbom.cdx.json

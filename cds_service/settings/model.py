@@ -211,8 +211,8 @@ class Settings:
     health_port: Annotated[
         Whole,
         means(
-            "A second port with /livez, /readyz and /metrics only, which no crowd at the first one "
-            "reaches; 0 = none.",
+            "A second port with /livez, /readyz, /startupz and /metrics only, which no crowd at the "
+            "first one reaches; 0 = none.",
             0,
             65_535,
         ),

@@ -12,7 +12,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import ServerHandler, WSGIRequestHandler, WSGIServer
 
-PATHS = frozenset({"/livez", "/readyz", "/metrics"})
+PATHS = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 CREW = 16
 SECONDS = 2  # that a caller may keep one of the crew
 

@@ -19,6 +19,7 @@ from cds_service.app import create_app
 from cds_service.cli.main import main
 from cds_service.settings import Settings
 from cds_service.store.schema import HEAD
+from cds_service.web.health_door import PATHS
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -133,7 +134,37 @@ def test_every_probe_asks_a_page_that_there_is(web: FlaskClient) -> None:
         for name in ("startupProbe", "readinessProbe", "livenessProbe")
     }
     assert len(set(paths.values())) == 3
+    assert set(paths.values()) <= PATHS
     assert all(web.get(path).status_code in {200, 503} for path in paths.values())
+
+
+def test_health_is_asked_at_a_port_of_its_own_that_the_ingress_does_not_reach() -> None:
+    files = ("kubernetes/settings.toml", "production.toml")
+    wanted = {tomllib.loads((DEPLOY / file).read_text("utf-8"))["health_port"] for file in files}
+    wanted.add(int(SERVICE["environment"][f"{PREFIX}HEALTH_PORT"]))
+    assert len(wanted) == 1
+    health = wanted.pop()
+    by_kind = {m["kind"]: m for m in manifests()}
+    template = by_kind["Deployment"]["spec"]["template"]
+    container = template["spec"]["containers"][0]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": Settings().port, "health": health}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["port"] == "health"
+    assert template["metadata"]["annotations"]["prometheus.io/port"] == str(health)
+    assert {port["targetPort"] for port in by_kind["Service"]["spec"]["ports"]} == {"http"}
+    reached = {
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]: [
+            port["port"] for port in rule["ports"]
+        ]
+        for rule in by_kind["NetworkPolicy"]["spec"]["ingress"]
+        for peer in rule["from"]
+    }
+    assert reached == {"ingress-nginx": [ports["http"]], "monitoring": [health]}
+    assert f":{health}/readyz" in SERVICE["healthcheck"]["test"][-1]
+    scraped = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
+    targets = scraped["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert targets == [f"service:{health}"]
 
 
 def test_selectors_meet_the_deployment_and_not_the_job() -> None:

@@ -90,14 +90,20 @@ def test_CL13_health_has_a_door_of_its_own_and_nothing_else_is_behind_it(
     health_port: int, production: Running
 ) -> None:
     found = {}
-    for path in ("/livez", "/readyz", "/cds-services", "/smart/launch"):
+    for path in ("/livez", "/readyz", "/startupz", "/cds-services", "/smart/launch"):
         connection = http.client.HTTPConnection("127.0.0.1", health_port, timeout=5)
         connection.request("GET", path)
         answer = connection.getresponse()
         found[path] = answer.status
         assert "Python" not in str(answer.getheader("Server"))
         connection.close()
-    assert {"/livez": 200, "/readyz": 200, "/cds-services": 404, "/smart/launch": 404} == found
+    assert found == {
+        "/livez": 200,
+        "/readyz": 200,
+        "/startupz": 200,
+        "/cds-services": 404,
+        "/smart/launch": 404,
+    }
 
 
 def test_CL13_silent_callers_at_the_door_of_health_are_cut(
