@@ -122,6 +122,29 @@ def test_a_killed_replica_costs_at_most_the_calls_that_it_held(house: House) -> 
     assert set(load.acknowledged) <= _stored(house)
 
 
+def test_a_restart_of_the_database_fails_no_order_and_loses_no_acknowledged_feedback(
+    house: House,
+) -> None:
+    """As at a fail-over: every connection is cut, nothing listens for a while, then the same data is back."""
+    running = server()
+    assert isinstance(running, PostgresServer)
+    if running.folder is None:
+        pytest.skip("TEST_POSTGRES_URL names a server that is not ours to stop")
+    load = Load(house.url)
+    try:
+        _wait_for_more_feedback(load)
+        running.stop()
+        try:
+            time.sleep(2)
+        finally:
+            running.start()
+        _wait_for_more_feedback(load)
+    finally:
+        load.stop()
+    assert set(load.orders) == {"200 critical"}, load.orders
+    assert set(load.acknowledged) <= _stored(house)
+
+
 def test_a_token_that_one_replica_took_is_refused_by_the_other_but_for_a_proxys_retry(
     house: House,
 ) -> None:
@@ -135,6 +158,14 @@ def test_a_token_that_one_replica_took_is_refused_by_the_other_but_for_a_proxys_
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/startupz", "/livez", "/version"])
 def test_what_is_for_operators_is_not_passed_on(house: House, path: str) -> None:
     assert requests.get(house.url + path, timeout=10).status_code == 404
+
+
+def _wait_for_more_feedback(load: Load) -> None:
+    """Until feedback is acknowledged that was not when this was called: the database takes rows again."""
+    before, deadline = len(load.acknowledged), time.monotonic() + 60
+    while len(load.acknowledged) <= before + CALLERS:
+        assert time.monotonic() < deadline, "no feedback was acknowledged"
+        time.sleep(0.05)
 
 
 def _stored(house: House) -> set[str]:
