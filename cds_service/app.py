@@ -128,6 +128,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         trouble=parts.reporter.trouble,
         prescribers=settings.audit_prescribers,
         rules_version=rules_version(),
+        terminology_version=parts.engine.terminology.version,
     )
     recorder.install(app)
     counting = CallMetrics(parts.reporter.numbers, parts.log)

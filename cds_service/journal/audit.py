@@ -79,6 +79,7 @@ class AuditEvent:
     client: str = ""
     release: str = ""
     rules_version: str = ""
+    terminology_version: str = ""
     prescriber: str = ""
     unknown_names: int = 0
     retry: bool = False  # the same call with the same token came before
@@ -278,6 +279,8 @@ def _body(event: AuditEvent) -> dict[str, Any]:
         "sources": {_short(key): _short(word) for key, word in event.sources.items()},
         "rules": list(event.rules),
         "content_version": event.content_version,
+        "rules_version": event.rules_version,
+        "terminology_version": event.terminology_version,
         "cards": [
             {"uuid": c.uuid, "topic": c.topic, "indicator": c.indicator, "shown": c.shown}
             for c in event.cards

@@ -54,6 +54,8 @@ AUDIT_COLUMNS = (
     "status",
     "ms",
     "content_version",
+    "rules_version",
+    "terminology_version",
     "rules",
     "sources",
     "cards",

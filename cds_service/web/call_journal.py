@@ -39,6 +39,7 @@ class Recorder:
     )  # hears "calls" or "fhir" when one of these went wrong
     prescribers: bool = False
     rules_version: str = ""
+    terminology_version: str = ""
     state: dict[str, bool] = field(default_factory=lambda: {"available": True})
 
     def install(self, app: Flask) -> None:
@@ -114,6 +115,8 @@ class Recorder:
             "retry": bool(caller and caller.retry),
             "service": g.get("service", ""),
             "content_version": self.content_version,
+            "rules_version": self.rules_version,
+            "terminology_version": self.terminology_version,
             "status": status,
             "ms": _elapsed_ms(),
             "client": (caller.client.name or issuer) if caller else "",
@@ -145,7 +148,6 @@ class Recorder:
             if self.prescribers
             else "",
             "release": str(outcome.snapshot.release),
-            "rules_version": self.rules_version,
             "sources": sources_of(outcome.record),
             "rules": [v.rule + ("!" if v.error else "") for v in outcome.verdicts],
             "cards": [*shown, *silenced],

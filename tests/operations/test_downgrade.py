@@ -62,3 +62,16 @@ def test_an_older_version_does_not_start_on_a_newer_store_and_changes_nothing(
     with pytest.raises(StoreError, match="newer version"):
         create_app(Settings(data_dir=str(tmp_path)))
     assert dump(file) == held
+
+
+def test_an_audit_event_names_the_versions_that_judged_its_call(tmp_path: Path) -> None:
+    app = create_app(Settings(data_dir=str(tmp_path)))
+    parts = app.extensions["naltrexone_cds"]
+    app.test_client().post(FEEDBACK, json={"feedback": [feedback_item(card=str(uuid.uuid4()))]})
+    parts.audit.close()
+    connection = sqlite3.connect(tmp_path / "store.sqlite3")
+    events = "\n".join(line for line in connection.iterdump() if 'INTO "audit' in line)
+    connection.close()
+    versions = app.test_client().get("/version").json
+    for name in ("content", "rules", "terminology"):
+        assert f'"{name}_version":"{versions[name]}"' in events.replace('": "', '":"')

@@ -54,6 +54,8 @@ def test_CT14_an_event_says_who_asked_what_was_read_and_what_was_shown(store):
         hook_instance="h",
         patient_hash="p",
         content_version="v",
+        rules_version="w",
+        terminology_version="x",
         cards=(AuditedCard("c", "topic", "warning", shown=False),),
     )
     log_of(store, one)
@@ -73,6 +75,8 @@ def test_CT14_an_event_says_who_asked_what_was_read_and_what_was_shown(store):
             "sources": {"context": "answered", "medications": "failed"},
             "rules": ["naltrexone-opioid-interaction"],
             "content_version": "v",
+            "rules_version": "w",
+            "terminology_version": "x",
             "cards": [{"uuid": "c", "topic": "topic", "indicator": "warning", "shown": False}],
             "gaps": ["medications/timeout"],
             "status": 200,
