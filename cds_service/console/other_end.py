@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from cds_service.fhir.releases import ASSUMED
+from cds_service.fhir.releases import ASSUMED, profile_of
 from cds_service.fhir.status import order_kind, release_of
 from cds_service.fhir.values import as_dict, as_list, resource_ref
-from cds_service.model import Exposure, Json, Release
+from cds_service.model import Exposure, Json
 
 _ADHERENCE = "http://hl7.org/fhir/CodeSystem/medication-statement-adherence"
 _BOUNDS = ("boundsDuration", "boundsRange", "boundsQuantity")
@@ -49,7 +49,8 @@ def _ended(entry: Json, ends: Mapping[str, date], today: date) -> Json:
 
 def _order(resource: Json, end: str, over: bool) -> dict[str, Any]:
     """An end that is still to come leaves the order active; DSTU2 has a member of its own for it."""
-    own = {"dateEnded": end} if release_of(resource) is Release.DSTU2 else {}
+    member = profile_of(release_of(resource) or ASSUMED).ended
+    own = {member: end} if member else {}
     dosages = [as_dict(d) for d in as_list(resource.get("dosageInstruction"))] or [{}]
     return {
         **resource,
@@ -72,12 +73,11 @@ def _statement(resource: Json, end: str, over: bool) -> dict[str, Any]:
     start = resource.get("effectiveDateTime")
     former = as_dict(resource.get("effectivePeriod")) or ({"start": start} if start else {})
     new["effectivePeriod"] = _period(former, end)
-    match release_of(resource) or ASSUMED:
-        case Release.R5:
-            code = "stopped" if over else "taking"
-            new["adherence"] = {"code": {"coding": [{"system": _ADHERENCE, "code": code}]}}
-        case Release.DSTU2 | Release.STU3 | Release.R4:
-            new["status"] = "completed" if over else "active"
+    if profile_of(release_of(resource) or ASSUMED).taken_in == "adherence":
+        code = "stopped" if over else "taking"
+        new["adherence"] = {"code": {"coding": [{"system": _ADHERENCE, "code": code}]}}
+    else:
+        new["status"] = "completed" if over else "active"
     return new
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 import yaml
 
+from cds_service.fhir.releases import ASSUMED
 from cds_service.hooks.services import SERVICES
 from cds_service.model import Json, Release
 
@@ -57,7 +58,7 @@ class Story:
 
     def release(self, wanted: str) -> str:
         """The wanted release where the story exists in it, else R4, else its first."""
-        usual = "R4" if "R4" in self.files else self.releases[0]
+        usual = str(ASSUMED) if ASSUMED in self.files else self.releases[0]
         return wanted if wanted in self.files else usual
 
     def body(self, release: str, hook: str, version: str, today: date) -> dict[str, Any]:

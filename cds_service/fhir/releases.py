@@ -49,6 +49,8 @@ class ReleaseProfile:
     period_unit: str
     has_when: bool  # timing.repeat.when says bedtime as HS
     encounter_class: Literal["code", "coding", "concepts"]
+    ended: Literal["", "dateEnded"]  # member of an order that says when it ended
+    taken_in: Literal["status", "adherence"]  # where a statement says whether it is still taken
     plan: PlanProfile | None  # None = a plan is handed over as text and never written
 
     def coded(self, concept: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +83,8 @@ _DSTU2 = ReleaseProfile(
     period_unit="periodUnits",
     has_when=False,
     encounter_class="code",
+    ended="dateEnded",
+    taken_in="status",
     plan=None,
 )
 
@@ -104,6 +108,8 @@ _STU3 = ReleaseProfile(
     period_unit="periodUnit",
     has_when=True,
     encounter_class="coding",
+    ended="",
+    taken_in="status",
     plan=PlanProfile(
         states_no_repeats=False,
         has_service_request=False,
@@ -132,6 +138,8 @@ _R4 = ReleaseProfile(
     period_unit="periodUnit",
     has_when=True,
     encounter_class="coding",
+    ended="",
+    taken_in="status",
     plan=PlanProfile(
         states_no_repeats=True,
         has_service_request=True,
@@ -160,6 +168,8 @@ _R5 = ReleaseProfile(
     period_unit="periodUnit",
     has_when=True,
     encounter_class="concepts",
+    ended="",
+    taken_in="adherence",
     plan=PlanProfile(
         states_no_repeats=True,
         has_service_request=True,

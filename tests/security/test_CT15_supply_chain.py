@@ -116,6 +116,7 @@ def test_CT15_every_import_of_the_service_is_a_declared_dependency() -> None:
         "postgres": ("psycopg", "psycopg"),
         "telemetry": ("opentelemetry-sdk", "opentelemetry"),
         "replay": ("duckdb", "duckdb"),
+        "spark": ("pyspark", "pyspark"),
     }
     for extra, (package, _) in extras.items():
         assert any(each.startswith(package) for each in PROJECT["optional-dependencies"][extra])
