@@ -50,7 +50,7 @@ def _ended(entry: Json, ends: Mapping[str, date], today: date) -> Json:
 def _order(resource: Json, end: str, over: bool) -> dict[str, Any]:
     """An end that is still to come leaves the order active; DSTU2 has a member of its own for it."""
     member = profile_of(release_of(resource) or ASSUMED).ended
-    own = {member: end} if member else {}
+    own: dict[str, Any] = {member: end} if member else {}
     dosages = [as_dict(d) for d in as_list(resource.get("dosageInstruction"))] or [{}]
     return {
         **resource,
