@@ -134,7 +134,9 @@ def _events(desk: Desk, chosen: Chosen) -> Iterator[Mapping[str, Any]]:
     for name in ("client", "hook", "rule"):
         if value := getattr(chosen, name):
             query = query.where(shown_card.c[name] == value)
-    query = query.order_by(shown_card.c.shown_at.desc()).limit(_MOST_EVENTS)
+    query = query.order_by(shown_card.c.shown_at.desc(), shown_card.c.seq.desc()).limit(
+        _MOST_EVENTS
+    )
     with desk.store.read() as connection:
         for row in connection.execute(query):
             yield {
