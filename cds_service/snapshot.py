@@ -301,7 +301,7 @@ def _sort_order(
         _note_unidentified(context, "not-identified", counted=True)
         return
     context.mask(resource, recognition)
-    context.gaps["draft", "too-many"] += read.is_cut(resource, reader.reading.resolver)
+    context.gaps["draft", "too-many"] += read.is_cut(resource)
     if recognition.conflict:
         context.gaps["draft", "code-and-text-disagree"] += 1
     if recognition.kind is Identity.UNKNOWN:
@@ -425,7 +425,7 @@ def _read_medicine(
     found.count += 1
     if not recognition.readable:
         found.gaps["medicine", "not-identified"] += 1
-    found.gaps["medicine", "too-many"] += read.is_cut(resource, reader.reading.resolver)
+    found.gaps["medicine", "too-many"] += read.is_cut(resource)
     if recognition.conflict:
         found.gaps["medicine", "code-and-text-disagree"] += 1
     if recognition.identified and not recognition.components:

@@ -203,7 +203,7 @@ def _with_medication(
     lines = first_present(meant, "ingredient") or product.get("ingredient")
     return Drug(
         Concept((*code.codings, *concept.codings), words),
-        tuple(_ingredient(as_dict(line), meant, order, resolver) for line in as_list(lines)[:MOST]),
+        tuple(_ingredient(as_dict(line), meant, order, resolver) for line in as_list(lines)),
         read_concept(first_present(meant, "form", "doseForm") or product.get("form")),
         route,
     )
@@ -300,15 +300,9 @@ def notes(resource: Json) -> Iterator[str]:
         yield as_text(as_dict(dosage).get("patientInstruction"))[:LONGEST_SIG]
 
 
-def is_cut(resource: Json, resolver: Resolver) -> bool:
-    """Whether an order says more of one thing than is looked at (``MOST``)."""
-    meant = resolver.resolve(_medication_pointer(resource), resource, kinds=_MEDICATIONS)
-    concepts = (resource.get("medicationCodeableConcept"), as_dict(resource.get("medication")))
-    lists = (
-        *(resource.get(name) for name in _LISTS),
-        *(as_dict(concept).get("coding") for concept in concepts),
-        *(as_dict(meant).get(name) for name in ("ingredient", "product")),
-    )
+def is_cut(resource: Json) -> bool:
+    """Whether an order says more of one thing than is looked at (``MOST``). Its drug is always read whole."""
+    lists = (resource.get(name) for name in _LISTS)
     return any(isinstance(each, list) and len(each) > MOST for each in lists)
 
 

@@ -72,7 +72,7 @@ def read_coding(value: object) -> Coding | None:
     return coding if coding.code or coding.display else None
 
 
-MOST = 60  # members of one list that are looked at: codings, dosages, reasons, notes, ingredients
+MOST = 60  # members of one list that are looked at: dosages, reasons, notes
 
 
 def read_concept(value: object) -> Concept:
@@ -84,8 +84,7 @@ def read_concept(value: object) -> Concept:
     if isinstance(value, list):
         value = value[0]
     member = as_dict(value)
-    written = as_list(member.get("coding"))[:MOST]
-    codings = tuple(c for c in map(read_coding, written) if c)
+    codings = tuple(c for c in map(read_coding, as_list(member.get("coding"))) if c)
     if not codings and "code" in member and not isinstance(member.get("code"), dict):
         own = read_coding(member)
         codings = (own,) if own else ()

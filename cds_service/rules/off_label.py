@@ -280,6 +280,7 @@ def _is_spoken_against(said: tuple[Verdict, ...], snapshot: Snapshot) -> bool:
         or snapshot.unknown_names
         or snapshot.unknown_drafts
         or snapshot.foreign_naltrexone
+        or any(gap.why == "too-many" for gap in snapshot.gaps)
     )
     care = snapshot.has(ConditionKind.PREGNANCY) or snapshot.has(ConditionKind.LACTATION)
     young = snapshot.age is not None and snapshot.age < snapshot.thresholds["adult_age"]

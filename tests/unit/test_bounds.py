@@ -13,7 +13,7 @@ from cds_service.fhir.values import MOST
 from cds_service.hooks.services import SERVICES
 from cds_service.rules import pairs
 from cds_service.terminology.words import fold
-from tests.conformance.calls import call, ldn, listed, opioid, order
+from tests.conformance.calls import RXNORM, bundle, call, ldn, listed, opioid, order
 from tests.conftest import AS_OF
 
 SIGN = SERVICES["naltrexone-order-sign"]
@@ -137,10 +137,6 @@ TOO_MUCH: dict[str, Any] = {
     "dosageInstruction": [{**SIG, "sequence": n} for n in range(MOST + 1)],
     "note": [{"text": f"note {n}"} for n in range(MOST + 1)],
     "reasonCode": [{"text": f"reason {n}"} for n in range(MOST + 1)],
-    "medicationCodeableConcept": {
-        "text": "Naltrexone 4.5 mg capsule",
-        "coding": [{"system": "urn:x", "code": str(n)} for n in range(MOST + 1)],
-    },
 }
 
 
@@ -208,3 +204,36 @@ def test_a_draft_too_large_to_be_proved_legal_gets_no_changed_copy(engine: pipel
         for d in (small, large)
     ]
     assert [["Start at 1.5 mg at bedtime"], []] == offered
+
+
+@pytest.mark.parametrize(
+    "first", [{"system": "urn:x", "code": "0"}, {"display": "Levothyroxine 50 mcg"}]
+)
+def test_the_code_that_tells_may_be_the_last_of_many(
+    engine: pipeline.Engine, first: dict[str, str]
+) -> None:
+    """A drug and a problem are read whole: what is cut may never make another drug, or no problem, of them."""
+    many = [first, *({"system": "urn:x", "code": str(n)} for n in range(3 * MOST))]
+    opioid_last = [*many, {"system": RXNORM, "code": "1049621"}]
+    listed_ = {**listed(), "medicationCodeableConcept": {"coding": opioid_last}}
+    said = indicators(answered(engine, call("order-sign", ldn(), meds=[listed_])))
+    assert said["naltrexone-opioid-interaction"] in {"warning", "critical"}
+    body = call("order-sign", ldn(), meds=[])
+    problem = {
+        "resourceType": "Condition",
+        "id": "c",
+        "subject": {"reference": "Patient/p1"},
+        "code": {
+            "coding": [*many, {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "F11.20"}]
+        },
+    }
+    body["prefetch"]["conditions"] = bundle(problem)
+    assert "warning" == indicators(answered(engine, body))["naltrexone-patient-safety"]
+
+
+@pytest.mark.parametrize("name", ["reasonCode", "note"])
+def test_no_start_is_offered_where_a_part_was_not_looked_at(
+    engine: pipeline.Engine, name: str
+) -> None:
+    cards = answered(engine, call("order-sign", {**ldn(), name: TOO_MUCH[name]}, meds=[])).cards
+    assert [] == [card["suggestions"] for card in cards if "suggestions" in card]
