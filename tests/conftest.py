@@ -48,8 +48,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     ]
     if skipped:
         reporter.write_line(
-            f"CI_STRICT: {len(skipped)} tests were skipped that must run here", red=True
+            f"\nCI_STRICT: {len(skipped)} tests were skipped that must run here", red=True
         )
+        for report in skipped:
+            reporter.write_line(f"  {report.nodeid}: {report.longrepr}", red=True)
         session.exitstatus = 1
 
 

@@ -16,7 +16,7 @@ from cds_service.retrospective.run import Stopped, replay
 from tests.retrospective.generate import Style, write
 from tests.retrospective.test_replay import SEED, plan
 
-pytest.importorskip("pyspark", reason="pyspark is not installed (docs/replay.md)")
+pytest.importorskip("pyspark", reason="slow: pyspark is not installed (docs/replay.md)")
 spark = pytest.importorskip("cds_service.retrospective.spark")
 
 MASTER = os.environ.get("SPARK_MASTER", "local[2]")

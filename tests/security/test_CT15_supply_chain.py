@@ -25,6 +25,7 @@ LISTS = [
     "requirements-postgres.txt",
     "requirements-test.txt",
     "requirements-lint.txt",
+    "requirements-spark.txt",
 ]
 LOCK = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -65,6 +66,7 @@ def test_CT15_every_list_is_that_of_the_lock_and_whole(name: str) -> None:
         "requirements-postgres.txt": ("postgres",),
         "requirements-test.txt": ("test", "postgres"),
         "requirements-lint.txt": ("lint", "test", "postgres"),
+        "requirements-spark.txt": ("spark", "replay", "test", "postgres"),
     }[name]
     wanted = [canonical(each) for extra in extras for each in EXTRAS[extra]]
     assert [] == [each for each in wanted if each not in (*listed, "naltrexone-cds")]
