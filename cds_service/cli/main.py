@@ -22,6 +22,7 @@ _COMMANDS = {
         "replay_orders",
         "Judge a year of orders from a Bulk FHIR export, before go-live.",
     ),
+    "diff": ("diff_replays", "Which verdicts changed between two replays."),
     "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
     "export": ("export", "The knowledge as FHIR, CQL and CSV."),
