@@ -45,7 +45,8 @@ def diff_replays(
 ) -> None:
     """Which verdicts changed between two replays of the same orders.
 
-    OLD and NEW are their output folders. Writes diff.html and diff.json. Exit status: 0 nothing changed, 1 something did, 2 they cannot be compared.
+    OLD and NEW are their output folders. Writes diff.html and diff.json.
+    Exit status: 0 nothing changed, 1 something did, 2 they cannot be compared.
     """
     try:
         sides = read_replayed(old), read_replayed(new)

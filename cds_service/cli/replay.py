@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cds_service import clinical
 from cds_service.cli.options import load_settings, stop, with_settings
 
 try:
@@ -82,6 +83,8 @@ def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (source := bulk or calls) is None or (bulk and calls):
         stop("one of --bulk and --calls is needed")
     settings = load_settings(settings_file)
+    if refused := clinical.load(settings.content_overlay).refused:
+        stop(f"content overlay: {refused[0]}")
     plan = Plan(source, out, first.date(), last.date(), str(settings.zone), settings.content_overlay,
                 str(settings.terminology_dir or ""), (Variant(), *_variants(what_if)), with_ids, processes, partitions,
                 memory, small_cells, most, pseudonyms)  # fmt: skip

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cds_service import signing
 from cds_service.__main__ import main
 from cds_service.retrospective import output
 from cds_service.retrospective.diff import DiffError, compare, kind, read_replayed
 from cds_service.retrospective.run import Plan, finish, replay
+from cds_service.settings import ContentReview, Reviewer, Settings
 from tests.retrospective.generate import FIRST, LAST, Style, write
 
 LEVELS = ("none", "info", "warning", "critical")
@@ -91,6 +93,43 @@ def test_other_numbers_of_a_site_are_counted_by_rule_and_indicator(
     assert versions[0]["rules"] == versions[1]["rules"]
     assert 1 == command(folders["old"], folders["new"], "--out", tmp_path).exit_code
     assert "Verdicts changed" in (tmp_path / "diff.html").read_text(encoding="utf-8")
+
+
+def test_a_site_runs_the_content_whose_diff_is_signed(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """From two replays over the page and the reviewer's signature to the content in force."""
+    command(folders["old"], folders["new"], "--out", tmp_path)
+    key = (
+        CliRunner().invoke(main, ["sign", "key", "--out", str(tmp_path / "ada.jwk")]).output.strip()
+    )
+    review = ContentReview(True, str(tmp_path / "content.jws"), (Reviewer("Ada, pharmacist", key),))
+    settings = Settings(content_overlay=str(folders["new"].parent / "own"), content_review=review)
+    assert signing.in_force(settings).refused
+    words = ["--reviewer", "Ada, pharmacist", "--key", str(tmp_path / "ada.jwk"), "--yes"]
+    given = ["sign", "diff", str(tmp_path / "diff.json"), *words, "--out", review.signatures]
+    assert 0 == CliRunner().invoke(main, given).exit_code
+    found = signing.in_force(settings)
+    assert () == found.refused
+    assert found.content.digest == read_replayed(folders["new"]).manifest["digests"]["content"]
+
+
+def test_a_faulty_overlay_is_not_replayed(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Its verdicts would be those of the packaged content."""
+    (tmp_path / "shared.yaml").write_text("a: [", encoding="utf-8")
+    words = [
+        "--bulk",
+        str(folders["export"]),
+        "--from",
+        str(FIRST),
+        "--to",
+        str(LAST),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    environ = {"NALTREXONE_CDS_CONTENT_OVERLAY": str(tmp_path)}
+    result = CliRunner().invoke(main, ["replay", *words], env=environ)
+    assert (2, True) == (result.exit_code, "content overlay: shared.yaml" in result.output)
 
 
 def test_a_replay_beside_itself_changes_nothing(folders: dict[str, Path], tmp_path: Path) -> None:
