@@ -29,7 +29,6 @@ _SAME = {
     "from": "first day",
     "to": "last day",
     "with_ids": "--with-ids",
-    "pseudonyms": "key of the pseudonyms",
 }
 Move = tuple[str, str, str]  # topic, indicator before, indicator now
 Other = tuple[str, str, str, str]  # topic, indicator, situation before, situation now
@@ -95,8 +94,10 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """Why a session of one side would not be found on the other."""
     for name, words in _SAME.items():
         if old.get(name) != new.get(name):
-            remedy = ": give both --pseudonyms FILE" if name == "pseudonyms" else ""
-            yield f"the replays have another {words}{remedy}"
+            yield f"the replays have another {words}"
+    keys = [side.get("pseudonyms") or "" for side in (old, new)]
+    if not new.get("with_ids") and (keys[0] != keys[1] or not all(keys)):
+        yield "the replays have another key of the pseudonyms: give both --pseudonyms FILE"
     for name in ("orders", "patients"):
         before, after = (side["counted"][name] for side in (old, new))
         if before != after:

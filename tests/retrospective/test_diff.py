@@ -264,6 +264,18 @@ def test_any_change_is_counted_and_no_small_cell_is_shown(seed: int, tmp_path: P
         assert (total is None) == (sum(m["sessions"] is None for m in rows) == 1)
 
 
+def test_a_replay_of_a_version_that_knew_no_key_is_compared_by_ids(tmp_path: Path) -> None:
+    """Its manifest has no mark of a key; without ids its sessions could not be found again."""
+    rows = invented(Random(3), 30)
+    sides = [laid(tmp_path / name, rows) for name in ("old", "new")]
+    for ids, refused in ((True, False), (False, True)):
+        for folder, key in zip(sides, ({}, {"pseudonyms": "" if ids else "k"}), strict=True):
+            manifest = json.loads((folder / "manifest.json").read_bytes())
+            manifest.pop("pseudonyms", None)
+            (folder / "manifest.json").write_text(json.dumps({**manifest, **key, "with_ids": ids}))
+        assert (2 if refused else 0) == command(*sides, "--out", tmp_path / "out").exit_code
+
+
 def test_the_kinds_of_move_are_four() -> None:
     found = {pair: kind(*pair) for pair in product(LEVELS, LEVELS) if pair[0] != pair[1]}
     assert {"appeared": 3, "vanished": 3, "moved up": 3, "moved down": 3} == Counter(found.values())
