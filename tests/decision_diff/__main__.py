@@ -75,8 +75,8 @@ def moment(text: str | None) -> datetime:
 )
 @click.option(
     "--only",
-    default="",
-    help="Only calls whose name contains this, as in vignettes/A01/ or field/.",
+    multiple=True,
+    help="Only calls whose name contains this, as in vignettes/A01/ or field/; may be given again.",
 )
 @click.option("--words", is_flag=True, help="Compare summaries, details and override reasons too.")
 @click.option("--examples", default=3, show_default=True, help="Cases printed for each group.")
@@ -109,7 +109,7 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     new: str,
     bodies: tuple[Path, ...],
     as_of: str | None,
-    only: str,
+    only: tuple[str, ...],
     words: bool,
     examples: int,
     bulk: Path | None,
@@ -125,7 +125,11 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     if (bulk and not (first and last)) or (page and not bulk):
         raise click.UsageError("--bulk needs --from and --to, and --page needs --bulk")
     day = moment(as_of)
-    calls = [call for call in all_calls((folder, day) for folder in bodies) if only in call.name]
+    calls = [
+        call
+        for call in all_calls((folder, day) for folder in bodies)
+        if not only or any(part in call.name for part in only)
+    ]
     try:
         with version(old, python_old) as before, version(new, python_new) as after:
             report = compare(before, after, calls, words=words)
