@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from jinja2 import Environment, PackageLoader, select_autoescape
 
+from cds_service.retrospective.page import render
 from cds_service.retrospective.summary import INDICATORS, summarise
 
 SAMPLE = 100  # sessions per topic
@@ -36,31 +36,15 @@ def write(rows: Sequence[Mapping[str, Any]], out: Path, small: int) -> dict[str,
     (out / "report.json").write_bytes(
         orjson.dumps({**found, "limits": LIMITS}, option=orjson.OPT_INDENT_2)
     )
-    page = Environment(
-        loader=PackageLoader("cds_service.retrospective", "templates"),
-        autoescape=select_autoescape(["html"]),
-    )
-    page.filters["n"], page.filters["range"] = _number, _range
-    html = page.get_template("report.html").render(r=found, limits=LIMITS)
+    html = render("report.html", r=found, limits=LIMITS)
     (out / "report.html").write_text(html, encoding="utf-8")
     _write_table(found, out / "report.csv")
     _write_sample(rows, out, manifest["variants"][0])
     with (out / "sample.csv").open(encoding="utf-8") as lines:
         papers = [*csv.DictReader(lines)]
-    (out / "review.html").write_text(page.get_template("review.html").render(papers=papers), encoding="utf-8")  # fmt: skip
+    html = render("review.html", "review.js", papers=papers)
+    (out / "review.html").write_text(html, encoding="utf-8")
     return found
-
-
-def _number(value: float | None, digits: int = 0) -> str:
-    return "few" if value is None else f"{value:,.{digits}f}"
-
-
-def _range(pair: Sequence[float] | None, digits: int = 0) -> str:
-    """Two bounds as a reader says them; one number where they are the same."""
-    if pair is None:
-        return "few"
-    low, high = (f"{value:,.{digits}f}" for value in pair)
-    return low if low == high else f"{low} to {high}"
 
 
 def _write_table(found: Mapping[str, Any], file: Path) -> None:
