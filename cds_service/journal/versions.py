@@ -11,7 +11,10 @@ from pathlib import Path
 import cds_service
 from cds_service.content.loader import Content
 
-_DECIDES = ("rules", "exposure", "dosing", "snapshot.py", "pipeline.py")
+_DECIDES = (
+    "content", "dosing", "exposure", "fhir", "hooks", "model.py", "pipeline.py", "reading.py", "rules", "snapshot.py",
+    "terminology", "titration",
+)  # fmt: skip
 
 
 @cache
@@ -23,7 +26,10 @@ def package_version() -> str:
 
 
 def rules_version() -> str:
-    """Twelve digits of a hash over the code that decides: the same digits, the same decisions from the same data."""
+    """Twelve digits of a hash over what reads and decides: the same digits, the same decisions from the same data.
+
+    Content and drug tables have versions of their own.
+    """
     return _rules_digest()[:12]
 
 
@@ -39,18 +45,18 @@ def digests(content: Content, terminology_dir: Path | str | None) -> dict[str, s
 
 @cache
 def _rules_digest() -> str:
-    root = _root()
-    parts = [root / part for part in _DECIDES]
-    return _digest(pair for part in parts for pair in _files(part, root) if pair[0].endswith(".py"))
+    files = (pair for part in _DECIDES for pair in _files(_root() / part, _root()))
+    return _digest((name, data) for name, data in files if not _is_table(name))
+
+
+def _is_table(name: str) -> bool:
+    return name.startswith("terminology/") and not name.endswith(".py")
 
 
 @cache
 def _packaged_terminology() -> tuple[tuple[str, bytes], ...]:
-    return tuple(
-        (name, hashlib.sha256(data).digest())
-        for name, data in _files(_root() / "terminology", _root())
-        if not name.endswith(".pyc")
-    )
+    files = _files(_root() / "terminology", _root())
+    return tuple((name, hashlib.sha256(data).digest()) for name, data in files)
 
 
 def _root() -> Path:
@@ -62,7 +68,7 @@ def _files(place: Path | None, root: Path | None) -> Iterator[tuple[str, bytes]]
     if place is None or root is None:
         return
     for file in sorted(place.rglob("*") if place.is_dir() else [place]):
-        if file.is_file():
+        if file.is_file() and file.suffix != ".pyc":
             yield file.relative_to(root).as_posix(), file.read_bytes()
 
 

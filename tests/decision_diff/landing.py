@@ -21,8 +21,8 @@ from tests.decision_diff.versions import ROOT
 from tests.retrospective.generate import FIRST, LAST, Style, write
 
 DECIDES = ("cards", *(f"cds_service/{name}" for name in (
-    "content", "dosing", "exposure", "fhir", "hooks", "rules", "terminology", "model.py", "pipeline.py", "reading.py",
-    "snapshot.py")))  # fmt: skip
+    "content", "dosing", "exposure", "fhir", "hooks", "rules", "terminology", "titration", "model.py", "pipeline.py",
+    "reading.py", "snapshot.py")))  # fmt: skip
 CALLS = (
     "/R4/",
     "field/",
