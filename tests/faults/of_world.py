@@ -13,6 +13,7 @@ from typing import Any
 from unittest import mock
 
 from cds_service.rules import RULES
+from cds_service.settings import ContentReview
 from tests.conformance.calls import listed, listed_ldn
 from tests.faults.site import Site, site
 from tests.faults.table import ALL_REFUSED, BROKE, NO_LIST, UNCHECKED, fault
@@ -418,4 +419,16 @@ def content_of_the_site_is_faulty(folder: Path) -> Iterator[Site]:
         (where / "cards" / "naltrexone-off-label.yaml").write_text("summaries: 7\n")
 
     with site(folder, prepare=prepare, content_overlay=str(folder / "cards")) as found:
+        yield found
+
+
+@fault("settings", log="content-overlay-refused", metric=READY.format("content"), check="content")
+def content_of_the_site_is_not_signed(folder: Path) -> Iterator[Site]:
+    def prepare(where: Path) -> None:
+        (where / "cards").mkdir()
+        (where / "cards" / "naltrexone-off-label.yaml").write_text("reviewed_by: Dr. Ada Example\n")
+
+    asked = ContentReview(required=True, signatures=str(folder / "content.jws"))
+    overlay = str(folder / "cards")
+    with site(folder, prepare=prepare, content_overlay=overlay, content_review=asked) as found:
         yield found

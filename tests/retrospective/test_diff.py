@@ -276,6 +276,18 @@ def test_a_replay_of_a_version_that_knew_no_key_is_compared_by_ids(tmp_path: Pat
         assert (2 if refused else 0) == command(*sides, "--out", tmp_path / "out").exit_code
 
 
+def test_recorded_calls_are_compared_by_their_number(tmp_path: Path) -> None:
+    """Other drug tables may find that another call concerns us, with another patient."""
+    sides = [laid(tmp_path / name, invented(Random(4), 30)) for name in ("old", "new")]
+    for folder, patients in zip(sides, (7, 8), strict=True):
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+        counted = {"orders": 99, "patients": patients}
+        (folder / "manifest.json").write_text(
+            json.dumps({**manifest, "counted": counted, "left_out": {}})
+        )
+    assert 0 == command(*sides, "--out", tmp_path / "out").exit_code
+
+
 def test_the_kinds_of_move_are_four() -> None:
     found = {pair: kind(*pair) for pair in product(LEVELS, LEVELS) if pair[0] != pair[1]}
     assert {"appeared": 3, "vanished": 3, "moved up": 3, "moved down": 3} == Counter(found.values())
