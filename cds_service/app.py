@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from flask import Blueprint, Flask, g
+from flask import Blueprint, Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -68,7 +68,7 @@ from cds_service.web.call_names import CallNames
 from cds_service.web.call_traces import CallTraces
 from cds_service.web.health import Health
 from cds_service.web.health_door import open_door
-from cds_service.web.hooks import HookPorts, make_hooks
+from cds_service.web.hooks import HookDesk, HookDoor, HookPorts, Observer, make_hooks
 from cds_service.web.ops import make_ops
 
 Clock = Callable[[], datetime]
@@ -117,7 +117,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app = Flask("cds_service", static_folder=None)
     app.extensions["naltrexone_cds"] = parts
 
-    wire.install(app, settings)
+    wire.install(app, settings, parts.log)
     recorder = Recorder(
         parts.audit,
         parts.pseudonyms,
@@ -130,36 +130,31 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         rules_version=rules_version(),
         terminology_version=parts.engine.terminology.version,
     )
-    recorder.install(app)
     counting = CallMetrics(parts.reporter.numbers, parts.log)
-    if settings.has_metrics:
-        counting.install(app)
-        parts.reporter.say_if_unshared(settings.workers)
-    if settings.traces_endpoint:
-        CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
-    if settings.unknown_names_file:
-        listed = UnknownNames(Path(settings.unknown_names_file), parts.pseudonyms)
-        CallNames(listed, parts.log).install(app)
-    app.register_blueprint(
-        make_hooks(
-            parts.engine,
-            settings,
-            HookPorts(
-                now=now,
-                admit=make_admit(
-                    settings, parts.authentication, lambda counts: add_up(parts.store, counts)
-                ),
-                fetch_for=lambda client: counting.timed(
-                    MissingData(parts.fhir, settings, client).fetch
-                ),
-                recall_for=lambda client: partial(
-                    parts.overridden.recall, client.issuer if client else ""
-                ),
-                watch=recorder.watch,
-                record_feedback=_feedback_into(parts, settings, now),
+    desk = HookDesk(
+        parts.engine,
+        settings,
+        HookPorts(
+            now=now,
+            admit=make_admit(
+                settings,
+                parts.authentication,
+                lambda counts: add_up(parts.store, counts),
+                parts.reporter.token_refused,
             ),
-        )
+            fetch_for=lambda call: counting.timed(
+                MissingData(parts.fhir, settings, call.client).fetch, call.request_id
+            ),
+            recall_for=lambda client: partial(
+                parts.overridden.recall, client.issuer if client else ""
+            ),
+            record_feedback=_feedback_into(parts, settings, now),
+            begin=recorder.begin,
+            watch=recorder.watch,
+            observers=[*_observers(parts, settings, counting), recorder],
+        ),
     )
+    app.register_blueprint(make_hooks(desk))
     app.register_blueprint(_make_ops(app, parts, settings, now))
     app.register_blueprint(
         make_console(parts.engine, settings, now, package_version(), parts.store)
@@ -182,10 +177,24 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     # not a daemon: an interpreter that ends while it is in the models' native code would be aborted
     threading.Thread(target=write.warm_up, name="warm-up").start()
-    app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
+    app.wsgi_app = _middleware(HookDoor(app.wsgi_app, desk), settings)  # type: ignore[method-assign]
     if settings.health_port:
         open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
+
+
+def _observers(parts: Parts, settings: Settings, counting: CallMetrics) -> list[Observer]:
+    """Those who see every call end, as the settings ask for them."""
+    found: list[Observer] = []
+    if settings.unknown_names_file:
+        listed = UnknownNames(Path(settings.unknown_names_file), parts.pseudonyms)
+        found.append(CallNames(listed, parts.log))
+    if settings.traces_endpoint:
+        found.append(CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log))
+    if settings.has_metrics:
+        parts.reporter.say_if_unshared(settings.workers)
+        found.append(counting)
+    return found
 
 
 def worker() -> Flask:
@@ -357,7 +366,6 @@ def _authentication(
         keys,
         seen,
         lambda: now().timestamp(),
-        on_refusal=lambda why: reporter.token_refused(why, g.get("request_id", "")),
     )
 
 

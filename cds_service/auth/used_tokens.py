@@ -135,7 +135,7 @@ class SeenTokens:
             {"token_hash": t.hash, "expires": t.expires, "request": t.request, "used_at": t.at}
             for t in sorted(tokens)
         ]
-        insert = insert_once(connection, jwt_seen, "token_hash").returning(jwt_seen.c.token_hash)
+        insert = insert_once(connection, jwt_seen, "token_hash", returning=True)
         new = set(connection.execute(insert, rows).scalars())
         self._purge.run(connection)
         known = _look_up(connection, {t.hash for t in tokens} - new)

@@ -36,7 +36,7 @@ def configure(connection: Any, _record: object = None) -> None:
 def identity(path: Path) -> tuple[int, int] | None:
     """Which file the name leads to, None = none; it changes when someone removes or replaces the store."""
     try:
-        status = path.stat()
+        status = os.stat(path)  # noqa: PTH116 - asked twice for each write, and three times as fast
     except OSError:
         return None
     return status.st_dev, status.st_ino
