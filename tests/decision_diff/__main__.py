@@ -20,6 +20,7 @@ import click
 from tests.decision_diff.calls import Call, all_calls
 from tests.decision_diff.causes import causes
 from tests.decision_diff.decisions import Change, changes, decision
+from tests.decision_diff.generated import generated
 from tests.decision_diff.report import Changed, Report, as_json, as_markdown, as_text, lines
 from tests.decision_diff.versions import Version, VersionError, run, version
 from tests.vignettes.builder import NOW
@@ -76,6 +77,8 @@ def moment(text: str | None) -> datetime:
     default="",
     help="Only calls whose name contains this, as in vignettes/A01/ or field/.",
 )
+@click.option("--generated", "number", default=0, help="So many generated calls more.")
+@click.option("--seed", default=1, show_default=True, help="Of the generated calls.")
 @click.option("--words", is_flag=True, help="Compare summaries, details and override reasons too.")
 @click.option("--examples", default=3, show_default=True, help="Cases printed for each group.")
 @click.option("--python-old", default=sys.executable, help="Interpreter of OLD; default: this one.")
@@ -95,6 +98,8 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     bodies: tuple[Path, ...],
     as_of: str | None,
     only: str,
+    number: int,
+    seed: int,
     words: bool,
     examples: int,
     python_old: str,
@@ -103,7 +108,11 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     markdown: Path | None,
 ) -> None:
     day = moment(as_of)
-    calls = [call for call in all_calls((folder, day) for folder in bodies) if only in call.name]
+    calls = [
+        call
+        for call in (*all_calls((folder, day) for folder in bodies), *generated(number, seed))
+        if only in call.name
+    ]
     try:
         with version(old, python_old) as before, version(new, python_new) as after:
             report = compare(before, after, calls, words=words)

@@ -85,7 +85,7 @@ def action_code(action: Json, body: Json) -> str:
     if action["type"] == "update" and target in drafts and starts_low(resource):
         return "START_1_5"
     is_listed = (kind, target) in {
-        (r["resourceType"], r["id"]) for r in orders(body.get("prefetch", {}))
+        (r.get("resourceType"), r.get("id")) for r in orders(body.get("prefetch", {}))
     }
     is_held = is_listed and resource["status"] == "on-hold" and "naltrexone" in drug_of(resource)
     if action["type"] == "update" and is_held:
