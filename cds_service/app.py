@@ -22,8 +22,8 @@ from flask import Blueprint, Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from cds_service import clinical, terminology
 from cds_service import settings as configuration
+from cds_service import signing, terminology
 from cds_service.auth import used_tokens
 from cds_service.auth.client_auth import ClientAuthentication, known_clients
 from cds_service.auth.jwks import JwksCache
@@ -275,7 +275,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     """Everything that a worker opens; raises SettingsError, ContentError or StoreError for what no waiting mends."""
     configuration.check_topics(settings, {rule.id for rule in rules})
     log, sink = open_log(settings.log_level)
-    content = clinical.load(settings.content_overlay, rules)
+    content = signing.in_force(settings, rules)
     if content.refused:
         log.error(
             "content-overlay-refused", complaints=len(content.refused), first=content.refused[0]

@@ -87,6 +87,8 @@ class Watched:
 
     def _content(self) -> str:
         faults = len(self.overlay_refused)
+        if faults and not self.settings.content_overlay:
+            return f"degraded: drug tables not signed ({faults} complaints), in use all the same"
         return (
             f"degraded: content overlay refused ({faults} complaints), packaged content in use"
             if faults

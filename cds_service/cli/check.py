@@ -13,7 +13,7 @@ from typing import Any
 import click
 import orjson
 
-from cds_service import clinical, terminology
+from cds_service import clinical, signing, terminology
 from cds_service import settings as configuration
 from cds_service.cli.options import load_settings, with_settings
 from cds_service.cli.preflight import key_faults, review_faults, store_faults
@@ -61,7 +61,12 @@ def check_all(fixtures: Path | None, as_reference: bool, settings_file: str | No
         fixtures or (here if here.is_dir() else None),
     )
     with suppress(ContentError, OSError):  # said above
-        found.faults += review_faults(settings, clinical.load(settings.content_overlay).content)
+        loaded = clinical.load(settings.content_overlay)
+        found.faults += review_faults(settings, loaded.content)
+        if settings.content_review.required and not loaded.refused:
+            found.faults += signing.complaints(settings, loaded.content)
+            found.checked += [f"content signed by {each.reviewer} on {each.signed_on}, diff {each.diff[:12]}"
+                              for each in signing.signers(settings, loaded.content)]  # fmt: skip
     found.faults += [*key_faults(settings), *store_faults(settings)]
     for line in found.checked:
         click.echo(f"ok    {line}")

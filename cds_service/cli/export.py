@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cds_service import clinical, terminology
+from cds_service import signing, terminology
 from cds_service.cli.options import load_settings, with_settings
 from cds_service.knowledge.export import export as write_all
 from cds_service.pipeline import Engine
@@ -30,7 +30,7 @@ def export() -> None:
 def fhir(out: Path, base: str, settings_file: str | None) -> None:
     """ValueSets, CQL, PlanDefinition, schedules, evidence; the formulary and a build sheet as CSV."""
     settings = load_settings(settings_file)
-    engine = Engine(terminology.load(settings.terminology_dir), clinical.load(settings.content_overlay).content,
+    engine = Engine(terminology.load(settings.terminology_dir), signing.in_force(settings).content,
                     settings.zone, settings.base_url, lambda: "")  # fmt: skip
     files = write_all(engine, base.rstrip("/"), out, datetime.now(UTC))
     click.echo(f"{len(files)} files in {out}")

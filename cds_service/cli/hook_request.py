@@ -10,7 +10,7 @@ from typing import Any
 import click
 import orjson
 
-from cds_service import clinical, pipeline, terminology
+from cds_service import pipeline, signing, terminology
 from cds_service import settings as configuration
 from cds_service.cli.options import load_settings, stop
 from cds_service.errors import ServiceError
@@ -50,7 +50,7 @@ def judge(
 ) -> tuple[pipeline.Outcome, pipeline.Engine]:
     """The answer at that day (None: now), and what it was made with."""
     settings = load_settings(os.environ.get(configuration.FILE_VARIABLE))
-    content = clinical.load(settings.content_overlay)
+    content = signing.in_force(settings)
     if content.refused:
         click.echo(
             f"content overlay refused, packaged content in use: {content.refused[0]}", err=True

@@ -22,6 +22,8 @@ _COMMANDS = {
         "replay_orders",
         "Judge a year of orders from a Bulk FHIR export, before go-live.",
     ),
+    "diff": ("diff_replays", "Which verdicts changed between two replays of the same orders."),
+    "sign": ("sign", "Sign which verdicts content changes."),
     "review": ("review_sample", "What two reviewers made of a replay's sample."),
     "conformance": ("try_service", "Probe any CDS Hooks service, by requirement."),
     "export": ("export", "The knowledge as FHIR, CQL and CSV."),

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service import clinical, terminology
+from cds_service import signing, terminology
 from cds_service.auth.jwks import MAX_BYTES, KeysUnavailableError, read_keys
 from cds_service.cli.options import stop
 from cds_service.content.loader import Content, ContentError
@@ -30,7 +30,7 @@ def refuse_what_cannot_be_opened(settings: Settings) -> None:
     for fault in key_faults(settings):
         stop(fault)
     try:
-        for fault in review_faults(settings, clinical.load(settings.content_overlay).content):
+        for fault in review_faults(settings, signing.in_force(settings).content):
             stop(fault)
         if (
             settings.terminology_dir

@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from cds_service import clinical
 from cds_service.cli.options import load_settings, stop, with_settings
 
 try:
@@ -55,6 +56,11 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
 @click.option(
     "--small-cells", default=5, show_default=True, help="Counts below this are not shown."
 )
+@click.option(
+    "--pseudonyms",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the key of the pseudonyms, made if missing: `diff` needs two replays of one key.",
+)
 @click.option("--what-if", type=click.Path(path_type=Path, dir_okay=False, exists=True),
               help="YAML list of variants: name, thresholds, topics_off, without (prefetch keys).")  # fmt: skip
 @click.option("--spark", "master", default="", metavar="MASTER",
@@ -67,8 +73,8 @@ _STAGES = {"read": "reading the export", "judge": "judging orders"}
 def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     bulk: Path | None,
     calls: Path | None, first: datetime, last: datetime, out: Path, processes: int, memory: str, partitions: int,
-    with_ids: bool, small_cells: int, what_if: Path | None, master: str, most: int, keep_work: bool,
-    settings_file: str | None,
+    with_ids: bool, small_cells: int, pseudonyms: Path | None, what_if: Path | None, master: str, most: int,
+    keep_work: bool, settings_file: str | None,
 ) -> None:  # fmt: skip
     """Judge a year of orders from a Bulk FHIR export, before go-live.
 
@@ -77,12 +83,14 @@ def replay_orders(  # noqa: PLR0913, PLR0917 - one parameter an option
     if (source := bulk or calls) is None or (bulk and calls):
         stop("one of --bulk and --calls is needed")
     settings = load_settings(settings_file)
+    if refused := clinical.load(settings.content_overlay).refused:
+        stop(f"content overlay: {refused[0]}")
     plan = Plan(source, out, first.date(), last.date(), str(settings.zone), settings.content_overlay,
                 str(settings.terminology_dir or ""), (Variant(), *_variants(what_if)), with_ids, processes, partitions,
-                memory, small_cells, most)  # fmt: skip
+                memory, small_cells, most, pseudonyms)  # fmt: skip
     try:
         rows = _run(plan, master) if bulk else replay_recorded(plan)
-    except (ExportError, ValueError) as error:
+    except (ExportError, ValueError, OSError) as error:
         stop(str(error))
     except Stopped:
         click.echo("stopped before the end; the same command goes on from here")

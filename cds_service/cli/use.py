@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cds_service import clinical
+from cds_service import signing
 from cds_service.cli.options import load_settings, stop, with_data_dir, with_settings
 from cds_service.console.use_demo import Invented, invent
 from cds_service.journal.audit import AuditLog
@@ -40,7 +40,7 @@ def demo(
     settings = load_settings(settings_file, data_dir=data_dir)
     if not settings.is_demo:
         stop("use demo: invented calls do not belong into a production store")
-    content = clinical.load(settings.content_overlay).content
+    content = signing.in_force(settings).content
     found = invent(RULES, content, datetime.now(UTC), calls=calls, weeks=weeks, seed=seed)
     click.echo(f"{fill(settings, list(found))} calls in {settings.data_dir}; look at /use")
 

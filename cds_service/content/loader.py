@@ -75,7 +75,7 @@ class PageText:
 
 @dataclass(frozen=True)
 class Content:
-    """All clinical content of one start. ``version`` changes with every byte of it."""
+    """All clinical content of one start. ``digest`` changes with every byte of it and with the file it stands in."""
 
     cards: Mapping[str, CardText]
     sources: Mapping[str, Mapping[str, Any]]
@@ -87,10 +87,15 @@ class Content:
     ]  # "schedules" by id, and "titration"
     pages: Mapping[str, PageText]
     sheet: Mapping[str, Any]  # what every rule's sheet says of the service as a whole
-    version: str
+    digest: str
     _days: dict[date, tuple[Mapping[str, Any], Mapping[str, str]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @property
+    def version(self) -> str:
+        """What a person calls it: the first digits of the digest."""
+        return self.digest[:12]
 
     def thresholds(self, day: date) -> Mapping[str, Any]:
         """The numbers in force on ``day``; those of titration under ``schedules`` and ``titration``."""
@@ -166,10 +171,10 @@ def load(overlay: str = "") -> Content:
     faults = faults or [*_schema_faults(parsed)] or [*_day_faults(parsed)]
     if faults:
         raise ContentError(faults)
-    return _content(parsed, _version([*packaged.values(), *own.values()]))
+    return _content(parsed, _digest([*packaged.items(), *own.items()]))
 
 
-def _content(parsed: Mapping[str, Any], version: str) -> Content:
+def _content(parsed: Mapping[str, Any], digest: str) -> Content:
     return Content(
         cards={name: _card(parsed[name]) for name in parsed if _kind(name) == "card"},
         sources=parsed["sources"],
@@ -181,7 +186,7 @@ def _content(parsed: Mapping[str, Any], version: str) -> Content:
         },
         pages={name: _page(parsed[name]) for name in PAGE_FILES},
         sheet=parsed["sheet"],
-        version=version,
+        digest=digest,
     )
 
 
@@ -272,8 +277,11 @@ def _merge(packaged: Any, own: Any) -> Any:
     return own
 
 
-def _version(files: Iterable[bytes]) -> str:
-    return hashlib.sha256(b"\0".join(files)).hexdigest()[:12]
+def _digest(files: Iterable[tuple[str, bytes]]) -> str:
+    total = hashlib.sha256()
+    for name, data in files:
+        total.update(f"{name}\0{len(data)}\0".encode() + data)
+    return total.hexdigest()
 
 
 # --- the shape of a file ----------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -18,7 +16,7 @@ from cds_service.retrospective.chart import Chart, Session, hook_call, reading_o
 from cds_service.retrospective.history import When, within
 from cds_service.rules.interaction import TOPIC as INTERACTION
 
-_RANK = ("none", "info", "warning", "critical")
+RANK = ("none", "info", "warning", "critical")
 _OVERLAP_DAYS = 60
 _REPEAT_HOURS = 24
 
@@ -63,15 +61,6 @@ def _content_for(content: Content, variant: Variant, today: date) -> Content:
     if unknown := {path.partition(".")[0] for path in variant.thresholds} - set(history):
         raise ValueError(f"no such threshold: {', '.join(sorted(unknown))}")
     return replace(content, threshold_history=history)
-
-
-def pseudonyms(key: bytes) -> Callable[[str], str]:
-    """Keyed hashes: the same reference has the same name within one replay and no meaning outside it."""
-
-    def name(ref: str) -> str:
-        return hmac.new(key, ref.encode(), hashlib.sha256).hexdigest()[:16] if ref else ""
-
-    return name
 
 
 Shown = dict[tuple[str, str, tuple[str, ...]], When]  # (prescriber, topic, pair) -> last said
@@ -184,7 +173,7 @@ def _indicator(finding: Finding | None) -> str:
 
 def bounds(said: Iterable[str]) -> tuple[str, str]:
     """(least, most) of two readings."""
-    ordered = sorted(said, key=_RANK.index)
+    ordered = sorted(said, key=RANK.index)
     return ordered[0], ordered[-1]
 
 

@@ -42,6 +42,7 @@ def write_verdicts(rows: Iterable[Mapping[str, Any]], out: Path) -> int:
             lines.write(orjson.dumps(line) + b"\n")
             writer.writerow(line)
             count += 1
+    (out / "verdicts.parquet").unlink(missing_ok=True)
     if count:
         db = duckdb.connect()
         target = str(out / "verdicts.parquet").replace("'", "''")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -18,11 +17,13 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from cds_service import clinical, terminology
+from cds_service.journal.versions import digests, package_version, rules_version
 from cds_service.pipeline import Engine
 from cds_service.retrospective import bulk, calls
 from cds_service.retrospective.bulk import Counted
 from cds_service.retrospective.chart import read_chart
-from cds_service.retrospective.judging import Court, Variant, engine_for, judge_chart, pseudonyms
+from cds_service.retrospective.judging import Court, Variant, engine_for, judge_chart
+from cds_service.retrospective.keys import key_of, lay_key, mark_of, pseudonyms
 
 Told = Callable[[str, int, int], None]  # stage, done, of
 
@@ -45,6 +46,7 @@ class Plan:
     memory: str = "1GB"
     small: int = 5  # counts of fewer patients are not shown
     most: int = 0  # partitions to judge in this run; 0 = all
+    pseudonyms: Path | None = None  # key of the pseudonyms, made there; None: one of this replay
 
     @property
     def work(self) -> Path:
@@ -74,11 +76,17 @@ def replay(plan: Plan, tell: Told = lambda *_: None) -> list[dict[str, Any]]:
 
 
 def write_manifest(plan: Plan, fingerprint: str, counted: Counted) -> None:
-    said = {"fingerprint": fingerprint, "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "from": plan.first.isoformat(), "to": plan.last.isoformat(), "partitions": plan.partitions,
-            "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
-            "versions": _versions(plan), "counted": asdict(counted)}  # fmt: skip
-    _write_json(plan.out / "manifest.json", said)
+    said = {"fingerprint": fingerprint, "partitions": plan.partitions, "counted": asdict(counted)}
+    _write_json(plan.out / "manifest.json", {**_said_of(plan), **said})
+
+
+def _said_of(plan: Plan) -> dict[str, Any]:
+    """What a manifest says of a replay before anything is counted; two replays are compared by it."""
+    content = clinical.load(plan.overlay).content
+    return {"made": datetime.now(UTC).isoformat(timespec="seconds"), "from": plan.first.isoformat(),
+            "to": plan.last.isoformat(), "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
+            "pseudonyms": "" if plan.with_ids else mark_of(key_of(plan.work)), "versions": _versions(plan),
+            "digests": digests(content, plan.terminology_dir)}  # fmt: skip
 
 
 def _manifest(plan: Plan) -> dict[str, Any]:
@@ -101,19 +109,19 @@ def fingerprint_of(plan: Plan) -> str:
         for stat in [Path(name).stat()]
     ]
     said = [files, plan.first, plan.last, plan.zone, plan.with_ids, plan.partitions, _versions(plan),
-            [repr(variant) for variant in plan.variants]]  # fmt: skip
+            [repr(variant) for variant in plan.variants], str(plan.pseudonyms or "")]  # fmt: skip
     return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()
 
 
 def _versions(plan: Plan) -> dict[str, str]:
     return {"content": clinical.load(plan.overlay).content.version,
-            "terminology": terminology.load(plan.terminology_dir or None).version}  # fmt: skip
+            "terminology": terminology.load(plan.terminology_dir or None).version,
+            "rules": rules_version(), "package": package_version()}  # fmt: skip
 
 
 def _read(plan: Plan, tell: Told) -> Counted:
     tell("read", 0, 2)
-    (plan.work / "key").write_bytes(secrets.token_bytes(32))
-    (plan.work / "key").chmod(0o600)
+    lay_key(plan.work, plan.pseudonyms)
     db = bulk.open_work(plan.database, plan.memory, max(1, plan.processes))
     try:
         bulk.load(db, bulk.files_of(plan.bulk))
@@ -177,12 +185,7 @@ _HERE: dict[str, Any] = {}  # of this worker process
 def _start(plan: Plan) -> None:
     _HERE.clear()
     db = bulk.open_work(plan.database, plan.memory, 1, read_only=True)
-    _HERE.update(plan=plan, db=db, court=make_court(plan, key_of(plan), *bulk.people(db)))
-
-
-def key_of(plan: Plan) -> bytes:
-    """The key of this replay's pseudonyms."""
-    return (plan.work / "key").read_bytes()
+    _HERE.update(plan=plan, db=db, court=make_court(plan, key_of(plan.work), *bulk.people(db)))
 
 
 def make_court(plan: Plan, key: bytes, departments: dict[str, str], roles: dict[str, str]) -> Court:
@@ -220,12 +223,10 @@ def keep(file: Path, lines: Iterable[bytes]) -> None:
 def replay_recorded(plan: Plan) -> list[dict[str, Any]]:
     """The recorded hook calls of ``plan.bulk``: rows and a manifest like those of an export."""
     plan.work.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (plan.work / "key").write_bytes(secrets.token_bytes(32))
-    found = calls.replay_calls(plan.bulk, make_court(plan, key_of(plan), {}, {}))
+    lay_key(plan.work, plan.pseudonyms)
+    found = calls.replay_calls(plan.bulk, make_court(plan, key_of(plan.work), {}, {}))
     _write_json(plan.out / "manifest.json", {
-        "made": datetime.now(UTC).isoformat(timespec="seconds"), "from": plan.first.isoformat(),
-        "to": plan.last.isoformat(), "variants": [v.name for v in plan.variants], "with_ids": plan.with_ids,
-        "versions": _versions(plan), "counted": calls.counted(found), "left_out": found.left_out})  # fmt: skip
+        **_said_of(plan), "counted": calls.counted(found), "left_out": found.left_out})  # fmt: skip
     return found.rows
 
 

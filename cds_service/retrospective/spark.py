@@ -7,7 +7,6 @@ back to the driver, which keeps them partition by partition, so a run that was s
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from pyspark.sql import functions as f
 from cds_service import terminology
 from cds_service.retrospective import bulk
 from cds_service.retrospective.bulk import Counted
+from cds_service.retrospective.keys import key_of, lay_key
 from cds_service.retrospective.run import (
     Plan,
     Stopped,
@@ -31,7 +31,6 @@ from cds_service.retrospective.run import (
     fingerprint_of,
     judged_rows,
     keep,
-    key_of,
     make_court,
     part_of,
     rows_of,
@@ -83,7 +82,7 @@ def replay_on_spark(plan: Plan, master: str, tell: Told = lambda *_: None) -> li
     if todo:
         spark = session(master)
         lines, staff = spread(spark, bulk.files_of(plan.bulk), plan.partitions)
-        task = Task(plan, key_of(plan), spark.sparkContext.broadcast(staff))
+        task = Task(plan, key_of(plan.work), spark.sparkContext.broadcast(staff))
         for number, counted, rows in run(spark, lines, task, todo):
             keep(_count_of(plan, number), [counted])
             keep(part_of(plan, number), rows)
@@ -102,8 +101,7 @@ def _begin(plan: Plan, fingerprint: str) -> None:
     if not said.exists() or said.read_text(encoding="utf-8") != fingerprint:
         shutil.rmtree(plan.work)
         plan.work.mkdir(mode=0o700)
-        (plan.work / "key").write_bytes(secrets.token_bytes(32))
-        (plan.work / "key").chmod(0o600)
+        lay_key(plan.work, plan.pseudonyms)
         said.write_text(fingerprint, encoding="utf-8")
 
 

@@ -111,12 +111,12 @@ def _cross(rows: Rows, variant: str, small: int) -> list[dict[str, Any]]:
                 counter[said[n]] += 1
     return [
         {"topic": topic, "department": department,
-         **{name: _both(one[name], other[name], small) for name in INDICATORS}}
+         **{name: both(one[name], other[name], small) for name in INDICATORS}}
         for (topic, department), (one, other) in sorted(counts.items())
     ]  # fmt: skip
 
 
-def _both(one: int, other: int, small: int) -> list[int] | None:
+def both(one: int, other: int, small: int) -> list[int] | None:
     shown = cell(one, small) is not None and cell(other, small) is not None
     return sorted((one, other)) if shown else None
 

@@ -197,6 +197,33 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
+class Reviewer:
+    """Who may sign which verdicts the site's content changes; one ``[[content_review.reviewers]]`` table each."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    name: Annotated[Name, means("`Name, role`, as in the signature.")]
+    key: Annotated[Name, means("The public key that `sign key` printed.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ContentReview:
+    """Whether the site's content is used only where a named reviewer has signed which verdicts it changes."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = _CONFIG
+
+    required: Annotated[
+        Flag,
+        means(
+            "Do not use a `content_overlay` whose diff no reviewer has signed, with these drug tables and "
+            "rules; the packaged content answers instead, and `/readyz` says degraded."
+        ),
+    ] = False
+    signatures: Annotated[Text, means("The file that `sign diff` writes.")] = ""
+    reviewers: Annotated[tuple[Reviewer, ...], means("Whose signatures count.")] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the service was told."""
 
@@ -302,6 +329,9 @@ class Settings:
             "(`reviewed_by: null`); production does not start without one."
         ),
     ] = ""
+    content_review: Annotated[
+        ContentReview, means("Whether content must be signed, and by whom.")
+    ] = ContentReview()
     terminology_dir: Annotated[
         Text,
         means("Drug tables made by `terminology build`; empty: the packaged ones."),

@@ -65,6 +65,8 @@ def reference() -> str:
                 ("Limits", "[limits]", "Limits"),
                 ("Clients", "[[clients]]", "Client"),
                 ("Use", "[use]", "Use"),
+                ("Signed content", "[content_review]", "ContentReview"),
+                ("Reviewers", "[[content_review.reviewers]]", "Reviewer"),
                 ("SMART app", "[smart]", "Smart"),
                 (
                     "SMART app at one EHR",

@@ -58,8 +58,8 @@ def _line(error: Mapping[str, Any]) -> str:
         where, said = where[:-1], _MEANING["tuple_type"]
     elif isinstance(where[-1], int) and kind == "literal_error":
         where, said = where[:-1], _bounds(where)
-    elif where == ["clients"] and kind == "tuple_type":
-        said = "must be a list of [[clients]] tables"
+    elif where[-1] in {"clients", "reviewers"} and kind == "tuple_type":
+        said = f"must be a list of [[{'.'.join(map(str, where))}]] tables"
     else:
         said = _MEANING.get(kind) or _bounds(where)
     entry, members = _entry(where)

@@ -16,7 +16,7 @@ from cds_service.settings.shape import NotSettingsError, shaped
 
 ENV_PREFIX = "NALTREXONE_CDS_"
 FILE_VARIABLE = "NALTREXONE_CDS_SETTINGS"
-_TABLES = frozenset({"clients", "limits", "smart"})  # these stay in the file
+_TABLES = frozenset({"clients", "content_review", "limits", "smart"})  # these stay in the file
 
 
 def load(

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ from tests.decision_diff.decisions import HTTP, Card, Change, Decision, changes,
 from tests.decision_diff.generated import generated
 from tests.decision_diff.report import Changed, Report, as_markdown, as_text, lines
 from tests.decision_diff.versions import ROOT, Version, VersionError, run, version
+from tests.retrospective.generate import METHADONE as METHADONE_DRUG
+from tests.retrospective.generate import NALTREXONE as NALTREXONE_DRUG
+from tests.retrospective.generate import Style
+from tests.retrospective.generate import request as export_order
 from tests.vignettes.builder import INTERACTION, request
 from tests.vignettes.situations import METHADONE, finished, naltrexone, opioid, situation
 
@@ -143,6 +148,59 @@ def test_the_command_prints_writes_and_exits_by_what_it_found(
         main, [str(ROOT), str(ROOT), "--bodies", str(bodies), "--only", "bodies/all"]
     )
     assert (0, True) == (same.exit_code, "0 decisions changed" in same.stdout)
+
+
+def test_an_export_is_replayed_by_both_versions_and_told_on_a_page(
+    shorter: Path, tmp_path: Path
+) -> None:
+    """Twelve days for fourteen after methadone: counted by each version's own code, and nobody is named."""
+    export = tmp_path / "export"
+    export.mkdir()
+    drafted = date.fromisoformat("2026-06-01")
+    with (export / "MedicationRequest.ndjson").open("w") as orders:
+        for number, ago in enumerate((13, 13, 13, 12, 12, 9)):
+            for ref, drug, day, status, end in (
+                ("opi", METHADONE_DRUG, drafted - timedelta(days=40), "completed", drafted - timedelta(days=ago)),
+                ("ntx", NALTREXONE_DRUG, drafted, "active", None),
+            ):  # fmt: skip
+                who = f"patient-{number}"
+                made = export_order(
+                    f"{who}-{ref}",
+                    who,
+                    drug.concept(Style.CLEAN),
+                    day,
+                    status,
+                    Style.CLEAN,
+                    end=end,
+                )
+                orders.write(json.dumps(made) + "\n")
+    words = [
+        str(ROOT),
+        str(shorter),
+        "--only",
+        "no call",
+        "--bulk",
+        str(export),
+        "--from",
+        "2026-05-01",
+        "--to",
+        "2026-06-30",
+    ]
+    result = CliRunner().invoke(main, [*words, "--page", str(tmp_path / "page")])
+    assert (1, True) == (result.exit_code, "the export: verdicts changed" in result.output), (
+        result.output
+    )
+    found = json.loads((tmp_path / "page/diff.json").read_bytes())
+    assert [(INTERACTION, "vanished", "critical", "none", [5, 5])] == [
+        tuple(move[name] for name in ("topic", "kind", "was", "now", "sessions"))
+        for move in found["moves"]
+    ]
+    text = (tmp_path / "page/diff.html").read_text(encoding="utf-8")
+    assert "The calls of the repository" in text
+    assert "patient-" not in text
+    same = CliRunner().invoke(main, [str(ROOT), str(ROOT), *words[2:]])
+    assert (0, True) == (same.exit_code, "no verdict changed" in same.output), same.output
+    assert 2 == CliRunner().invoke(main, [*words[:4], "--bulk", str(export)]).exit_code
 
 
 def test_every_source_of_calls_is_used() -> None:
