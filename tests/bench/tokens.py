@@ -35,6 +35,7 @@ class Signer:
     """One client key: RS384 (2048 bit) or ES384. ``tokens`` are fresh ones, each usable once."""
 
     algorithm: str
+    life: int = LIFE
 
     @cached_property
     def _key(self) -> Any:
@@ -63,7 +64,7 @@ class Signer:
             "iss": ISSUER,
             "aud": BASE + path,
             "iat": now,
-            "exp": now + LIFE,
+            "exp": now + self.life,
             "jti": str(uuid.uuid4()),
         }
         signed = f"{_part(json.dumps(head).encode())}.{_part(json.dumps(claims).encode())}"
