@@ -74,8 +74,8 @@ def main(
             if sabotage == "answers":
                 file.write_text(f'{file.read_text()}topics_silent = ["naltrexone-off-label"]\n')
             with run_house(folder, file, postgres, database, ehr, signer) as house:
-                full, before = (rate * 2, Ledger()) if rate else capacity(house.url, known, signer)
-                half = min(full / 2, most or full)
+                full, before = (0, Ledger()) if rate else capacity(house.url, known, signer)
+                half = rate or min(full / 2, most or full)
                 findings = soak(house, known, half, minutes * 60, audit, before)
                 findings = replace(findings, full=full)
                 for replica in house.replicas:

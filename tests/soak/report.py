@@ -83,7 +83,7 @@ def look(house: House, findings: Findings, sabotage: str) -> Findings:
         kept=compare_feedback(book.sent, book.acknowledged, cards),
         stored=len(cards),
         events=len(events),
-        unaudited=len(book.answered - {event["request_id"] for event in events}),
+        unaudited=len(book.answered - {e["request_id"] for e in events if e["kind"] == "call"}),
         chain=tuple(line for replica in house.replicas for line in _verify(house, replica.folder)),
     )
 
@@ -113,7 +113,8 @@ def _lines(found: Findings) -> Iterator[str]:
     calls, kept = book.said.total(), found.kept or Kept(frozenset(), frozenset(), frozenset())
     yield (
         f"{found.seconds / 60:.1f} min, {calls} calls: {calls / found.seconds:.1f}/s of "
-        f"{found.rate:.1f}/s wanted; {found.full:.0f}/s is what this machine gave before"
+        f"{found.rate:.1f}/s wanted"
+        + (f"; {found.full:.0f}/s is what this machine gave before" if found.full else "")
     )
     yield (
         f"{found.cases} different bodies, audit {found.audit}, {sum(found.faults.values())} faults:"
