@@ -36,6 +36,8 @@ class Signer:
 
     algorithm: str
     life: int = LIFE
+    base: str = BASE
+    issuer: str = ISSUER
 
     @cached_property
     def _key(self) -> Any:
@@ -61,8 +63,8 @@ class Signer:
         head = {"alg": self.algorithm, "typ": "JWT", "kid": "bench"}
         now = int(time.time())
         claims = {
-            "iss": ISSUER,
-            "aud": BASE + path,
+            "iss": self.issuer,
+            "aud": self.base + path,
             "iat": now,
             "exp": now + self.life,
             "jti": str(uuid.uuid4()),
