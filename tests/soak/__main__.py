@@ -25,7 +25,7 @@ from tests.bench.tokens import Signer
 from tests.postgres import PostgresServer, new_database, server
 from tests.soak import cases
 from tests.soak.ehr import run_ehr
-from tests.soak.faults import Schedule, faults
+from tests.soak.faults import Fault, Schedule, faults
 from tests.soak.house import House, run_house, settings_file
 from tests.soak.load import Ledger, Load, capacity
 from tests.soak.report import Findings, look, show
@@ -43,6 +43,7 @@ SABOTAGE = ("", "answers", "feedback", "audit")
 @click.option("--most", default=0.0, help="Calls a second at most, for a machine that others use.")
 @click.option("--audit", type=click.Choice(["best-effort", "required"]), default="best-effort")
 @click.option("--vignettes", default=240, help="How many different prefetched calls.")
+@click.option("--calm", is_flag=True, help="No faults: for the memory alone.")
 @click.option("--logs", type=click.Path(path_type=Path), help="Where the replicas' logs are kept.")
 @click.option("--sabotage", type=click.Choice(SABOTAGE), default="", help="Must make it fail.")
 def main(
@@ -53,6 +54,8 @@ def main(
     vignettes: int,
     logs: Path | None,
     sabotage: str,
+    *,
+    calm: bool,
 ) -> None:
     postgres = server()
     if not isinstance(postgres, PostgresServer) or postgres.folder is None:
@@ -76,7 +79,8 @@ def main(
             with run_house(folder, file, postgres, database, ehr, signer) as house:
                 full, before = (0, Ledger()) if rate else capacity(house.url, known, signer)
                 half = rate or min(full / 2, most or full)
-                findings = soak(house, known, half, minutes * 60, audit, before)
+                planned = () if calm else faults(audit=audit)
+                findings = soak(house, known, half, minutes * 60, audit, planned, before)
                 findings = replace(findings, full=full)
                 for replica in house.replicas:
                     replica.stop()
@@ -94,7 +98,13 @@ def _keep(house: House, logs: Path | None) -> None:
 
 
 def soak(
-    house: House, known: list[cases.Case], rate: float, seconds: float, audit: str, before: Ledger
+    house: House,
+    known: list[cases.Case],
+    rate: float,
+    seconds: float,
+    audit: str,
+    planned: tuple[Fault, ...],
+    before: Ledger,
 ) -> Findings:
     """The load with its faults; what it found out, before the store is looked at.
 
@@ -104,7 +114,7 @@ def soak(
     load, watch = Load(house.url, known, house.signer, windows, rate), Watch(house)
     load.ledger.sent |= before.sent
     load.ledger.acknowledged |= before.acknowledged
-    schedule = Schedule(house, faults(audit=audit), min(12.0, seconds / 40), windows)
+    schedule = Schedule(house, planned, min(12.0, seconds / 40), windows)
     watching = threading.Thread(target=watch.run, daemon=True)
     watching.start()
     load.start()

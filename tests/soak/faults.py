@@ -110,7 +110,7 @@ class Schedule:
     def run(self, until: float) -> None:
         """Until ``until`` (monotonic seconds), and the last one is out again."""
         turn = 0
-        while time.monotonic() + self.gap < until:
+        while self.order and time.monotonic() + self.gap < until:
             time.sleep(self.gap)
             self._put(self.order[turn % len(self.order)])
             turn += 1

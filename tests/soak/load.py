@@ -101,7 +101,7 @@ class Load:
                     due = max(due + CALLERS / self._rate, time.monotonic() - 1)
                 kind = chance.choices([*self._kinds], weights)[0]
                 self._call(session, chance.choice(self._kinds[kind]), chance)
-                if chance.random() < 0.3:
+                if chance.random() < 0.7:
                     self._send_waiting(session)
                 if chance.random() < 0.01:
                     self._be_a_stranger(session, chance.choice(self._kinds[kind]))
@@ -140,7 +140,7 @@ class Load:
                 book.unexcused[said] += 1
                 if len(book.notes) < NOTES:
                     book.notes.append(f"{begun - self.begun:.1f} s: {case.name}: {said} ({status})")
-            if cards and chance.random() < 0.5:
+            if cards and chance.random() < 0.4:
                 card = chance.choice(cards)["uuid"]
                 at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 item = feedback_item(card=card, outcomeTimestamp=at)

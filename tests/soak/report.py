@@ -138,10 +138,12 @@ def _lines(found: Findings) -> Iterator[str]:
         f"chain {'BROKEN' if found.chain else 'ok'}"
     )
     yield f"unknown callers refused: {book.strangers - book.admitted_strangers} of {book.strangers}"
-    for each in found.memory:
+    judged = [each for each in found.memory if each.is_judged]
+    for each in judged or found.memory:
         yield (
             f"worker {each.pid}: {each.first:.0f} -> {each.last:.0f} MB, {each.an_hour:+.1f} MB/h "
-            f"over {each.seconds / 60:.1f} min{'' if each.is_judged else ' (too short to judge)'}"
+            f"over {each.seconds / 60:.1f} min{'' if each.is_judged else ' (too short to judge)'}; "
+            + " ".join(f"{size:.0f}" for size in each.course)
         )
     yield from book.notes
     yield from (f"FAILED: {line}" for line in found.complaints)

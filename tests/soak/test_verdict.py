@@ -9,6 +9,7 @@ import pytest
 from tests.soak.load import Ledger
 from tests.soak.report import Findings
 from tests.soak.verdict import (
+    GAP_LINE,
     GAP_TOPIC,
     Due,
     Kept,
@@ -28,7 +29,7 @@ def card(topic: str, text: str = "words", uuid: str = A) -> dict[str, Any]:
     return {"uuid": uuid, "summary": text, "source": {"topic": {"code": topic}}}
 
 
-DUE = Due.of([[card("interaction")]])
+DUE = Due.of([[card("interaction")], [{**card("interaction"), "detail": "words"}]])
 GAP = card(GAP_TOPIC, "could not check")
 
 
@@ -43,6 +44,12 @@ GAP = card(GAP_TOPIC, "could not check")
         pytest.param(200, [GAP], Said.UNCHECKED, id="a gap"),
         pytest.param(
             200, [card("interaction"), GAP], Said.UNCHECKED, id="a gap beside what is due"
+        ),
+        pytest.param(
+            200,
+            [{**card("interaction"), "detail": f"words\n{GAP_LINE} the problem list."}],
+            Said.UNCHECKED,
+            id="what is due says what was not read",
         ),
         pytest.param(503, [], Said.REFUSED, id="503"),
         pytest.param(0, [], Said.REFUSED, id="no answer"),

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 GAP_TOPIC = "naltrexone-data-gap"
+GAP_LINE = "- **Not checked:**"  # of cards/shared.yaml
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 Card = Mapping[str, Any]
 
@@ -52,15 +53,26 @@ def topic(card: Card) -> str:
 
 
 def judge(due: Due, status: int, cards: Sequence[Card]) -> Said:
-    """A could-not-check card may stand beside cards that are due, never beside others and never for them in silence."""
+    """A could-not-check card may stand beside cards that are due, never beside others and never for them in silence.
+
+    Where medicines were read and something else was not, the cards that are due say so in a line of their own.
+    """
     if status != 200:
         return Said.REFUSED
     if written(cards) in due.texts:
         return Said.RIGHT
+    if written([_without_gap_line(card) for card in cards]) in due.texts:
+        return Said.UNCHECKED
     topics = {topic(card) for card in cards}
     if GAP_TOPIC in topics - due.topics and topics - {GAP_TOPIC} <= due.topics:
         return Said.UNCHECKED
     return Said.WRONG
+
+
+def _without_gap_line(card: Card) -> Card:
+    lines = str(card.get("detail", "")).splitlines()
+    kept = "\n".join(line for line in lines if not line.startswith(GAP_LINE))
+    return {**card, "detail": kept} if "detail" in card else card
 
 
 @dataclass(slots=True)

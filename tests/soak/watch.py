@@ -23,6 +23,7 @@ class Grown:
     last: float
     an_hour: float
     seconds: float
+    course: tuple[float, ...] = ()  # MB at each tenth of its life
 
     @property
     def is_judged(self) -> bool:
@@ -59,4 +60,5 @@ class Watch:
             warm = [(at, size) for at, size in points if at >= points[0][0] + warm_up]
             lasted = warm[-1][0] - warm[0][0] if warm else 0.0
             rise = 3_600 * slope(warm)
-            yield Grown(pid, points[0][1], points[-1][1], rise, lasted)
+            course = tuple(points[len(points) * tenth // 10][1] for tenth in range(10))
+            yield Grown(pid, points[0][1], points[-1][1], rise, lasted, course)
