@@ -46,15 +46,19 @@ class Session:
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The key in this file, made once with owner-only access; safe where several workers start at once."""
+    """The key in this file, made once with owner-only access; safe where several workers start at once.
+
+    One that is there is only read: a cluster mounts it in a folder that cannot be written.
+    """
+    if path.exists():
+        return path.read_bytes().strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with suppress(FileExistsError):
-        if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(Fernet.generate_key())
-            path.hardlink_to(fresh)  # whole or not at all, and only for the first
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+        path.hardlink_to(fresh)  # whole or not at all, and only for the first
     fresh.unlink(missing_ok=True)
     return path.read_bytes().strip()
 
