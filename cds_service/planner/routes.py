@@ -221,6 +221,9 @@ def claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Respons
     """Write once: of several presses one wins, and all come to the same result."""
     visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    if not claimed and "outcome" not in (seen := desk.opened(visit.handle)).body:
+        visit = seen  # another tab was told something meanwhile, nothing was written
+        claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
     if claimed:  # the answers were given for this plan: a later one asks again
         forget(desk, visit)
     if claimed and case.can_write:
@@ -263,7 +266,7 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
 
     items = write_drafts(done.drafts, done.release, token.scope, create, done.items)
     outcome = {**visit.body["outcome"], "state": "done", "items": [asdict(item) for item in items]}
-    desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    desk.note(visit, "outcome", outcome)
 
 
 def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
@@ -295,8 +298,7 @@ def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
                 )
                 item = replace(item, outcome=end.outcome, reason=end.reason)  # noqa: PLW2901
             items.append(asdict(item))
-        outcome = {**visit.body["outcome"], "replaced": items}
-        desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+        desk.note(visit, "outcome", {**visit.body["outcome"], "replaced": items})
     return redirect(url_for("smart.result", handle=visit.handle), 303)
 
 
