@@ -79,9 +79,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
-        return render_template(
-            "smart/handout.html", done=done, handle=handle, **drawn(done.wish, done.edition)
-        )
+        return render_template("smart/handout.html", handle=handle, **finished(done))
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
@@ -311,14 +309,18 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
     done = FinishedPlan(desk, visit)
     return render_template(
         "smart/result.html",
-        done=done,
         is_lost=done.is_lost(desk.services.now()),
         handle=visit.handle,
         csrf=desk.csrf(visit),
         banner=visit.body["banner"],
         context=visit.body["context"],
-        **drawn(done.wish, done.edition),
+        **finished(done),
     )
+
+
+def finished(done: FinishedPlan) -> dict[str, Any]:
+    """What a page needs that shows a finished plan: of one under way, what is left of it."""
+    return {"done": done, "wish": done.wish, "plan": done.plan, **page_context(done.edition)}
 
 
 def _download(done: FinishedPlan) -> Response:

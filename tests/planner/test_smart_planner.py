@@ -945,3 +945,17 @@ def test_ending_asks_first(client: FlaskClient, ehr: Ehr) -> None:
     assert 200 == client.get(plan_url).status_code
     client.post(f"{plan_url}end", data={"csrf": csrf_of(asked)})
     assert 401 == client.get(plan_url).status_code
+
+
+def test_what_the_record_warns_of_stays_said_after_it_was_answered_for(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    """The headline of a passed gate never says that nothing speaks against a start where something did."""
+    ehr.store["Patient", "ldn-1"]["birthDate"] = "2010-05-05"
+    plan_url = open_app(client, ehr)
+    confirmed = [*ANSWERS["confirm"], "age"]
+    fields = {**ANSWERS, **PLAN_A, "confirm": confirmed, "csrf": csrf_of(client.get(plan_url))}
+    page = words(client.post(f"{plan_url}preview", data=fields))
+    assert "You answer for this: 16 years: naltrexone is not recommended below 18." in page
+    assert "Nothing in the record or in your answers" not in page
+    assert 'class="verdict warning"' in client.get(plan_url).text
