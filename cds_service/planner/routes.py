@@ -257,9 +257,9 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
     done = FinishedPlan(desk, visit)
     token = visit.token
 
-    def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
+    def create(resource: Json, identifier: str, *, before: str) -> Created:
         return desk.services.ehr.create(
-            visit.iss, token.access, resource, identifier, maybe_there=maybe_there
+            visit.iss, token.access, resource, identifier, before=before
         )
 
     items = write_drafts(done.drafts, done.release, token.scope, create, done.items)

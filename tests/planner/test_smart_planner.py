@@ -527,11 +527,11 @@ def test_an_unclear_end_is_looked_up_before_it_is_tried_again(
 ) -> None:
     """The order was stored but the answer got lost: the second try finds it, though If-None-Exist is ignored."""
     ehr.ignores_condition = True
-    ehr.loses_answer.add("MedicationRequest")
+    ehr.after_writing["MedicationRequest"] = 502
     result_url = write_plan(client, open_app(client, ehr)).headers["Location"]
     page = client.get(result_url)
     assert written(ehr) == ["MedicationRequest"]
-    ehr.loses_answer.clear()
+    ehr.after_writing.clear()
     client.post(result_url, data={"csrf": csrf_of(page)})
     again = client.get(result_url)
     assert written(ehr) == WHOLE_PLAN
