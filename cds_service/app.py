@@ -51,6 +51,7 @@ from cds_service.outbound.addresses import read_place
 from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
 from cds_service.planner.blueprint import SmartServices, make_smart
+from cds_service.planner.door import LaunchDoor
 from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
@@ -159,8 +160,9 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app.register_blueprint(
         make_console(parts.engine, settings, now, package_version(), parts.store)
     )
+    smart_key = _smart_key(settings, parts.log)
     app.register_blueprint(
-        make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
+        make_smart(settings, _smart_services(parts, settings, now, smart_key)), url_prefix="/smart"
     )
     CORS(
         app,
@@ -177,7 +179,8 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     # not a daemon: an interpreter that ends while it is in the models' native code would be aborted
     threading.Thread(target=write.warm_up, name="warm-up").start()
-    app.wsgi_app = _middleware(HookDoor(app.wsgi_app, desk), settings)  # type: ignore[method-assign]
+    doors = LaunchDoor(app.wsgi_app, smart_key, _launches_refused(parts.log))
+    app.wsgi_app = _middleware(HookDoor(doors, desk), settings)  # type: ignore[method-assign]
     if settings.health_port:
         open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
@@ -414,7 +417,7 @@ def _feedback_into(
     return record
 
 
-def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
+def _smart_services(parts: Parts, settings: Settings, now: Clock, key: bytes) -> SmartServices:
     """The titration app on the same engine and the same store as the hooks."""
 
     def clock() -> float:
@@ -424,10 +427,9 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     outbound = make_outbound(
         settings
     )  # an EHR that hangs in a launch takes no thread from the hooks
-    key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
         content=parts.engine.content,
-        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        sessions=SmartSessions(parts.store, key, clock),
         oauth=SmartOauth(
             listed,
             f"{settings.base_url}/smart/callback",
@@ -447,13 +449,20 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     )
 
 
-def _smart_key(file: Path, log: Any) -> bytes:
+def _smart_key(settings: Settings, log: Any) -> bytes:
     """The key of the app's sessions. A full or read-only disk must not cost a card: then the key lives with this worker."""
     try:
-        return read_or_make_key(file)
+        return read_or_make_key(
+            Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
+        )
     except OSError as error:
         log.error("smart-key-unavailable", why=type(error).__name__)
         return Fernet.generate_key()
+
+
+def _launches_refused(log: Any) -> Callable[[], None]:
+    """Say now and then that launches come faster than they are admitted."""
+    return Seldom(lambda times: log.warning("smart-launches-refused", times=times)).happened
 
 
 def _middleware(application: Any, settings: Settings) -> Any:

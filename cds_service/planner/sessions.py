@@ -22,8 +22,8 @@ from typing import Any
 from cachetools import TTLCache
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
+from cds_service.store.database import insert_once
 from cds_service.store.schema import smart_session
 from cds_service.store.store import Store
 
@@ -141,22 +141,21 @@ class SmartSessions:
     ) -> bool:
         """A new row under a name of ours; False where somebody put one there first."""
         now = int(self._clock())
-        try:
-            with self._store.write() as connection:
-                connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
-                connection.execute(
-                    insert(smart_session).values(
-                        handle_hash=_hash(handle),
-                        browser_hash=_hash(browser),
-                        stage=stage,
-                        version=1,
-                        expires=now + seconds,
-                        body=self._seal(handle, body),
-                    )
+        with self._store.write() as connection:
+            connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
+            put = connection.execute(
+                insert_once(connection, smart_session, "handle_hash")
+                .values(
+                    handle_hash=_hash(handle),
+                    browser_hash=_hash(browser),
+                    stage=stage,
+                    version=1,
+                    expires=now + seconds,
+                    body=self._seal(handle, body),
                 )
-        except IntegrityError:
-            return False
-        return True
+                .returning(smart_session.c.handle_hash)
+            ).scalar()
+        return put is not None
 
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""
