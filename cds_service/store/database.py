@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ POSTGRES_CONNECT = {
     "keepalives_count": 2,
     "options": "-c synchronous_commit=on -c lock_timeout=3000 -c statement_timeout=4000",
 }
+
+
+# A statement with ? for each value, and the values; gives a cursor of the driver: rows, and ``rowcount``.
+Run = Callable[..., Any]
 
 
 class StoreError(Exception):
@@ -119,6 +124,14 @@ def revision(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     return found
+
+
+def run_in(connection: Connection) -> Run:
+    """Plain statements in the transaction of this connection."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    return lambda said, values=(): connection.exec_driver_sql(
+        said.replace("?", mark), tuple(values)
+    )
 
 
 def insert_once(
