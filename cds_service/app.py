@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.fernet import Fernet
-from flask import Blueprint, Flask, g
+from flask import Blueprint, Flask
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -51,6 +51,7 @@ from cds_service.outbound.addresses import read_place
 from cds_service.outbound.http import Outbound, usual_trust
 from cds_service.pipeline import Engine
 from cds_service.planner.blueprint import SmartServices, make_smart
+from cds_service.planner.door import LaunchDoor
 from cds_service.planner.ehr_server import EhrServer
 from cds_service.planner.judge import HookJudge
 from cds_service.planner.oauth import SmartOauth, registrations
@@ -68,7 +69,7 @@ from cds_service.web.call_names import CallNames
 from cds_service.web.call_traces import CallTraces
 from cds_service.web.health import Health
 from cds_service.web.health_door import open_door
-from cds_service.web.hooks import HookPorts, make_hooks
+from cds_service.web.hooks import HookDesk, HookDoor, HookPorts, Observer, make_hooks
 from cds_service.web.ops import make_ops
 
 Clock = Callable[[], datetime]
@@ -117,7 +118,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app = Flask("cds_service", static_folder=None)
     app.extensions["naltrexone_cds"] = parts
 
-    wire.install(app, settings)
+    wire.install(app, settings, parts.log)
     recorder = Recorder(
         parts.audit,
         parts.pseudonyms,
@@ -130,42 +131,38 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         rules_version=rules_version(),
         terminology_version=parts.engine.terminology.version,
     )
-    recorder.install(app)
     counting = CallMetrics(parts.reporter.numbers, parts.log)
-    if settings.has_metrics:
-        counting.install(app)
-        parts.reporter.say_if_unshared(settings.workers)
-    if settings.traces_endpoint:
-        CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log).install(app)
-    if settings.unknown_names_file:
-        listed = UnknownNames(Path(settings.unknown_names_file), parts.pseudonyms)
-        CallNames(listed, parts.log).install(app)
-    app.register_blueprint(
-        make_hooks(
-            parts.engine,
-            settings,
-            HookPorts(
-                now=now,
-                admit=make_admit(
-                    settings, parts.authentication, lambda counts: add_up(parts.store, counts)
-                ),
-                fetch_for=lambda client: counting.timed(
-                    MissingData(parts.fhir, settings, client).fetch
-                ),
-                recall_for=lambda client: partial(
-                    parts.overridden.recall, client.issuer if client else ""
-                ),
-                watch=recorder.watch,
-                record_feedback=_feedback_into(parts, settings, now),
+    desk = HookDesk(
+        parts.engine,
+        settings,
+        HookPorts(
+            now=now,
+            admit=make_admit(
+                settings,
+                parts.authentication,
+                lambda counts: add_up(parts.store, counts),
+                parts.reporter.token_refused,
             ),
-        )
+            fetch_for=lambda call: counting.timed(
+                MissingData(parts.fhir, settings, call.client).fetch, call.request_id
+            ),
+            recall_for=lambda client: partial(
+                parts.overridden.recall, client.issuer if client else ""
+            ),
+            record_feedback=_feedback_into(parts, settings, now),
+            begin=recorder.begin,
+            watch=recorder.watch,
+            observers=[*_observers(parts, settings, counting), recorder],
+        ),
     )
+    app.register_blueprint(make_hooks(desk))
     app.register_blueprint(_make_ops(app, parts, settings, now))
     app.register_blueprint(
         make_console(parts.engine, settings, now, package_version(), parts.store)
     )
+    smart_key = _smart_key(settings, parts.log)
     app.register_blueprint(
-        make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
+        make_smart(settings, _smart_services(parts, settings, now, smart_key)), url_prefix="/smart"
     )
     CORS(
         app,
@@ -182,10 +179,25 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     # not a daemon: an interpreter that ends while it is in the models' native code would be aborted
     threading.Thread(target=write.warm_up, name="warm-up").start()
-    app.wsgi_app = _middleware(app.wsgi_app, settings)  # type: ignore[method-assign]
+    doors = LaunchDoor(app.wsgi_app, smart_key, _launches_refused(parts.log))
+    app.wsgi_app = _middleware(HookDoor(doors, desk), settings)  # type: ignore[method-assign]
     if settings.health_port:
         open_door(app.wsgi_app, settings.host, settings.health_port)
     return app
+
+
+def _observers(parts: Parts, settings: Settings, counting: CallMetrics) -> list[Observer]:
+    """Those who see every call end, as the settings ask for them."""
+    found: list[Observer] = []
+    if settings.unknown_names_file:
+        listed = UnknownNames(Path(settings.unknown_names_file), parts.pseudonyms)
+        found.append(CallNames(listed, parts.log))
+    if settings.traces_endpoint:
+        found.append(CallTraces(Traces(settings.traces_endpoint, package_version()), parts.log))
+    if settings.has_metrics:
+        parts.reporter.say_if_unshared(settings.workers)
+        found.append(counting)
+    return found
 
 
 def worker() -> Flask:
@@ -357,7 +369,6 @@ def _authentication(
         keys,
         seen,
         lambda: now().timestamp(),
-        on_refusal=lambda why: reporter.token_refused(why, g.get("request_id", "")),
     )
 
 
@@ -406,7 +417,7 @@ def _feedback_into(
     return record
 
 
-def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
+def _smart_services(parts: Parts, settings: Settings, now: Clock, key: bytes) -> SmartServices:
     """The titration app on the same engine and the same store as the hooks."""
 
     def clock() -> float:
@@ -416,10 +427,9 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     outbound = make_outbound(
         settings
     )  # an EHR that hangs in a launch takes no thread from the hooks
-    key_file = Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
     return SmartServices(
         content=parts.engine.content,
-        sessions=SmartSessions(parts.store, _smart_key(key_file, parts.log), clock),
+        sessions=SmartSessions(parts.store, key, clock),
         oauth=SmartOauth(
             listed,
             f"{settings.base_url}/smart/callback",
@@ -439,13 +449,20 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServic
     )
 
 
-def _smart_key(file: Path, log: Any) -> bytes:
+def _smart_key(settings: Settings, log: Any) -> bytes:
     """The key of the app's sessions. A full or read-only disk must not cost a card: then the key lives with this worker."""
     try:
-        return read_or_make_key(file)
+        return read_or_make_key(
+            Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
+        )
     except OSError as error:
         log.error("smart-key-unavailable", why=type(error).__name__)
         return Fernet.generate_key()
+
+
+def _launches_refused(log: Any) -> Callable[[], None]:
+    """Say now and then that launches come faster than they are admitted."""
+    return Seldom(lambda times: log.warning("smart-launches-refused", times=times)).happened
 
 
 def _middleware(application: Any, settings: Settings) -> Any:

@@ -19,7 +19,10 @@ from __future__ import annotations
 
 
 class ServiceError(Exception):
-    """An answer that is no 200. ``message`` is shown to the caller, so it never quotes what the caller sent."""
+    """An answer that is no 200. ``message`` is shown to the caller, so it never quotes what the caller sent.
+
+    ``reason`` is one stable word for our own log, where callers are told less.
+    """
 
     status = 500
     issue_code = "exception"
@@ -30,8 +33,10 @@ class ServiceError(Exception):
         *,
         expression: tuple[str, ...] = (),
         headers: dict[str, str] | None = None,
+        reason: str = "",
     ):
         super().__init__(message)
+        self.reason = reason
         self.message = message
         self.expression = expression
         self.headers = headers or {}

@@ -85,7 +85,7 @@ def _read(outcome: Outcome) -> Iterator[dict[str, Any]]:
         kind = order_kind(entry.resource)
         if not kind:
             continue
-        drug, recognition, _ = outcome.reading.name(entry.resource)
+        drug, recognition, *_ = outcome.reading.name(entry.resource)
         yield {
             "from": source,
             "resource": resource_ref(entry.resource) or str(entry.resource.get("resourceType")),

@@ -23,15 +23,20 @@ _EACH, _CHARACTERS = (
     30,
     4,
 )  # steps for a way of writing a drug, and characters of an order's words to a step
+_SUPPORTIVE = frozenset({"lofexidine"})
 _REMEMBERED = 16_384  # drugs by their raw words, of at most read.LONGEST_WORDS characters each
 
 
 class Named(NamedTuple):
-    """The drug that an order names, what it is, and whether it stands for no medicine at all (2.11)."""
+    """The drug that an order names, what it is, and whether it stands for no medicine at all (2.11).
+
+    ``supportive`` are the words in its name that tell of an opioid though it is none: lofexidine treats withdrawal.
+    """
 
     drug: Drug
     recognition: Recognition
     absent: str  # none | unknown | ""
+    supportive: frozenset[str] = frozenset()
 
 
 def billed_procedure(resource: Json) -> str:
@@ -195,7 +200,9 @@ def _size(drug: Drug) -> int:
 
 
 def _name(drug: Drug, terminology: Terminology) -> Named:
-    return Named(drug, terminology.recognise(drug), absence(drug))
+    words = " ".join((drug.concept.text, *(c.display for c in drug.concept.codings))).lower()
+    supportive = frozenset(name for name in _SUPPORTIVE if name in words)
+    return Named(drug, terminology.recognise(drug), absence(drug), supportive)
 
 
 @lru_cache(maxsize=_REMEMBERED)

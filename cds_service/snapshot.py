@@ -50,7 +50,6 @@ from cds_service.terminology.labs import LabTest
 _STOPPED = frozenset({"stopped", "completed", "ended"})
 MOST_DRAFTS = 60  # antagonists and opioids of one call that are all held against each other
 _NEVER = frozenset({"cancelled", "entered-in-error"})
-_SUPPORTIVE = frozenset({"lofexidine"})
 # The thresholds that the reading of a call rests on, whatever rule speaks afterwards.
 THRESHOLDS = (
     "brief_course_days",
@@ -288,7 +287,7 @@ def _sort_order(
         return
     if as_code(resource.get("intent")) == "option" or not read.names_medication(resource):
         return
-    drug, recognition, _ = reader.reading.name(resource)
+    drug, recognition, *_ = reader.reading.name(resource)
     if foreign:
         context.gaps["draft", "other-patient"] += 1
         context.foreign_naltrexone |= any(c.role.is_naltrexone for c in recognition.components)
@@ -408,7 +407,7 @@ def _read_medicine(
     if read.belongs_to_other(resource, patient_id):
         found.gaps["medicine", "other-patient"] += 1
         return
-    drug, recognition, absent = reader.reading.name(resource)
+    drug, recognition, absent, supportive = reader.reading.name(resource)
     if reader.reading.is_exhausted and recognition.kind is not Identity.OTHER:
         found.gaps["medicine", "too-many"] += 1
         found.count += 1
@@ -425,25 +424,16 @@ def _read_medicine(
     found.count += 1
     if not recognition.readable:
         found.gaps["medicine", "not-identified"] += 1
-    found.gaps["medicine", "too-many"] += read.is_cut(resource)
     if recognition.conflict:
         found.gaps["medicine", "code-and-text-disagree"] += 1
     if recognition.identified and not recognition.components:
-        found.supportive |= _named_helpers(drug, resource)
+        if supportive and as_code(resource.get("status")) in {"", "active"}:
+            found.supportive |= supportive
         return
+    found.gaps["medicine", "too-many"] += read.is_cut(resource)
     medication = reader.understand(resource, drug, recognition, source, kind)
     found.gaps["medicine", "date-unreadable"] += bool(medication.order.unread_dates)
     (found.medications if recognition.components else found.nameless).append(medication)
-
-
-def _named_helpers(drug: Drug, resource: Json) -> set[str]:
-    """Current medicines that are no opioid but tell of one: lofexidine treats withdrawal (specification 2.11)."""
-    words = " ".join((drug.concept.text, *(c.display for c in drug.concept.codings))).lower()
-    return {
-        name
-        for name in _SUPPORTIVE
-        if name in words and as_code(resource.get("status")) in {"", "active"}
-    }
 
 
 def _name(drug: Drug, recognition: Recognition) -> str:

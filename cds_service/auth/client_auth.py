@@ -57,8 +57,8 @@ class Rule:
 class ClientAuthentication:
     """Lets configured clients in.
 
-    ``clock`` gives Unix seconds, ``algorithms`` may be any of ``KEY_OF_ALGORITHM``, and ``on_refusal`` gets
-    one stable word for each refusal.
+    ``clock`` gives Unix seconds, ``algorithms`` may be any of ``KEY_OF_ALGORITHM``. The ``reason`` of what is raised
+    is one stable word for each kind of refusal.
     """
 
     def __init__(
@@ -69,7 +69,6 @@ class ClientAuthentication:
         clock: Callable[[], float] = time.time,
         *,
         algorithms: Sequence[str] = ALGORITHMS,
-        on_refusal: Callable[[str], None] | None = None,
     ) -> None:
         if unknown := set(algorithms) - KEY_OF_ALGORITHM.keys():
             raise ValueError(
@@ -80,7 +79,6 @@ class ClientAuthentication:
         self._used = used
         self._clock = clock
         self._algorithms = tuple(algorithms)
-        self._on_refusal = on_refusal
 
     def admit(
         self,
@@ -108,11 +106,10 @@ class ClientAuthentication:
             reason = refused.reason
         except CannotTellError:
             reason = "undecided"
-        if self._on_refusal:
-            self._on_refusal(reason)
         if reason == KEYS_UNAVAILABLE:
-            raise Unavailable(NO_KEYS, headers={"Retry-After": str(PAUSE_AFTER_FAILURE)})
-        raise Unauthorized(REFUSAL, headers={"WWW-Authenticate": "Bearer"})
+            again = {"Retry-After": str(PAUSE_AFTER_FAILURE)}
+            raise Unavailable(NO_KEYS, headers=again, reason=reason)
+        raise Unauthorized(REFUSAL, headers={"WWW-Authenticate": "Bearer"}, reason=reason)
 
     def _remember(self, case: TokenCheck, request: str) -> Caller:
         client, jti, tenant = known(case.client), case.claim("jti"), case.claim("tenant")

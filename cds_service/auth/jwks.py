@@ -263,7 +263,9 @@ class JwksCache:
 
     def _shelf(self, where: str) -> _KeySet:
         with self._lock:
-            return self._shelves.setdefault(where, _KeySet(self._clock))
+            if (shelf := self._shelves.get(where)) is None:
+                shelf = self._shelves[where] = _KeySet(self._clock)
+            return shelf
 
     def _refresh(self, where: str, shelf: _KeySet) -> _Fetch | None:
         """The fetch that is under way, or was begun by this; None where the source may not be asked now."""

@@ -15,17 +15,15 @@ import hmac
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from cachetools import TTLCache
-from sqlalchemy import Connection, delete, select
 
 from cds_service.errors import Unavailable
-from cds_service.store.database import insert_once
+from cds_service.store.database import Run
 from cds_service.store.group_commit import LOOK, GroupCommit
-from cds_service.store.schema import jwt_seen
 
 RETRY_WINDOW = 10  # seconds
 RETRY_SECONDS = 2  # said to a caller that may come again
@@ -33,6 +31,15 @@ KEEP_SECONDS = 7_200  # more than any token lives: its hour, and what two clocks
 JUMP_SECONDS = 60  # a clock on the wall that leaves the steady one by more has jumped
 PURGE_SECONDS = 2  # how often old rows are swept, a few at a time
 PURGE_ROWS = 2_000
+_INSERT = (
+    "INSERT INTO jwt_seen (token_hash, expires, request, used_at) VALUES {} "
+    "ON CONFLICT (token_hash) DO NOTHING RETURNING token_hash"
+)
+_SELECT = "SELECT token_hash, request, used_at FROM jwt_seen WHERE token_hash IN ({})"
+_DELETE = (
+    "DELETE FROM jwt_seen WHERE token_hash IN "
+    "(SELECT token_hash FROM jwt_seen WHERE expires < ? LIMIT ?)"
+)
 RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
 
 
@@ -72,7 +79,7 @@ class SeenTokens:
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._writer = writer
-        self._lane = writer.lane(self._write, synced=durable)
+        self._lane = writer.lane(self._write, synced=durable, plain=True)
         self._durable = durable
         self._on_failure = on_failure
         self._purge = _Purge(clock, steady)
@@ -129,16 +136,12 @@ class SeenTokens:
                 headers={"Retry-After": str(RETRY_SECONDS)},
             ) from None
 
-    def _write(self, connection: Connection, tokens: Sequence[_Token]) -> list[Use]:
+    def _write(self, run: Run, tokens: Sequence[_Token]) -> list[Use]:
         """What each of them is. Sorted, so that replicas wait for each other in one order."""
-        rows = [
-            {"token_hash": t.hash, "expires": t.expires, "request": t.request, "used_at": t.at}
-            for t in sorted(tokens)
-        ]
-        insert = insert_once(connection, jwt_seen, "token_hash").returning(jwt_seen.c.token_hash)
-        new = set(connection.execute(insert, rows).scalars())
-        self._purge.run(connection)
-        known = _look_up(connection, {t.hash for t in tokens} - new)
+        values = [value for token in sorted(tokens) for value in token]
+        new = {row[0] for row in run(_INSERT.format(_marks(tokens, "(?, ?, ?, ?)")), values)}
+        self._purge.run(run)
+        known = _look_up(run, {t.hash for t in tokens} - new)
         return [Use.FIRST if t.hash in new else _among(t, known) for t in tokens]
 
 
@@ -158,15 +161,15 @@ class _Memory(NamedTuple):
     at: float
 
 
-def _look_up(connection: Connection, hashes: set[str]) -> dict[str, tuple[str, int]]:
+def _look_up(run: Run, hashes: set[str]) -> dict[str, tuple[str, int]]:
     if not hashes:
         return {}
-    query = select(jwt_seen.c.token_hash, jwt_seen.c.request, jwt_seen.c.used_at).where(
-        jwt_seen.c.token_hash.in_(hashes)
-    )
-    return {
-        row.token_hash: (row.request or "", row.used_at or 0) for row in connection.execute(query)
-    }
+    rows = run(_SELECT.format(_marks(hashes, "?")), [*hashes])
+    return {token: (request or "", at or 0) for token, request, at in rows}
+
+
+def _marks(values: Collection[object], each: str) -> str:
+    return ", ".join([each] * len(values))
 
 
 def _among(token: _Token, known: Mapping[str, tuple[str, int]]) -> Use:
@@ -193,19 +196,14 @@ class _Purge:
         self._trusted_from = steady() + KEEP_SECONDS
         self._next = -math.inf
 
-    def run(self, connection: Connection) -> None:
+    def run(self, run: Run) -> None:
         steady, now = self._steady(), self._clock()
         if abs(now - steady - self._offset) > JUMP_SECONDS:
             self._offset, self._trusted_from = now - steady, steady + KEEP_SECONDS
         if steady < max(self._next, self._trusted_from):
             return
         self._next = steady + PURGE_SECONDS
-        old = (
-            select(jwt_seen.c.token_hash)
-            .where(jwt_seen.c.expires < now - KEEP_SECONDS)
-            .limit(PURGE_ROWS)
-        )
-        connection.execute(delete(jwt_seen).where(jwt_seen.c.token_hash.in_(old)))
+        run(_DELETE, (now - KEEP_SECONDS, PURGE_ROWS))
 
 
 def hash_token(iss: str, jti: str) -> str:

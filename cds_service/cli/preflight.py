@@ -32,7 +32,10 @@ def refuse_what_cannot_be_opened(settings: Settings) -> None:
     try:
         for fault in review_faults(settings, signing.in_force(settings).content):
             stop(fault)
-        terminology.load(settings.terminology_dir)
+        if (
+            settings.terminology_dir
+        ):  # a site's own; those of the package are checked before a release
+            terminology.load(settings.terminology_dir)
         Path(settings.data_dir).mkdir(parents=True, exist_ok=True, mode=0o700)
         water = HighWater(settings.high_water)
         open_store(settings.database, witness=Witness(alarmed=water.alarm)).close()

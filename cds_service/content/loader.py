@@ -258,10 +258,15 @@ def _strangers(overlay: Path, packaged: Iterable[str]) -> Iterator[str]:
             yield f"{file.name}: the service has no content file of this name"
 
 
+_LOADER: Any = getattr(
+    yaml, "CSafeLoader", yaml.SafeLoader
+)  # ten times as fast, where it was built
+
+
 def _parse(data: bytes) -> Any:
     """The file as plain JSON values: a day is text, a number that is none is null."""
     return orjson.loads(
-        orjson.dumps(yaml.safe_load(data), default=str, option=orjson.OPT_NON_STR_KEYS)
+        orjson.dumps(yaml.load(data, _LOADER), default=str, option=orjson.OPT_NON_STR_KEYS)  # noqa: S506 - a safe one
     )
 
 

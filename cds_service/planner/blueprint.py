@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import ServiceError
 from cds_service.planner.diary import add_diary
+from cds_service.planner.door import HURRIED
 from cds_service.planner.edition import page_context
 from cds_service.planner.launch import add_launch
 from cds_service.planner.routes import add_planner
@@ -21,6 +22,7 @@ __all__ = ["Judge", "SmartServices", "make_smart"]
 
 FORM_BYTES = 64_000
 _QUICK = frozenset({"smart.static", "smart.look"})
+_WAIT = frozenset({"crowded", "hurried"})
 
 
 def make_smart(settings: Settings, services: SmartServices) -> Blueprint:
@@ -73,6 +75,8 @@ def _add_seats(blueprint: Blueprint, desk: PlannerDesk) -> None:
     def take_seat() -> None:
         if request.endpoint in _QUICK:
             return
+        if HURRIED in request.environ:
+            raise HaltError("hurried")
         caller = desk.browser() or request.remote_addr or ""
         if not seats.take(caller):
             raise HaltError("crowded")
@@ -99,7 +103,7 @@ def _add_troubles(blueprint: Blueprint) -> None:
     def halt(error: HaltError) -> tuple[str, int, dict[str, str]]:
         why = error.why if error.why in TROUBLES else "fault"
         page, status = _trouble(why, error.said)
-        wait = {"Retry-After": str(RETRY_SECONDS)} if why == "crowded" else {}
+        wait = {"Retry-After": str(RETRY_SECONDS)} if why in _WAIT else {}
         return page, status, wait
 
     @blueprint.errorhandler(ServiceError)

@@ -12,7 +12,15 @@ from cds_service.content.loader import Content
 from cds_service.content.planner_words import Words, words_on
 from cds_service.content.words import parts
 from cds_service.planner.answers import METHODS, TESTS
-from cds_service.planner.phrases import Phrases, day, diary_weeks, mg, weekday
+from cds_service.planner.phrases import (
+    Phrases,
+    daily_doses,
+    day,
+    diary_weeks,
+    is_usual,
+    mg,
+    weekday,
+)
 from cds_service.planner.view import draw_chart
 from cds_service.titration.schedules import DEFAULT, Schedules
 from cds_service.titration.supply import most_capsules_at_once
@@ -68,7 +76,9 @@ def page_context(edition: Edition) -> dict[str, object]:
         mg,
         day,
         weekday,
+        daily_doses,
         diary_weeks,
+        is_usual,
         draw_chart,
         most_capsules_at_once,
         phrases.amount,

@@ -19,6 +19,7 @@ from cds_service.model import Release
 from cds_service.outbound.http import CallFailedError, HttpResponse, Outbound
 from cds_service.settings import Limits
 
+_UNCLEAR = frozenset({"unknown", "conflict"})
 READ_MS = 4_000
 SECONDS = 5.0
 CAPABILITY_BYTES = 16_000_000  # HAPI's capability statement is several megabytes
@@ -109,11 +110,15 @@ class EhrServer:
         resource: Mapping[str, Any],
         identifier: str,
         *,
-        maybe_there: bool = False,
+        before: str = "",
     ) -> Created:
-        """Create the resource once. ``maybe_there`` looks for it first: an earlier try had no clear end."""
+        """Create the resource once. After an earlier try (``before``: its outcome) it is looked for first.
+
+        A refusal may have been written all the same; where nobody can tell, a refused one is sent again.
+        """
         kind = str(resource["resourceType"])
-        if maybe_there and (found := self._find(iss, token, kind, identifier)):
+        found = self._find(iss, token, kind, identifier) if before else None
+        if found and (found.outcome != "unknown" or before in _UNCLEAR):
             return found
         headers = {
             **_headers(token),

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from cds_service.planner.services import PlannerDesk, PlannerVisit
 from cds_service.planner.sessions import KEPT, KEPT_SECONDS, Session
 
+TRIES = 5
 NOT_KEPT = frozenset({"csrf", "revision", "tab"})
 
 
@@ -50,20 +51,37 @@ def find_kept(desk: PlannerDesk, visit: PlannerVisit) -> KeptForm:
 
 
 def keep(desk: PlannerDesk, visit: PlannerVisit, sent: MultiDict[str, str]) -> KeptForm | None:
-    """Keep what was sent; None where another tab changed the answers since this page was drawn."""
+    """Keep what was sent; None where another tab changed the answers since this page was drawn.
+
+    A page may send twice at once, a live change and a press: who comes second looks again.
+    """
+    for _ in range(TRIES):
+        is_current, kept = _keep_once(desk, visit, sent)
+        if kept or not is_current:
+            return kept
+    return None
+
+
+def _keep_once(
+    desk: PlannerDesk, visit: PlannerVisit, sent: MultiDict[str, str]
+) -> tuple[bool, KeptForm | None]:
+    """Whether the page was the latest, and what is kept now; None where somebody was faster just then."""
     sessions, name = desk.services.sessions, kept_name(visit)
     row: Session | None = sessions.find(KEPT, name, visit.browser)
     before = KeptForm(**row.body) if row else KeptForm()
     if not before.admits(sent):
-        return None
+        return False, None
     fields = {key: sent.getlist(key) for key in sent if key not in NOT_KEPT}
     if row and fields == before.fields:
-        return before
+        return True, before
     after = KeptForm(fields, before.revision + 1, sent.get("tab", "")[:32])
     body: dict[str, Any] = {"fields": fields, "revision": after.revision, "tab": after.tab}
-    if row is None:
-        return after if sessions.put(KEPT, name, visit.browser, body, KEPT_SECONDS) else None
-    return after if sessions.change(row, body) else None
+    is_kept = (
+        sessions.put(KEPT, name, visit.browser, body, KEPT_SECONDS)
+        if row is None
+        else sessions.change(row, body) is not None
+    )
+    return True, after if is_kept else None
 
 
 def forget(desk: PlannerDesk, visit: PlannerVisit) -> None:

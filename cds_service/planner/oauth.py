@@ -6,7 +6,6 @@ Authlib speaks OAuth; every call goes through ``outbound.http``: listed server, 
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from urllib.parse import urlsplit
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
-from cachetools import TTLCache
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 from requests import PreparedRequest, Response
@@ -25,6 +23,7 @@ from requests.exceptions import RequestException
 from requests.structures import CaseInsensitiveDict
 
 from cds_service.outbound.http import CallFailedError, Outbound
+from cds_service.planner.discovery import Discoveries, SilentError
 from cds_service.planner.registration import (
     Registration,
     algorithm,
@@ -44,10 +43,6 @@ __all__ = [
 ]
 
 SECONDS = 5.0
-SILENT_SECONDS = 15.0  # an EHR that did not answer is not asked again at once
-DISCOVERIES = 4  # at one time: a slow EHR must not take the threads of the hooks
-WAITERS = 2
-WAIT_SECONDS = 1.0
 USER_NAMES = ("fhirUser", "user", "username")  # token response: who signed in, where an EHR says it
 DISCOVERY_SECONDS = 2.0
 ASSERTION_SECONDS = 240  # SMART App Launch: at most five minutes
@@ -111,49 +106,14 @@ class SmartOauth:
         self._allow_http = allow_http
         self._clock = clock
         self._outbound = outbound or (lambda urls: Outbound(urls, allow_http=allow_http))
-        self._known: TTLCache[str, Endpoints] = TTLCache(64, 300)
-        self._silent: TTLCache[str, bool] = TTLCache(256, SILENT_SECONDS)
-        self._lock = threading.Lock()
-        self._asked: set[str] = set()
-        self._waiting = threading.BoundedSemaphore(WAITERS)
+        self._discoveries: Discoveries[Endpoints] = Discoveries()
 
     def endpoints(self, registration: Registration) -> Endpoints:
         """Where to authorize and to get tokens, from ``smart-configuration`` or else the capability statement."""
-        if known := self._known.get(registration.iss):
-            return known
-        if registration.iss in self._silent:
-            raise OauthFailedError("no-authorization-server")
-        if not self._may_ask(registration.iss):
-            return self._told_by_another(registration.iss)
         try:
-            return self._discover(registration)
-        except OauthFailedError:
-            self._silent[registration.iss] = True
-            raise
-        finally:
-            with self._lock:
-                self._asked.discard(registration.iss)
-
-    def _may_ask(self, iss: str) -> bool:
-        """One question to each EHR at a time, and few in all: hooks always find a thread."""
-        with self._lock:
-            if iss in self._asked or len(self._asked) >= DISCOVERIES:
-                return False
-            self._asked.add(iss)
-            return True
-
-    def _told_by_another(self, iss: str) -> Endpoints:
-        """What a question under way finds in a moment; few may wait for it."""
-        if self._waiting.acquire(blocking=False):
-            try:
-                until = time.monotonic() + WAIT_SECONDS
-                while time.monotonic() < until and iss not in self._silent:
-                    if known := self._known.get(iss):
-                        return known
-                    time.sleep(0.02)
-            finally:
-                self._waiting.release()
-        raise OauthFailedError("no-authorization-server")
+            return self._discoveries.get(registration.iss, lambda: self._discover(registration))
+        except SilentError:
+            raise OauthFailedError("no-authorization-server") from None
 
     def _discover(self, registration: Registration) -> Endpoints:
         found = self._read_configuration(registration.iss) or self._read_capability(
@@ -161,7 +121,6 @@ class SmartOauth:
         )
         if found is None or not (self._is_usable(found.authorize) and self._is_usable(found.token)):
             raise OauthFailedError("no-authorization-server")
-        self._known[registration.iss] = found
         return found
 
     def authorization_url(
@@ -296,7 +255,11 @@ class SmartOauth:
                 headers={"Accept": "application/json, application/fhir+json"},
             )
             found = json.loads(answer.body) if answer.status == 200 else None
-        except (CallFailedError, ValueError, RecursionError):
+        except CallFailedError as failure:
+            if failure.why == "timeout":  # the next document would be waited for as long
+                raise OauthFailedError("no-authorization-server") from None
+            return None
+        except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 

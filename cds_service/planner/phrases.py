@@ -29,6 +29,19 @@ def weekday(value: date) -> str:
     return f"{value:%a} {day(value)}"
 
 
+def daily_doses(plan: Plan) -> str:
+    """The daily doses in the order in which they are taken, in mg."""
+    return ", ".join(mg(step.daily_mg) for step in plan.steps)
+
+
+def is_usual(plan: Plan) -> bool:
+    """True for the whole schedule by its default numbers, which its name tells."""
+    s, c = plan.schedule, plan.choice
+    usual = (s.start.default, s.step.default, int(s.interval.default), s.maximum.default)
+    chosen = (c.start_mg, c.step_mg, c.interval_days, c.maximum_mg)
+    return chosen == usual and not c.changes and plan.starts == c.start_on
+
+
 def diary_weeks(plan: Plan) -> list[date]:
     """The first day of each of the diary's weeks, as far as the plan goes."""
     weeks = (plan.starts + timedelta(weeks=n) for n in range(plan.limits.diary_weeks))

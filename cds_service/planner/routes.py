@@ -79,9 +79,7 @@ def add_planner(blueprint: Blueprint, desk: PlannerDesk) -> None:
     @blueprint.get("/s/<handle>/handout")
     def handout(handle: str) -> str:
         done = FinishedPlan(desk, desk.visit(handle))
-        return render_template(
-            "smart/handout.html", done=done, handle=handle, **drawn(done.wish, done.edition)
-        )
+        return render_template("smart/handout.html", handle=handle, **finished(done))
 
     @blueprint.get("/s/<handle>/plan.json")
     def file(handle: str) -> Response:
@@ -221,6 +219,9 @@ def claim(desk: PlannerDesk, case: PlanCase, outcome: dict[str, Any]) -> Respons
     """Write once: of several presses one wins, and all come to the same result."""
     visit = case.visit
     claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    if not claimed and "outcome" not in (seen := desk.opened(visit.handle)).body:
+        visit = seen  # another tab was told something meanwhile, nothing was written
+        claimed = desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
     if claimed:  # the answers were given for this plan: a later one asks again
         forget(desk, visit)
     if claimed and case.can_write:
@@ -256,14 +257,14 @@ def _write_all(desk: PlannerDesk, visit: PlannerVisit) -> None:
     done = FinishedPlan(desk, visit)
     token = visit.token
 
-    def create(resource: Json, identifier: str, *, maybe_there: bool) -> Created:
+    def create(resource: Json, identifier: str, *, before: str) -> Created:
         return desk.services.ehr.create(
-            visit.iss, token.access, resource, identifier, maybe_there=maybe_there
+            visit.iss, token.access, resource, identifier, before=before
         )
 
     items = write_drafts(done.drafts, done.release, token.scope, create, done.items)
     outcome = {**visit.body["outcome"], "state": "done", "items": [asdict(item) for item in items]}
-    desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+    desk.note(visit, "outcome", outcome)
 
 
 def _retry(desk: PlannerDesk, visit: PlannerVisit) -> Response:
@@ -295,8 +296,7 @@ def _cancel(desk: PlannerDesk, visit: PlannerVisit) -> Response:
                 )
                 item = replace(item, outcome=end.outcome, reason=end.reason)  # noqa: PLW2901
             items.append(asdict(item))
-        outcome = {**visit.body["outcome"], "replaced": items}
-        desk.services.sessions.change(visit.session, {**visit.body, "outcome": outcome})
+        desk.note(visit, "outcome", {**visit.body["outcome"], "replaced": items})
     return redirect(url_for("smart.result", handle=visit.handle), 303)
 
 
@@ -309,14 +309,18 @@ def _result(desk: PlannerDesk, visit: PlannerVisit) -> Response | str:
     done = FinishedPlan(desk, visit)
     return render_template(
         "smart/result.html",
-        done=done,
         is_lost=done.is_lost(desk.services.now()),
         handle=visit.handle,
         csrf=desk.csrf(visit),
         banner=visit.body["banner"],
         context=visit.body["context"],
-        **drawn(done.wish, done.edition),
+        **finished(done),
     )
+
+
+def finished(done: FinishedPlan) -> dict[str, Any]:
+    """What a page needs that shows a finished plan: of one under way, what is left of it."""
+    return {"done": done, "wish": done.wish, "plan": done.plan, **page_context(done.edition)}
 
 
 def _download(done: FinishedPlan) -> Response:

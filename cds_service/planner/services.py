@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -25,6 +26,8 @@ from cds_service.planner.sessions import KEPT_SECONDS, OPEN, OPEN_SECONDS, Sessi
 from cds_service.settings import Settings
 
 COOKIE = "__Host-titration"
+NOTE_TRIES = 5
+REFRESH_SECONDS = 6.0  # after so long, another press asks for a token itself
 _SECRET_LENGTH = 43  # token_urlsafe(32)
 
 
@@ -174,14 +177,42 @@ class PlannerDesk:
         return visit if visit.token.expires_at > self._clock() + 30 else self._refreshed(visit)
 
     def note(self, visit: PlannerVisit, name: str, value: Any) -> None:
-        """Remember this in the session for the page that is shown next, also where another tab was at work."""
-        if not self.services.sessions.change(visit.session, {**visit.body, name: value}):
+        """Remember this in the session, also where another tab was at work. HaltError where it was ended."""
+        session = visit.session
+        for _ in range(NOTE_TRIES):
+            if self.services.sessions.change(session, {**session.body, name: value}):
+                return
             session = self.opened(visit.handle).session
-            self.services.sessions.change(session, {**session.body, name: value})
+        raise HaltError("busy")
 
     def _refreshed(self, visit: PlannerVisit) -> PlannerVisit:
+        """A refresh token may be good for one use, so that of several presses at once one asks and the others wait."""
         if not visit.token.refresh:
             raise HaltError("expired")
+        for _ in range(NOTE_TRIES):
+            now = self._clock()
+            if now <= float(visit.body.get("refreshing", 0)) + REFRESH_SECONDS:
+                return self._awaited(visit)
+            if claimed := self.services.sessions.change(
+                visit.session, {**visit.body, "refreshing": now}
+            ):
+                return self._refresh(replace(visit, session=claimed))
+            visit = self.opened(visit.handle)
+        raise HaltError("busy")
+
+    def _awaited(self, visit: PlannerVisit) -> PlannerVisit:
+        """The visit with the token that another press is getting."""
+        until = time.monotonic() + REFRESH_SECONDS
+        while time.monotonic() < until:
+            seen = self.opened(visit.handle)
+            if seen.token.expires_at > self._clock() + 30:
+                return seen
+            if not seen.body.get("refreshing"):
+                break
+            time.sleep(0.05)
+        raise HaltError("expired")
+
+    def _refresh(self, visit: PlannerVisit) -> PlannerVisit:
         registration = self.services.oauth.listed.get(visit.iss)
         if registration is None:
             raise HaltError("unknown-iss")
@@ -190,11 +221,10 @@ class PlannerDesk:
                 registration, str(visit.body["token_url"]), visit.token
             )
         except OauthFailedError:
+            self.note(visit, "refreshing", 0)
             raise HaltError("expired") from None
-        changed = self.services.sessions.change(
-            visit.session, {**visit.body, "token": asdict(token)}
-        )
-        return PlannerVisit(changed, visit.browser, token) if changed else self.visit(visit.handle)
+        self.note(visit, "token", asdict(token))
+        return self.opened(visit.handle)
 
     def csrf(self, visit: PlannerVisit) -> str:
         """A token that only a page of this session, in this browser, can hold."""

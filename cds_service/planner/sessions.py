@@ -22,8 +22,8 @@ from typing import Any
 from cachetools import TTLCache
 from cryptography.fernet import Fernet, InvalidToken
 from sqlalchemy import Connection, delete, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
+from cds_service.store.database import insert_once
 from cds_service.store.schema import smart_session
 from cds_service.store.store import Store
 
@@ -46,15 +46,19 @@ class Session:
 
 
 def read_or_make_key(path: Path) -> bytes:
-    """The key in this file, made once with owner-only access; safe where several workers start at once."""
+    """The key in this file, made once with owner-only access; safe where several workers start at once.
+
+    One that is there is only read: a cluster mounts it in a folder that cannot be written.
+    """
+    if path.exists():
+        return path.read_bytes().strip()
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with suppress(FileExistsError):
-        if not path.exists():
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(Fernet.generate_key())
-            path.hardlink_to(fresh)  # whole or not at all, and only for the first
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key())
+        path.hardlink_to(fresh)  # whole or not at all, and only for the first
     fresh.unlink(missing_ok=True)
     return path.read_bytes().strip()
 
@@ -137,22 +141,21 @@ class SmartSessions:
     ) -> bool:
         """A new row under a name of ours; False where somebody put one there first."""
         now = int(self._clock())
-        try:
-            with self._store.write() as connection:
-                connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
-                connection.execute(
-                    insert(smart_session).values(
-                        handle_hash=_hash(handle),
-                        browser_hash=_hash(browser),
-                        stage=stage,
-                        version=1,
-                        expires=now + seconds,
-                        body=self._seal(handle, body),
-                    )
+        with self._store.write() as connection:
+            connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
+            put = connection.execute(
+                insert_once(connection, smart_session, "handle_hash")
+                .values(
+                    handle_hash=_hash(handle),
+                    browser_hash=_hash(browser),
+                    stage=stage,
+                    version=1,
+                    expires=now + seconds,
+                    body=self._seal(handle, body),
                 )
-        except IntegrityError:
-            return False
-        return True
+                .returning(smart_session.c.handle_hash)
+            ).scalar()
+        return put is not None
 
     def find(self, stage: str, handle: str, browser: str) -> Session | None:
         """The row of this handle and this browser; None where there is none, or no longer."""

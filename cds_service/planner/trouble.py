@@ -39,6 +39,7 @@ TROUBLES: Mapping[str, Trouble] = MappingProxyType(
         "not-found": Trouble(404),
         "busy": Trouble(503, again=True),
         "crowded": Trouble(503, again=True),
+        "hurried": Trouble(429),
         "fault": Trouble(500),
     }
 )

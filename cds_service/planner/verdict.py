@@ -38,8 +38,15 @@ def headline(record: Gate, gate: Gate, today: date, say: Words) -> Headline:
     if not record.is_blocked and gate.is_blocked:
         tone, head = "critical", _by_answers(gate, today, say)
     elif gate.is_passed:
-        tone, head = "ok", say("verdict.answered")
+        tone, head = _answered(gate, say)
     return Headline(tone, head, given, len(asked))
+
+
+def _answered(gate: Gate, say: Words) -> tuple[str, str]:
+    """What the record warns of, or cannot tell, stays said after somebody has answered for it."""
+    if reasons := " ".join(next(iter(p.because), p.title) for p in gate.attested):
+        return "warning", say("verdict.attested", reasons=reasons)
+    return "ok", say("verdict.answered")
 
 
 def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:

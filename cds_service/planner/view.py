@@ -257,7 +257,7 @@ def draw_chart(plan: Plan, today: date | None = None) -> DoseChart:
     levels = {y(dose): mg(dose) for dose in (Decimal(0), *sorted({s.daily_mg for s in plan.steps}))}
     soonest, latest = (min(max(on, plan.starts), plan.stop_on) for on in plan.onset)
     reviews = [(x(r.on), r.week) for r in plan.reviews if r.on <= plan.stop_on]
-    named = set(_apart([at for at, _ in reviews], 32))
+    named = set(_apart([at for at, _ in reviews], 40))
     return DoseChart(
         width,
         height,

@@ -32,9 +32,9 @@ class Item:
 
 
 class Create(Protocol):
-    """Create one resource at the EHR; ``maybe_there``: an earlier try had no clear end."""
+    """Create one resource at the EHR; ``before`` is what an earlier try came to, "" for the first."""
 
-    def __call__(self, resource: Json, identifier: str, *, maybe_there: bool) -> Created: ...
+    def __call__(self, resource: Json, identifier: str, *, before: str) -> Created: ...
 
 
 def may_create(scope: str, kind: str) -> bool:
@@ -89,6 +89,6 @@ def _send_one(one: Built, scope: str, create: Create, before: Item | None) -> It
     created = create(
         one.resource,
         identifier_of(one.resource),
-        maybe_there=before is not None and before.outcome in {"unknown", "conflict"},
+        before=before.outcome if before and before.outcome not in NOT_SENT else "",
     )
     return Item(one.name, one.kind, created.outcome, created.ref, created.reason)

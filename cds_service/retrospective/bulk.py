@@ -261,7 +261,7 @@ def recognise(
     )
     if not reading.concerns_us:
         return "other", ""
-    drug, recognition, _ = reading.name(request.orders.entries[0].resource)
+    drug, recognition, *_ = reading.name(request.orders.entries[0].resource)
     label = drug.concept.label or next((line.item.label for line in drug.ingredients), "")
     if not recognition.identified:
         return "unknown" if label else "unreadable", label

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,10 @@ POSTGRES_CONNECT = {
     "keepalives_count": 2,
     "options": "-c synchronous_commit=on -c lock_timeout=3000 -c statement_timeout=4000",
 }
+
+
+# A statement with ? for each value, and the values; gives a cursor of the driver: rows, and ``rowcount``.
+Run = Callable[..., Any]
 
 
 class StoreError(Exception):
@@ -53,6 +59,7 @@ def make_engine(url: URL) -> Engine:
         "pool_size": 8,
         "max_overflow": 8,
         "pool_timeout": 5,
+        "pool_use_lifo": True,  # the connection of the last write is warm
     }
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, **common)
@@ -119,11 +126,26 @@ def revision(connection: Connection) -> str | None:
     return found
 
 
-def insert_once(connection: Connection, table: Table, key: str) -> Insert:
-    """An insert that leaves a row alone whose ``key`` is there already."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing(index_elements=[key])
-    return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
+def run_in(connection: Connection) -> Run:
+    """Plain statements in the transaction of this connection."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    return lambda said, values=(): connection.exec_driver_sql(
+        said.replace("?", mark), tuple(values)
+    )
+
+
+def insert_once(
+    connection: Connection, table: Table, key: str, *, returning: bool = False
+) -> Insert:
+    """An insert that leaves a row alone whose ``key`` is there already; it may return the keys that it inserted."""
+    return _insert_once(connection.dialect.name, table, key, returning)
+
+
+@cache
+def _insert_once(dialect: str, table: Table, key: str, returning: bool) -> Insert:
+    own = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    made: Insert = own(table).on_conflict_do_nothing(index_elements=[key])
+    return made.returning(table.c[key]) if returning else made
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -136,7 +158,9 @@ def _begin_sqlite(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
         return
     synced = "FULL" if options.get("synced", True) else "NORMAL"
-    connection.exec_driver_sql(f"PRAGMA synchronous={synced}")
+    if connection.info.get("synchronous") != synced:
+        connection.exec_driver_sql(f"PRAGMA synchronous={synced}")
+        connection.info["synchronous"] = synced
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 

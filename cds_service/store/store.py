@@ -5,6 +5,7 @@ A 2xx may rest on ``Store.write``: when its block has ended, the transaction is 
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from cds_service.errors import Unavailable
 from cds_service.store import sqlite as sqlite_file
 from cds_service.store.conditions import Condition, Witness, name_condition
-from cds_service.store.database import StoreError, make_engine, parse_url, upgrade
+from cds_service.store.database import Run, StoreError, make_engine, parse_url, run_in, upgrade
 from cds_service.store.group_commit import RETRY_SECONDS, GroupCommit, StoreAway
 from cds_service.store.probe import Probe
 from cds_service.store.schema import readiness
@@ -26,6 +27,7 @@ from cds_service.store.schema import readiness
 __all__ = ["Store", "StoreAway", "StoreError", "open_store", "utc_now"]
 
 PAUSE_SECONDS = 1.0
+_OF_ONE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
 
 
 def utc_now() -> datetime:
@@ -85,7 +87,8 @@ class Store:
         self._identity: tuple[int, int] | None = None
         self._paused_until = float("-inf")
         self._probe = Probe(self._touch)
-        self.writer = GroupCommit(self.write)
+        self._plain = sqlite_file.PlainWriter(file) if file else None
+        self.writer = GroupCommit(self.write, self.write_plain)
 
     @property
     def dialect(self) -> str:
@@ -98,20 +101,36 @@ class Store:
 
         Without ``synced`` it outlives this process, and a loss of power only if a later one is synced.
         """
+        with self._guarded(), self._begin(synced=synced) as connection:
+            yield connection
+
+    @contextmanager
+    def write_plain(self, *, synced: bool = True) -> Iterator[Run]:
+        """As ``write``, for plain statements: SQLite is asked without a layer above its driver."""
+        with self._guarded():
+            if self._plain is None:
+                with self._begin(synced=synced) as connection:
+                    yield run_in(connection)
+            else:
+                with self._plain.begin(synced=synced) as run:
+                    yield run
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """What surrounds every write: its turn, an open store, and afterwards a look whether it is still there."""
         if not self._turn.acquire(timeout=RETRY_SECONDS):
             raise StoreAway
         try:
             if time.monotonic() < self._paused_until:
                 raise StoreAway
             self._open()
-            with self._begin(synced=synced) as connection:
-                yield connection
+            yield
             self._check_still_there()
             self._note_well()
             self.writer.note_success()
-        except (SQLAlchemyError, OSError, StoreError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError, StoreError) as error:
             self._note(error)
-            raise StoreAway(for_all=not isinstance(error, DataError | IntegrityError)) from None
+            raise StoreAway(for_all=not isinstance(error, _OF_ONE)) from None
         finally:
             self._turn.release()
 
@@ -147,7 +166,12 @@ class Store:
         """Give all connections back."""
         self._probe.close()
         self.writer.close()
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
         self.engine.dispose()
+        if self._plain is not None:
+            self._plain.close()
 
     @contextmanager
     def _begin(self, *, synced: bool = True) -> Iterator[Connection]:
@@ -166,7 +190,7 @@ class Store:
             self._file is None or sqlite_file.identity(self._file) == self._identity
         ):
             return
-        self.engine.dispose()
+        self._drop_connections()
         self._opened = False
         if self._file is None:
             with self._begin() as connection:
@@ -214,7 +238,7 @@ class Store:
             self._opened, self._damaged = False, True
         if condition is Condition.BEHIND:  # the next write upgrades it
             self._opened = False
-        if self._file is None and not isinstance(error, DataError | IntegrityError):
+        if self._file is None and not isinstance(error, _OF_ONE):
             # a server that is away costs seconds a try
             self._paused_until = time.monotonic() + PAUSE_SECONDS
         self._change(condition, fault)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
-from flask import g, request
-
-from cds_service.auth.client_auth import Caller
-from cds_service.hooks.services import SERVICES
 from cds_service.pipeline import Outcome
+from cds_service.web.call import Call
 
 NO_CLIENT = "none"
 _OUTCOMES = {
@@ -39,38 +35,34 @@ class CallFacts:
     parent: str  # the caller's traceparent header, or ""
 
 
-def is_call() -> bool:
-    return request.method == "POST" and request.path.startswith("/cds-services/")
-
-
-def gather(status: int) -> CallFacts:
-    """The facts of the current request, after it was answered."""
-    service = g.get("service", "")
-    hook = SERVICES[service].hook if service else ""
-    if service and request.path.endswith("/feedback"):
-        hook = "feedback"
-    judged: Outcome | None = g.get("outcome")
-    caller: Caller | None = g.get("caller")
-    client = (caller.client.name or caller.client.issuer) if caller else NO_CLIENT
-    started: float = g.get("started", time.perf_counter())
+def gather(call: Call, status: int) -> CallFacts:
+    """The facts of a call that was answered with this status."""
+    hook = "feedback" if call.is_feedback else call.service.hook if call.service else ""
     return CallFacts(
         hook,
-        client,
+        name_client(call),
         status,
-        _name_outcome(status, hook, judged),
-        time.perf_counter() - started,
-        g.get("request_id", ""),
-        judged,
-        g.get("fault", ""),
-        request.headers.get("traceparent", ""),
+        _name_outcome(call, status),
+        call.elapsed,
+        call.request_id,
+        call.outcome,
+        call.fault,
+        call.header("traceparent"),
     )
 
 
-def _name_outcome(status: int, hook: str, judged: Outcome | None) -> str:
-    if g.get("limited"):
+def name_client(call: Call) -> str:
+    """The name of who showed a token, as configured; NO_CLIENT where nobody did."""
+    client = call.caller.client if call.caller else None
+    return (client.name or client.issuer) if client else NO_CLIENT
+
+
+def _name_outcome(call: Call, status: int) -> str:
+    if call.limited:
         return "limited"
-    if status == 200 and hook == "feedback":
+    if status == 200 and call.is_feedback:
         return "taken"
     if status == 200:
+        judged = call.outcome
         return "could-not-check" if judged is None else "cards" if judged.cards else "no-cards"
     return _OUTCOMES.get(status, "failed" if status >= 500 else "refused")

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from flask import Flask, Response, g, request
-
-from cds_service.auth.client_auth import Caller
 from cds_service.errors import Unavailable
 from cds_service.hooks.prefetch import Record
 from cds_service.hooks.services import PREFETCH_KEYS
 from cds_service.journal.audit import AuditedCard, AuditEvent, AuditLog
 from cds_service.journal.pseudonyms import Pseudonyms
 from cds_service.pipeline import Outcome
+from cds_service.web.call import Call
+from cds_service.web.call_facts import name_client
 from cds_service.web.wire import name_fault
 
 NO_ANSWER = frozenset(
@@ -42,90 +40,83 @@ class Recorder:
     terminology_version: str = ""
     state: dict[str, bool] = field(default_factory=lambda: {"available": True})
 
-    def install(self, app: Flask) -> None:
-        app.before_request(self._begin)
-        app.after_request(self._end)
-
-    def watch(self, outcome: Outcome) -> None:
-        """Write the audit event of an answered call; raises Unavailable only where audit is required."""
-        g.outcome = outcome
+    def begin(self, call: Call) -> None:
+        """Announce a call where audit is required; raises Unavailable."""
         if self.required:
-            self._append_or_refuse(self._event(200))
+            self._append_or_refuse(call, AuditEvent(self.now(), call.request_id, kind="begin"))
+            call.audited = False
 
-    def _begin(self) -> None:
-        g.started = time.perf_counter()
-        if self.required and _is_call():
-            self._append_or_refuse(AuditEvent(self.now(), g.request_id, kind="begin"))
-            g.audited = False
+    def watch(self, call: Call) -> None:
+        """Write the audit event of a judged call before its answer, and raise Unavailable, where audit is required."""
+        if self.required:
+            self._append_or_refuse(call, self._event(call, 200))
 
-    def _append_or_refuse(self, event: AuditEvent) -> None:
+    def end(self, call: Call, status: int) -> None:
+        """Write down what is not written yet, and the line of the log."""
+        if not call.audited:
+            self._append_quietly(call, status)
+        self._log_quietly(call, status)
+
+    def _append_or_refuse(self, call: Call, event: AuditEvent) -> None:
         """Write now, or Unavailable; a store that has just refused is not asked a second time by the same call."""
-        g.audited = True
+        call.audited = True
         try:
             self.audit.append(event)
         except Unavailable:
-            self._note(available=False)
+            self._note(call, available=False)
             raise
-        self._note(available=True)
+        self._note(call, available=True)
 
-    def _note(self, *, available: bool) -> None:
+    def _note(self, call: Call, *, available: bool) -> None:
         """Once per change, not per call."""
         if available == self.state["available"]:
             return
         self.state["available"] = available
         if available:
-            self.log.info("audit-available", request_id=g.request_id)
+            self.log.info("audit-available", request_id=call.request_id)
         else:
-            self.log.error("audit-unavailable", request_id=g.request_id)
+            self.log.error("audit-unavailable", request_id=call.request_id)
 
-    def _end(self, response: Response) -> Response:
-        if _is_call():
-            if not g.get("audited"):
-                self._append_quietly(response.status_code)
-            self._log_quietly(response.status_code)
-        return response
-
-    def _append_quietly(self, status: int) -> None:
+    def _append_quietly(self, call: Call, status: int) -> None:
         """An observer in its own fence: whatever breaks here costs no answer."""
         try:
-            self.audit.append(self._event(status))
+            self.audit.append(self._event(call, status))
         except Unavailable:
-            self._note(available=False)
+            self._note(call, available=False)
         except Exception as error:  # noqa: BLE001
-            self.log.error("audit-broken", request_id=g.request_id, fault=name_fault(error))
+            self.log.error("audit-broken", request_id=call.request_id, fault=name_fault(error))
 
-    def _log_quietly(self, status: int) -> None:
+    def _log_quietly(self, call: Call, status: int) -> None:
         try:
-            line = self._line(status)
+            line = self._line(call, status)
             self.log.info("call", **line)
             for about in troubles_of(line):
                 self.trouble(about)
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.error("log-broken", request_id=g.request_id, fault=name_fault(error))
+            self.log.error("log-broken", request_id=call.request_id, fault=name_fault(error))
 
-    def _event(self, status: int) -> AuditEvent:
-        caller: Caller | None = g.get("caller")
-        outcome: Outcome | None = g.get("outcome")
+    def _event(self, call: Call, status: int) -> AuditEvent:
+        caller, outcome = call.caller, call.outcome
         issuer = caller.client.issuer if caller else ""
-        event = {
-            "request_id": g.request_id,
+        event: dict[str, Any] = {
+            "request_id": call.request_id,
             "issuer": issuer,
             "tenant": caller.tenant if caller else "",
             "jti": caller.jti if caller else "",
             "retry": bool(caller and caller.retry),
-            "service": g.get("service", ""),
+            "service": call.service.id if call.service else "",
             "content_version": self.content_version,
             "rules_version": self.rules_version,
             "terminology_version": self.terminology_version,
             "status": status,
-            "ms": _elapsed_ms(),
-            "client": (caller.client.name or issuer) if caller else "",
+            "ms": round(call.elapsed * 1_000),
+            "client": name_client(call) if caller else "",
         }
         return AuditEvent(
-            self.now(), **event, **(self._of_outcome(outcome, issuer) if outcome else {})
+            self.now(), **event, **(self._of_outcome(call, outcome, issuer) if outcome else {})
         )
 
-    def _of_outcome(self, outcome: Outcome, issuer: str) -> dict[str, Any]:
+    def _of_outcome(self, call: Call, outcome: Outcome, issuer: str) -> dict[str, Any]:
         request = outcome.request
         situations = _situations(outcome)
         shown = [
@@ -133,7 +124,7 @@ class Recorder:
                 c["uuid"],
                 *(key := (c["source"]["topic"]["code"], c["indicator"])),
                 situation=next(situations.get(key, iter(())), ""),
-                alert=self._alert(outcome, key[0]),
+                alert=self._alert(call, outcome, key[0]),
             )
             for c in outcome.cards
         ]
@@ -155,32 +146,32 @@ class Recorder:
             "unknown_names": len(outcome.snapshot.unknown_names),
         }
 
-    def _alert(self, outcome: Outcome, topic: str) -> str:
+    def _alert(self, call: Call, outcome: Outcome, topic: str) -> str:
         """By the client whose rules hold, who need not have shown a token where none is asked for."""
         basis, request = outcome.bases.get(topic), outcome.request
-        issuer = client.issuer if (client := g.get("client")) else ""
+        issuer = call.client.issuer if call.client else ""
         return (
             self.pseudonyms.alert(issuer, request.user_id, request.patient_id, basis)
             if basis
             else ""
         )
 
-    def _line(self, status: int) -> dict[str, Any]:
+    def _line(self, call: Call, status: int) -> dict[str, Any]:
         """Why a call was answered as it was, in words of this service only."""
-        outcome: Outcome | None = g.get("outcome")
+        outcome = call.outcome
         line: dict[str, Any] = {
-            "request_id": g.request_id,
-            "service": g.get("service", ""),
+            "request_id": call.request_id,
+            "service": call.service.id if call.service else "",
             "status": status,
-            "ms": _elapsed_ms(),
+            "ms": round(call.elapsed * 1_000),
         }
-        if caller := g.get("caller"):
-            line["client"] = caller.client.name or caller.client.issuer
-            if caller.retry:
+        if call.caller:
+            line["client"] = name_client(call)
+            if call.caller.retry:
                 line["retry"] = True
-        if fault := g.get("fault"):
-            line["fault"] = fault
-        if g.get("limited"):
+        if call.fault:
+            line["fault"] = call.fault
+        if call.limited:
             line["limited"] = True
         if outcome is not None:
             line["hook"] = outcome.request.hook
@@ -216,15 +207,6 @@ def _situations(outcome: Outcome) -> dict[tuple[str, str], Iterator[str]]:
                 finding.situation
             )
     return {key: iter(names) for key, names in found.items()}
-
-
-def _is_call() -> bool:
-    return request.method == "POST" and request.path.startswith("/cds-services/")
-
-
-def _elapsed_ms() -> int:
-    started: float = g.get("started", time.perf_counter())
-    return round((time.perf_counter() - started) * 1_000)
 
 
 def sources_of(record: Record) -> Mapping[str, str]:

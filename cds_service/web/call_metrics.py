@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-from flask import Flask, Response, g
 
 from cds_service.hooks.prefetch import Record
 from cds_service.journal import metrics
 from cds_service.journal.metrics import Metrics
 from cds_service.pipeline import Fetch, Outcome
 from cds_service.reading import Reading
-from cds_service.web.call_facts import CallFacts, gather, is_call
+from cds_service.web.call import Call
+from cds_service.web.call_facts import CallFacts, gather
 from cds_service.web.wire import name_fault
 
 SHED = {"limited": "rate-limit", "too-large": "too-large", "unavailable": "unavailable"}
@@ -31,26 +31,19 @@ class CallMetrics:
     numbers: Metrics
     log: Any
 
-    def install(self, app: Flask) -> None:
-        app.after_request(self._end)
-
-    def timed(self, fetch: Fetch | None) -> Fetch | None:
+    def timed(self, fetch: Fetch | None, request_id: str) -> Fetch | None:
         """The same fetch, its time and its answers counted."""
-        return None if fetch is None else _timed(fetch, self._count_fetch)
+        return None if fetch is None else _timed(fetch, partial(self._count_fetch, request_id))
 
-    def _end(self, response: Response) -> Response:
-        if is_call():
-            try:
-                self.observe(gather(response.status_code))
-                if (caller := g.get("caller")) and caller.retry:
-                    self.numbers.count(metrics.RETRIED)
-                if g.get("cut"):
-                    self.numbers.count(metrics.CUT)
-            except Exception as error:  # noqa: BLE001 - a number is worth no answer
-                self.log.error(
-                    "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
-                )
-        return response
+    def end(self, call: Call, status: int) -> None:
+        try:
+            self.observe(gather(call, status))
+            if call.caller and call.caller.retry:
+                self.numbers.count(metrics.RETRIED)
+            if call.cut:
+                self.numbers.count(metrics.CUT)
+        except Exception as error:  # noqa: BLE001 - a number is worth no answer
+            self.log.error("metrics-broken", request_id=call.request_id, fault=name_fault(error))
 
     def observe(self, call: CallFacts) -> None:
         """Count one call."""
@@ -82,7 +75,7 @@ class CallMetrics:
         for topic in outcome.broken_cards:
             numbers.count(metrics.BROKEN_CARDS, topic)
 
-    def _count_fetch(self, seconds: float, found: Record) -> None:
+    def _count_fetch(self, request_id: str, seconds: float, found: Record) -> None:
         try:
             answers = [answer for answer in found.answers.values() if answer.fetched]
             if any(answer.why not in NOT_ASKED for answer in answers):
@@ -92,9 +85,7 @@ class CallMetrics:
                     metrics.FHIR_ANSWERS, "ok" if answer.complete else answer.why or answer.state
                 )
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.error(
-                "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
-            )
+            self.log.error("metrics-broken", request_id=request_id, fault=name_fault(error))
 
 
 def _timed(fetch: Fetch, count: Callable[[float, Record], None]) -> Fetch:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g
-
 from cds_service.auth.client_auth import Caller
 from cds_service.journal.unknown_names import UnknownNames
 from cds_service.pipeline import Outcome
+from cds_service.web.call import Call
 from cds_service.web.wire import name_fault
 
 
@@ -18,21 +17,15 @@ class CallNames:
     names: UnknownNames
     log: Any
 
-    def install(self, app: Flask) -> None:
-        app.after_request(self._end)
-
-    def _end(self, response: Response) -> Response:
-        outcome: Outcome | None = g.get("outcome")
-        if outcome is not None:
-            try:
-                self.observe(outcome, g.get("caller"))
-            except Exception as error:  # noqa: BLE001 - a list is worth no answer
-                self.log.error(
-                    "unknown-names-broken",
-                    request_id=g.get("request_id", ""),
-                    fault=name_fault(error),
-                )
-        return response
+    def end(self, call: Call, _status: int) -> None:
+        if call.outcome is None:
+            return
+        try:
+            self.observe(call.outcome, call.caller)
+        except Exception as error:  # noqa: BLE001 - a list is worth no answer
+            self.log.error(
+                "unknown-names-broken", request_id=call.request_id, fault=name_fault(error)
+            )
 
     def observe(self, outcome: Outcome, caller: Caller | None) -> None:
         """Count the names of one call; say once that the file cannot be written."""

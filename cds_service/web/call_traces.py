@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, Response, g
-
 from cds_service.journal.traces import Traces
-from cds_service.web.call_facts import CallFacts, gather, is_call
+from cds_service.web.call import Call
+from cds_service.web.call_facts import CallFacts, gather
 from cds_service.web.wire import name_fault
 
 
@@ -17,18 +16,11 @@ class CallTraces:
     traces: Traces
     log: Any
 
-    def install(self, app: Flask) -> None:
-        app.after_request(self._end)
-
-    def _end(self, response: Response) -> Response:
-        if is_call():
-            try:
-                self.observe(gather(response.status_code))
-            except Exception as error:  # noqa: BLE001 - a trace is worth no answer
-                self.log.error(
-                    "traces-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
-                )
-        return response
+    def end(self, call: Call, status: int) -> None:
+        try:
+            self.observe(gather(call, status))
+        except Exception as error:  # noqa: BLE001 - a trace is worth no answer
+            self.log.error("traces-broken", request_id=call.request_id, fault=name_fault(error))
 
     def observe(self, call: CallFacts) -> None:
         facts: dict[str, str | int] = {

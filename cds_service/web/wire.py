@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 import traceback
 import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,54 +25,66 @@ from cds_service.errors import (
 )
 from cds_service.model import Json
 from cds_service.settings import Settings
+from cds_service.web.call import Call
 
 JSON = "application/json"
-_JSON_TYPES = frozenset({JSON, "application/fhir+json", "application/json+fhir"})
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9\-]{0,63}")
+SECURITY_HEADERS = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+HSTS = ("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
 
 
 def read_json(limit: int) -> object:
-    """The body as JSON; raises TooLarge, UnsupportedMedia or BadRequest. Never inflates, never reads past ``limit``."""
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise UnsupportedMedia("Compressed bodies are not accepted.")
-    if request.mimetype not in _JSON_TYPES:
-        raise UnsupportedMedia("The body must be application/json.")
-    data = read_body(limit)
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise BadRequest("The body is not valid JSON (RFC 8259, UTF-8).") from None
-
-
-def read_body(limit: int) -> bytes:
-    """At most ``limit`` bytes, also where the length was not announced (chunked); raises TooLarge. Read once a request."""
-    if "body" not in g:
-        g.body = _read_body(limit)
-    return bytes(g.body)
-
-
-def _read_body(limit: int) -> bytes:
-    if (request.content_length or 0) > limit:
-        raise TooLarge(f"The body must not be larger than {limit} bytes.")
-    if request.content_length is not None:
-        data = bytes(
-            request.environ["wsgi.input"].read(request.content_length)
-        )  # in one piece, not 8 kB at a time
-        if len(data) < request.content_length:
-            g.cut = True
-        return data
-    request.max_content_length = limit + 1
-    try:
-        data = request.get_data(cache=False)
-    except HTTPException:
-        raise TooLarge(f"The body must not be larger than {limit} bytes.") from None
-    if len(data) > limit:
-        raise TooLarge(f"The body must not be larger than {limit} bytes.")
-    return data
+    """The body of a page's request as JSON; raises TooLarge, UnsupportedMedia or BadRequest (``Call.read_json``)."""
+    return Call.of(request.environ, str).read_json(limit)
 
 
 def answer_json(body: Json, status: int = 200) -> Response:
     return Response(orjson.dumps(body), status=status, content_type=JSON)
+
+
+_LINES = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call is answered with; ``extra`` are headers of this answer alone."""
+
+    status: int
+    body: bytes
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def line(self) -> str:
+        """Status and phrase."""
+        return _LINES[self.status]
+
+    def headers(self, call: Call, settings: Settings) -> list[tuple[str, str]]:
+        """All headers of this answer to this call. A page of a listed origin may read it (CORS, R140)."""
+        named = [
+            ("Content-Type", JSON),
+            ("Content-Length", str(len(self.body))),
+            ("X-Request-Id", call.request_id),
+            ("Vary", "Origin"),  # always, or a cache could hand one page the answer for another
+            *SECURITY_HEADERS,
+            *self.extra.items(),
+        ]
+        if (origin := call.header("origin")) and origin in settings.cors_origins:
+            named.append(("Access-Control-Allow-Origin", origin))
+        if settings.base_url.startswith("https://"):
+            named.append(HSTS)
+        return named
+
+
+def reply_json(body: Json) -> Reply:
+    return Reply(200, orjson.dumps(body))
+
+
+def reply_error(error: ServiceError) -> Reply:
+    return Reply(error.status, orjson.dumps(operation_outcome(error)), error.headers)
 
 
 def operation_outcome(error: ServiceError) -> dict[str, Any]:
@@ -90,12 +105,13 @@ def answer_error(error: ServiceError) -> Response:
     return response
 
 
-def install(app: Flask, settings: Settings) -> None:
-    """Request ids, error answers and security headers for every route of ``app``."""
+def install(app: Flask, settings: Settings, log: Any) -> None:
+    """Request ids, error answers, security headers and a line for what broke, for every page of ``app``."""
     app.url_map.merge_slashes = False
     app.url_map.strict_slashes = False
     app.logger.disabled = True  # Flask would log the messages of exceptions
     app.before_request(_take_request_id)
+    app.after_request(lambda response: _log_fault(response, log))
     app.register_error_handler(ServiceError, answer_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_fault)
@@ -104,8 +120,13 @@ def install(app: Flask, settings: Settings) -> None:
 
 
 def _take_request_id() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else str(uuid.uuid4())
+    g.request_id = Call.of(request.environ, lambda: str(uuid.uuid4())).request_id
+
+
+def _log_fault(response: Response, log: Any) -> Response:
+    if fault := g.get("fault"):
+        log.error("page-failed", request_id=g.get("request_id", ""), fault=fault)
+    return response
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
@@ -138,15 +159,13 @@ def name_fault(error: BaseException) -> str:
 
 def _with_headers(response: Response, *, https: bool) -> Response:
     headers = response.headers
-    headers.setdefault("Cache-Control", "no-store")
-    headers.setdefault("X-Content-Type-Options", "nosniff")
-    headers.setdefault("Referrer-Policy", "no-referrer")
-    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-    headers["X-Request-Id"] = g.get("request_id", "")
+    for name, value in SECURITY_HEADERS:
+        headers.setdefault(name, value)
+    headers.setdefault("X-Request-Id", g.get("request_id", ""))
     if request.path.startswith("/cds-services"):
         response.vary.add("Origin")  # always, or a cache could hand one page the answer for another
     if https:
-        headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        headers.setdefault(*HSTS)
     return response
 
 

@@ -35,6 +35,9 @@ class Signer:
     """One client key: RS384 (2048 bit) or ES384. ``tokens`` are fresh ones, each usable once."""
 
     algorithm: str
+    life: int = LIFE
+    base: str = BASE
+    issuer: str = ISSUER
 
     @cached_property
     def _key(self) -> Any:
@@ -60,10 +63,10 @@ class Signer:
         head = {"alg": self.algorithm, "typ": "JWT", "kid": "bench"}
         now = int(time.time())
         claims = {
-            "iss": ISSUER,
-            "aud": BASE + path,
+            "iss": self.issuer,
+            "aud": self.base + path,
             "iat": now,
-            "exp": now + LIFE,
+            "exp": now + self.life,
             "jti": str(uuid.uuid4()),
         }
         signed = f"{_part(json.dumps(head).encode())}.{_part(json.dumps(claims).encode())}"

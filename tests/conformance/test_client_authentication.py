@@ -158,16 +158,17 @@ def test_CR126_every_refusal_is_the_same(tmp_path: Path) -> None:
             )
         ),
     ]
-    refusals = set()
+    refusals, reasons = set(), set()
     for values in headers:
         with pytest.raises(Unauthorized) as refused:
             entrance.authentication.admit(values, [ENDPOINT])
         error = refused.value
+        reasons.add(error.reason)
         refusals.add((error.status, error.message, error.expression, tuple(error.headers.items())))
     assert [(401, (("WWW-Authenticate", "Bearer"),))] == [
         (status, given) for status, _, _, given in refusals
     ]
-    assert len(set(entrance.reasons)) > 8
+    assert len(reasons) > 8
 
 
 def test_CR127_refusal_and_its_reason_quote_nothing_of_the_token(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_CR127_refusal_and_its_reason_quote_nothing_of_the_token(tmp_path: Path)
     with pytest.raises(Unauthorized) as refused:
         entrance.authentication.admit([f"Bearer {canary}"], [ENDPOINT])
     assert (None, None) == (refused.value.__context__, refused.value.__cause__)
-    assert "CANARY" not in f"{refused.value!r}{refused.value.message}{entrance.reasons}"
+    assert "CANARY" not in f"{refused.value!r}{refused.value.message}{refused.value.reason}"
 
 
 def test_CR127_caller_names_client_tenant_and_jti_for_the_audit(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from tests.decision_diff.bulk import Corpus, as_part, compared
 from tests.decision_diff.calls import Call, all_calls
 from tests.decision_diff.causes import causes
 from tests.decision_diff.decisions import Change, changes, decision
+from tests.decision_diff.generated import generated
 from tests.decision_diff.report import Changed, Report, as_json, as_markdown, as_text, lines
 from tests.decision_diff.versions import Version, VersionError, run, version
 from tests.vignettes.builder import NOW
@@ -78,6 +79,8 @@ def moment(text: str | None) -> datetime:
     multiple=True,
     help="Only calls whose name contains this, as in vignettes/A01/ or field/; may be given again.",
 )
+@click.option("--generated", "number", default=0, help="So many generated calls more.")
+@click.option("--seed", default=1, show_default=True, help="Of the generated calls.")
 @click.option("--words", is_flag=True, help="Compare summaries, details and override reasons too.")
 @click.option("--examples", default=3, show_default=True, help="Cases printed for each group.")
 @click.option(
@@ -110,6 +113,8 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     bodies: tuple[Path, ...],
     as_of: str | None,
     only: tuple[str, ...],
+    number: int,
+    seed: int,
     words: bool,
     examples: int,
     bulk: Path | None,
@@ -127,7 +132,7 @@ def main(  # noqa: PLR0913, PLR0917 - click hands over an argument for each opti
     day = moment(as_of)
     calls = [
         call
-        for call in all_calls((folder, day) for folder in bodies)
+        for call in (*all_calls((folder, day) for folder in bodies), *generated(number, seed))
         if not only or any(part in call.name for part in only)
     ]
     try:

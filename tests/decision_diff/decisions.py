@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def decision(call: Call, line: Json) -> Decision:
 def card(said: Json, call: Call, situations: dict[str, list[str]] | None) -> Card:
     topic = said["source"]["topic"]["code"]
     offered = [
-        suggestion_code(s, call.body) + ("*" if s.get("isRecommended") else "")
+        _offer(s, call.body) + ("*" if s.get("isRecommended") else "")
         for s in said.get("suggestions", ())
     ]
     reasons = [reason.get("code", "") for reason in said.get("overrideReasons", ())]
@@ -63,6 +64,14 @@ def card(said: Json, call: Call, situations: dict[str, list[str]] | None) -> Car
         tuple(situations.get(topic, ())) if situations is not None else None,
         (said["summary"], said.get("detail", ""), *reasons),
     )
+
+
+def _offer(suggestion: Json, body: Json) -> str:
+    """Its code; where the drafts of the body are too odd for its readers, its actions as they are."""
+    try:
+        return suggestion_code(suggestion, body)
+    except (AttributeError, KeyError, TypeError):
+        return json.dumps(suggestion["actions"], sort_keys=True)
 
 
 def changes(old: Decision, new: Decision, *, words: bool = False) -> Iterator[Change]:

@@ -15,9 +15,10 @@ from click.testing import CliRunner
 from tests.decision_diff.__main__ import compare, main, moment
 from tests.decision_diff.calls import Call, all_calls, of_folder
 from tests.decision_diff.causes import NO_TRACE, causes
-from tests.decision_diff.decisions import HTTP, Card, Change, Decision, changes
+from tests.decision_diff.decisions import HTTP, Card, Change, Decision, changes, decision
+from tests.decision_diff.generated import generated
 from tests.decision_diff.report import Changed, Report, as_markdown, as_text, lines
-from tests.decision_diff.versions import ROOT, Version, VersionError, version
+from tests.decision_diff.versions import ROOT, Version, VersionError, run, version
 from tests.retrospective.generate import METHADONE as METHADONE_DRUG
 from tests.retrospective.generate import NALTREXONE as NALTREXONE_DRUG
 from tests.retrospective.generate import Style
@@ -317,3 +318,27 @@ def test_a_report_groups_by_rule_and_cause_and_counts_the_forms_of_a_case_once()
     assert "vignettes/D20/R4/order-sign and 1 more of vignettes/D20  exposure of" in text
     assert "and  vignettes/D22" in text
     assert "RECENT(20) -> HELD" in lines(as_markdown(report, 2))
+
+
+def test_generated_calls_are_those_of_their_seed_and_differ() -> None:
+    made = [*generated(60, 3)]
+    assert [each.line() for each in made] == [each.line() for each in generated(60, 3)]
+    assert made[0].line() != next(generated(1, 4)).line()
+    assert len({json.dumps(each.body) for each in made}) == len(made)
+    assert {"R5", "R4", "STU3", "DSTU2"} == {each.name.split("/")[2] for each in made}
+
+
+def test_generated_calls_reach_every_kind_of_decision() -> None:
+    """A comparison over calls that are all answered alike would compare nothing."""
+    made = [*generated(150, 3)]
+    answered = run([Version("here", ROOT)], "decide", made)[0]
+    decided = [decision(call, line) for call, line in zip(made, answered, strict=True)]
+    topics = {card.topic for each in decided for card in each.cards}
+    assert {
+        INTERACTION,
+        "naltrexone-off-label",
+        "naltrexone-data-gap",
+        "naltrexone-dose-check",
+    } <= topics
+    assert {"critical", "warning", "info"} <= {c.indicator for each in decided for c in each.cards}
+    assert any(each.status == "200" and not each.cards for each in decided)

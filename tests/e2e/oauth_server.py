@@ -76,9 +76,9 @@ class Ehr:
     keeps_status: bool = True  # False: stores every create as active
     ignores_condition: bool = False  # False: honours If-None-Exist
     write_delay: float = 0.0
-    loses_answer: set[str] = field(
-        default_factory=set
-    )  # types that are stored, but answered with 502
+    after_writing: dict[str, int] = field(
+        default_factory=dict
+    )  # type -> what a create that is stored is answered with; 0: nothing for a while
     conflicts: dict[str, int] = field(
         default_factory=dict
     )  # type -> 409 or 412, answered to every create; it is stored unless something like it is there
@@ -402,8 +402,11 @@ def _create(ehr: Ehr, kind: str, scope: str) -> Response:
         if ehr.doubles:
             twin = {**resource, "id": secrets.token_hex(6)}
             ehr.store[kind, twin["id"]] = twin
-    if kind in ehr.loses_answer or kind in ehr.conflicts:
-        return _outcome(ehr.conflicts.get(kind, 502))
+    if answers := ehr.conflicts | ehr.after_writing:
+        if answers.get(kind) == 0:
+            ehr.stopping.wait(8)
+        if kind in answers:
+            return _outcome(answers[kind] or 504)
     return _json(resource, 201, FHIR_JSON, Location=f"{ehr.iss}/{kind}/{resource['id']}/_history/1")
 
 

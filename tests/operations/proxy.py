@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pytest
 import requests
@@ -20,8 +21,10 @@ from tests.conftest import ROOT, free_port
 from tests.security.ehr import client, write_settings
 
 SHIPPED = ROOT / "deploy" / "nginx" / "naltrexone-cds.conf"
-# An in-memory folder is not needed: nginx wants its own for bodies and its pid.
-_MAIN = """daemon off; master_process on; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
+# nginx wants folders of its own for its pid and for bodies above 16 kB. The workers of a root's
+# nginx would be nobody, who may not write there.
+_USER = "user root; " if os.geteuid() == 0 else ""
+_MAIN = """{user}daemon off; master_process on; pid {folder}/nginx.pid; error_log {folder}/error.log warn;
 events {{ worker_connections 256; }}
 http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
@@ -53,10 +56,12 @@ def for_loopback(shipped: str, port: int, replicas: list[int]) -> str:
 class Replica:
     """One server process of its own folder and port, that can be stopped, killed and started again."""
 
+    command: tuple[str, ...] = ("-m", "tests.serving")  # with a clock that stands still
+
     def __init__(self, folder: Path, settings: Path, database: str) -> None:
         self.port = free_port()
+        self.folder = folder
         folder.mkdir()
-        self._log = folder / "log.txt"
         self._env = {
             **os.environ,
             "NALTREXONE_CDS_SETTINGS": str(settings),
@@ -70,10 +75,21 @@ class Replica:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The server's first process, the parent of its workers."""
+        return self._process.pid if self._process is not None else 0
+
+    @contextlib.contextmanager
+    def output(self) -> Iterator[IO[bytes]]:
+        """Where the next start writes its log."""
+        with (self.folder / "log.txt").open("ab") as log:
+            yield log
+
     def start(self) -> None:
-        with self._log.open("ab") as log:
+        with self.output() as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.serving"],
+                [sys.executable, *self.command],
                 cwd=ROOT,
                 env=self._env,
                 stdout=log,
@@ -97,14 +113,21 @@ class Replica:
 @contextlib.contextmanager
 def two_replicas(folder: Path, database: str) -> Iterator[tuple[str, list[Replica]]]:
     """The proxy's URL and the replicas behind it."""
-    program = nginx()
     settings = write_settings(folder / "etc", client(folder / "etc"), trusted_proxy=True)
     replicas = [Replica(folder / f"replica-{number}", settings, database) for number in (1, 2)]
+    with behind_proxy(folder, replicas) as url:
+        yield url, replicas
+
+
+@contextlib.contextmanager
+def behind_proxy(folder: Path, replicas: Sequence[Replica]) -> Iterator[str]:
+    """The URL of the shipped proxy before these replicas, which are started, and killed at the end."""
+    program = nginx()
     port = free_port()
     (folder / "site.conf").write_text(
         for_loopback(SHIPPED.read_text("utf-8"), port, [r.port for r in replicas])
     )
-    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder))
+    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=_USER))
     subprocess.run(
         [program, "-t", "-q", "-p", str(folder), "-c", str(folder / "nginx.conf")],
         check=True,
@@ -121,7 +144,7 @@ def two_replicas(folder: Path, database: str) -> Iterator[tuple[str, list[Replic
             stderr=subprocess.DEVNULL,
         )
         wait_until_ready(f"http://127.0.0.1:{port}", "/cds-services")
-        yield f"http://127.0.0.1:{port}", replicas
+        yield f"http://127.0.0.1:{port}"
     finally:
         if proxy is not None:
             proxy.terminate()

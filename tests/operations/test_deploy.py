@@ -21,6 +21,7 @@ from cds_service.settings import Settings
 from cds_service.store.schema import HEAD
 from cds_service.web.health_door import PATHS
 from tests.conftest import ROOT
+from tests.operations import containerfile
 
 DEPLOY = ROOT / "deploy"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
@@ -64,6 +65,14 @@ def test_the_settings_are_accepted(file: str, tmp_path: Path) -> None:
     assert loaded.audit == "required"
 
 
+def test_the_settings_of_compose_are_accepted() -> None:
+    """It listens beyond loopback, so it may not do without client tokens."""
+    loaded = settings.load(str(DEPLOY / "compose.toml"), environ={})
+    assert (loaded.host, loaded.auth_mode) == ("0.0.0.0", "hooks")
+    mounted = [each.split(":")[:2] for each in SERVICE["volumes"]]
+    assert ["./compose.toml", SERVICE["command"][-1]] in mounted
+
+
 def test_every_variable_that_is_set_is_a_setting() -> None:
     names = {PREFIX + field.name.upper() for field in fields(Settings)}
     text = "\n".join(file.read_text("utf-8") for file in DEPLOY.rglob("*") if file.is_file())
@@ -98,6 +107,19 @@ def test_every_file_that_an_image_copies_is_there_and_not_ignored() -> None:
     for name in copied:
         assert (ROOT / name).exists(), name
         assert any(Path(name).match(pattern) for pattern in kept), name
+
+
+def test_an_image_copies_all_that_its_wheel_is_made_of() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = {
+        word
+        for stage in containerfile.read(CONTAINERFILE)
+        for step in stage.steps
+        if step.word == "COPY"
+        for word in step.words()[:-1]
+    }
+    assert {*wheel["packages"], *wheel["force-include"]} <= copied
 
 
 def test_the_image_runs_as_nobody_and_installs_by_hash() -> None:
@@ -139,9 +161,8 @@ def test_every_probe_asks_a_page_that_there_is(web: FlaskClient) -> None:
 
 
 def test_health_is_asked_at_a_port_of_its_own_that_the_ingress_does_not_reach() -> None:
-    files = ("kubernetes/settings.toml", "production.toml")
+    files = ("kubernetes/settings.toml", "production.toml", "compose.toml")
     wanted = {tomllib.loads((DEPLOY / file).read_text("utf-8"))["health_port"] for file in files}
-    wanted.add(int(SERVICE["environment"][f"{PREFIX}HEALTH_PORT"]))
     assert len(wanted) == 1
     health = wanted.pop()
     by_kind = {m["kind"]: m for m in manifests()}

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -23,7 +24,6 @@ from cds_service.auth.jwks import JwksCache
 from cds_service.journal import metrics
 from cds_service.journal.metrics import Metrics
 from cds_service.journal.traces import Traces
-from cds_service.web.call_traces import CallTraces
 from cds_service.web.health import Health
 from tests.conformance.calls import conflict
 from tests.conftest import AS_OF, Running
@@ -266,9 +266,10 @@ def test_CT14_a_traced_call_is_a_span_with_its_stages_and_without_its_patient(
 ) -> None:
     exporters = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
     memory = exporters.InMemorySpanExporter()
-    app = create_app(configuration.load(None, {}, data_dir=str(tmp_path)), now=lambda: AS_OF)
     traces = Traces("", "1", memory)
-    CallTraces(traces, Log()).install(app)
+    wanted = {"data_dir": str(tmp_path), "traces_endpoint": "http://127.0.0.1:4318/v1/traces"}
+    with mock.patch("cds_service.app.Traces", return_value=traces):
+        app = create_app(configuration.load(None, {}, **wanted), now=lambda: AS_OF)
     parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     body = conflict()
     body["context"]["patientId"] = "CANARY"

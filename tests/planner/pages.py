@@ -160,12 +160,7 @@ class Planner:
     def handout(self) -> str:
         done = self.finished
         with self.app.test_request_context("/smart/launch"):
-            return render_template(
-                "smart/handout.html",
-                done=done,
-                handle="h",
-                **routes.drawn(done.wish, done.edition),
-            )
+            return render_template("smart/handout.html", handle="h", **routes.finished(done))
 
     def drafts(self) -> list[dict[str, Any]]:
         """Every resource that a write would send."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from cds_service.planner.phrases import day
 from tests.e2e.oauth_server import Ehr
 from tests.e2e.smart_site import Site, order
 from tests.e2e.smart_steps import csrf_of, is_refused, is_written, open_app, words, write_plan
@@ -68,6 +71,14 @@ def test_a_change_rewrites_the_rest_as_new_drafts(
     assert f"MedicationRequest/{old['id']}" in result
     assert "signed and under way: end it in the EHR" in result
     assert "Cancel the drafts" not in result
+    handout = words(client.get(f"{url}handout"))
+    for page in (result, handout):  # both show what is left, not the plan from its first day
+        for start, _, dose in expected:
+            assert re.search(rf"{day(date.fromisoformat(start))} .{{0,40}}\b{dose:g} mg", page)
+        assert "23 Nov 2026" not in page.replace("Starts", "")
+    doses = ", ".join(f"{dose:g}" for *_, dose in expected)
+    assert f"Plan A, changed: {doses} mg a day" in result
+    assert client.get(f"{url}plan.json").get_json()["resourceType"] == "Bundle"
 
 
 def test_a_plan_that_was_held_can_be_changed_again(

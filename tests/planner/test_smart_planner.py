@@ -527,11 +527,11 @@ def test_an_unclear_end_is_looked_up_before_it_is_tried_again(
 ) -> None:
     """The order was stored but the answer got lost: the second try finds it, though If-None-Exist is ignored."""
     ehr.ignores_condition = True
-    ehr.loses_answer.add("MedicationRequest")
+    ehr.after_writing["MedicationRequest"] = 502
     result_url = write_plan(client, open_app(client, ehr)).headers["Location"]
     page = client.get(result_url)
     assert written(ehr) == ["MedicationRequest"]
-    ehr.loses_answer.clear()
+    ehr.after_writing.clear()
     client.post(result_url, data={"csrf": csrf_of(page)})
     again = client.get(result_url)
     assert written(ehr) == WHOLE_PLAN
@@ -945,3 +945,17 @@ def test_ending_asks_first(client: FlaskClient, ehr: Ehr) -> None:
     assert 200 == client.get(plan_url).status_code
     client.post(f"{plan_url}end", data={"csrf": csrf_of(asked)})
     assert 401 == client.get(plan_url).status_code
+
+
+def test_what_the_record_warns_of_stays_said_after_it_was_answered_for(
+    client: FlaskClient, ehr: Ehr
+) -> None:
+    """The headline of a passed gate never says that nothing speaks against a start where something did."""
+    ehr.store["Patient", "ldn-1"]["birthDate"] = "2010-05-05"
+    plan_url = open_app(client, ehr)
+    confirmed = [*ANSWERS["confirm"], "age"]
+    fields = {**ANSWERS, **PLAN_A, "confirm": confirmed, "csrf": csrf_of(client.get(plan_url))}
+    page = words(client.post(f"{plan_url}preview", data=fields))
+    assert "You answer for this: 16 years: naltrexone is not recommended below 18." in page
+    assert "Nothing in the record or in your answers" not in page
+    assert 'class="verdict warning"' in client.get(plan_url).text

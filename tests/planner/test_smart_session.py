@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +198,20 @@ def test_workers_that_start_together_share_one_table(url: str, time: Time) -> No
     assert [True] * 4 == [workers[0].find(OPEN, handle, BROWSER) is not None for handle in handles]
     for store in stores:
         store.close()
+
+
+def test_a_key_that_is_there_is_read_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster mounts it from a secret; a key of each replica's own would part their sessions."""
+    (tmp_path / "key").write_bytes(key := Fernet.generate_key())
+
+    def refuse(*_: object, **_more: object) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    for owner, name in ((Path, "mkdir"), (Path, "unlink"), (os, "open")):
+        monkeypatch.setattr(owner, name, refuse)
+    assert key == read_or_make_key(tmp_path / "key")
 
 
 def test_the_key_is_made_once_by_many_workers(tmp_path: Path) -> None:

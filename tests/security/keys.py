@@ -162,7 +162,6 @@ class Entrance:
             SeenTokens(self.store.writer, self.clock),
             self.clock,
             algorithms=algorithms,
-            on_refusal=self.reasons.append,
         )
 
     def says(self, token: str, *endpoints: str) -> str:
@@ -173,6 +172,7 @@ class Entrance:
         """ "admitted" or the reason of the refusal of these Authorization headers."""
         try:
             self.authentication.admit(headers, endpoints or (ENDPOINT,))
-        except (Unauthorized, Unavailable):
-            return self.reasons[-1]
+        except (Unauthorized, Unavailable) as refused:
+            self.reasons.append(refused.reason)
+            return refused.reason
         return "admitted"

@@ -76,7 +76,7 @@ def suggestion_code(suggestion: Json, body: Json) -> str:
 
 
 def action_code(action: Json, body: Json) -> str:
-    drafts = {r["id"]: r for r in orders(body["context"]) if "id" in r}
+    drafts = {r["id"]: r for r in orders(body["context"]) if isinstance(r.get("id"), str)}
     if action["type"] == "delete":
         target = str(action.get("resourceId") or action.get("resource") or "").rpartition("/")[2]
         return deletion_code(target, drafts)
@@ -85,7 +85,7 @@ def action_code(action: Json, body: Json) -> str:
     if action["type"] == "update" and target in drafts and starts_low(resource):
         return "START_1_5"
     is_listed = (kind, target) in {
-        (r["resourceType"], r["id"]) for r in orders(body.get("prefetch", {}))
+        (str(r.get("resourceType")), str(r.get("id"))) for r in orders(body.get("prefetch", {}))
     }
     is_held = is_listed and resource["status"] == "on-hold" and "naltrexone" in drug_of(resource)
     if action["type"] == "update" and is_held:

@@ -18,7 +18,7 @@ from cds_service.model import GAP_ABOUT, GAP_WHY, Gap, Release
 from cds_service.pipeline import Engine, answer
 from cds_service.settings import Client
 from cds_service.web.admission import make_admit
-from cds_service.web.hooks import HookPorts, make_hooks
+from cds_service.web.hooks import HookDesk, HookPorts, make_hooks
 from tests.security.keys import BASE, Entrance, ehr, settings, token
 
 TOKEN = re.compile(r"\{\{(.*?)\}\}")
@@ -167,7 +167,7 @@ def test_discovery_answers_by_the_profile_of_the_client_that_asks(
     admit = make_admit(mine, Entrance(tmp_path, *clients).authentication)
     app = Flask("test")
     app.register_blueprint(
-        make_hooks(engine, mine, HookPorts(now=lambda: datetime.now(UTC), admit=admit))
+        make_hooks(HookDesk(engine, mine, HookPorts(now=lambda: datetime.now(UTC), admit=admit)))
     )
     headers = {"Authorization": f"Bearer {token(**said)}"} if said else {}
     told = app.test_client().get("/cds-services", headers=headers)
