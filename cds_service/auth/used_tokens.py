@@ -33,7 +33,7 @@ KEEP_SECONDS = 7_200  # more than any token lives: its hour, and what two clocks
 JUMP_SECONDS = 60  # a clock on the wall that leaves the steady one by more has jumped
 PURGE_SECONDS = 2  # how often old rows are swept, a few at a time
 PURGE_ROWS = 2_000
-RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
+RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 37 MB
 
 
 class Use(StrEnum):
