@@ -40,7 +40,7 @@ _DELETE = (
     "DELETE FROM jwt_seen WHERE token_hash IN "
     "(SELECT token_hash FROM jwt_seen WHERE expires < ? LIMIT ?)"
 )
-RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 10 MB
+RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 37 MB
 
 
 class Use(StrEnum):

@@ -25,7 +25,7 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 class LoggingReplica(Replica):
     """A replica whose log goes through a pipe to a reader that can be made to stand still."""
 
-    command = ("-m", "cds_service", "serve")
+    command = ("-m", "tests.soak.serving")
 
     def __init__(self, folder: Path, settings: Path, database: str) -> None:
         super().__init__(folder, settings, database)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.soak.house import House, resident_mb
 from tests.soak.verdict import slope
 
-LIVES = 600.0  # seconds of samples after warm-up from which a slope is worth judging
+LIVES = 480.0  # seconds of samples after warm-up from which a slope is worth judging
 MOST_MB_AN_HOUR = 12.0
 
 
