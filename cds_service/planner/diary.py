@@ -16,7 +16,7 @@ from cds_service.planner.judge import Earlier
 from cds_service.planner.kept import NOT_KEPT
 from cds_service.planner.routes import claim, outcome_of, posted, shown
 from cds_service.planner.services import PlannerDesk, PlannerVisit
-from cds_service.planner.view import read_wish, wish_fields
+from cds_service.planner.view import read_wish, single, wish_fields
 from cds_service.planner.write import Item
 from cds_service.titration.plan import Plan, draw
 
@@ -86,10 +86,10 @@ def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | N
     edition, today = desk.edition(), desk.today()
     if case.running is None or case.running.choice is None or must_stop(case.gate):
         return None, ""
-    asked = {name: sent.get(name, "") for name in ("change", "hold_days", "form", "fill_days")}
-    course: Fields = MultiDict(
-        {**wish_fields(case.running.choice), **asked, "change_on": today.isoformat()}
-    )
+    said = single(sent)
+    asked = {name: said.get(name, "") for name in ("change", "hold_days", "form", "fill_days")}
+    on = today.isoformat() if asked["change"] else ""
+    course: Fields = MultiDict({**wish_fields(case.running.choice), **asked, "change_on": on})
     wish = read_wish(course, today, None, edition.schedules)
     wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
     if wrong:

@@ -44,9 +44,19 @@ def headline(record: Gate, gate: Gate, today: date, say: Words) -> Headline:
 
 def _answered(gate: Gate, say: Words) -> tuple[str, str]:
     """What the record warns of, or cannot tell, stays said after somebody has answered for it."""
-    if reasons := " ".join(next(iter(p.because), p.title) for p in gate.attested):
+    if reasons := " ".join(_reason(point, say) for point in gate.attested):
         return "warning", say("verdict.attested", reasons=reasons)
     return "ok", say("verdict.answered")
+
+
+def _reason(point: Point, say: Words) -> str:
+    if point.items:
+        return _unrecognized(point, say)
+    return next(iter(point.because), point.title)
+
+
+def _unrecognized(point: Point, say: Words) -> str:
+    return say("verdict.unrecognized", medicines="; ".join(item.label for item in point.items))
 
 
 def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
@@ -58,8 +68,7 @@ def _of_record(record: Gate, today: date, say: Words) -> tuple[str, str]:
     unread = {say("unread.problems"), say("unread.birth_date")}
     unclear = [p for p in flagged if p.id not in _CARE or p.because[0] in unread]
     if unclear and unclear[0].items:
-        medicines = "; ".join(item.label for item in unclear[0].items)
-        return "warning", say("verdict.unrecognized", medicines=medicines)
+        return "warning", _unrecognized(unclear[0], say)
     if unclear and unclear[0].id == "earlier":
         return "warning", say("verdict.drafted")
     if unclear:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 
 from cds_service.planner.answers import CLASSES, DATES, LONGEST_NAME, METHODS, TESTS, Answers
@@ -29,6 +30,7 @@ FIELDS = (  # of the form, as far as an answer or a wish can be wrong in them
     "reason_above",
     "fill_days",
     "changes",
+    "reason_text",
 )
 WISH_COMPLAINTS: Mapping[str, frozenset[str]] = {
     "fill_days": frozenset(),
@@ -36,7 +38,12 @@ WISH_COMPLAINTS: Mapping[str, frozenset[str]] = {
     "start_past": frozenset(),
     "start_far": frozenset(),
     "start_early": frozenset({"day"}),
+    "change_half": frozenset(),
+    "reason_twice": frozenset(),
 }
+_TEXTS = frozenset({"reason", "reason_text", "reason_above", "maintenance_by"})
+_CONTRADICTORY = "?"  # no word, number or date of any field
+_MG = re.compile(r"(\d{1,4}(?:[.,]\d{1,2})?|[.,]\d{1,2})(?: ?mg)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,7 @@ class Wish:
     fill_days: int
     faults: tuple[Complaint, ...] = ()
     reason: str = ""  # what it is for, in the words of the record or the clinician
+    reason_text: str = ""  # the clinician's, as entered
 
     @property
     def is_plan(self) -> bool:
@@ -69,10 +77,23 @@ def first_wish(
     )
 
 
+def single(fields: Mapping[str, str]) -> dict[str, str]:
+    """One value for each field. Two that differ contradict each other: the field then holds nothing that it could mean."""
+    getlist = getattr(fields, "getlist", None)
+    found: dict[str, str] = {}
+    for name in fields:
+        values = {v.strip() for v in (getlist(name) if getlist else [fields[name]])}
+        found[name] = values.pop() if len(values) == 1 else _CONTRADICTORY
+        if name in _TEXTS and found[name] == _CONTRADICTORY:
+            found[name] = ""
+    return found
+
+
 def read_answers(
     fields: Mapping[str, str], confirmed: Iterable[str], methods: Iterable[str]
 ) -> Answers:
     """What was ticked and entered at the gate; unknown words count as not answered."""
+    fields = single(fields)
     days = {name: _read_past_day(fields.get(name)) for name in DATES}
     written = {name for name in DATES if (fields.get(name) or "").strip()}
     return Answers(
@@ -105,12 +126,14 @@ def read_wish(
     fields: Mapping[str, str], today: date, earliest: date | None, schedules: Schedules
 ) -> Wish:
     """The form's wish; a newly picked schedule comes with its own defaults. Never raises."""
+    fields = single(fields)
     limits = schedules.limits
     start = _read_date(fields.get("start_on"))
     schedule = (fields.get("schedule") or "")[:1]
     form = _read_form(fields.get("form"))
     fill = _read_int(fields.get("fill_days"))
-    if schedule in schedules.by_id and schedule != fields.get("drawn"):
+    drawn = fields.get("drawn", schedule if "start_mg" in fields else "")
+    if schedule in schedules.by_id and schedule != drawn:
         choice = propose(schedules, schedule, start or today)
     else:
         choice = _read_choice(fields, schedule, start or today, schedules)
@@ -120,6 +143,10 @@ def read_wish(
     ]
     if fill not in limits.fill_days:
         faults.append(Complaint("fill_days", "fill_days"))
+    if _is_half(fields):
+        faults.append(Complaint("changes", "change_half"))
+    if fields.get("reason") and fields.get("reason_text"):
+        faults.append(Complaint("reason_text", "reason_twice"))
     reason = (fields.get("reason") or fields.get("reason_text") or "")[:LONGEST_FIELD].strip()
     return Wish(
         choice,
@@ -127,6 +154,7 @@ def read_wish(
         fill if fill in limits.fill_days else limits.first_fill_days,
         tuple(faults),
         reason,
+        (fields.get("reason_text") or "")[:LONGEST_FIELD],
     )
 
 
@@ -169,8 +197,14 @@ def _read_changes(fields: Mapping[str, str], usual_hold: int) -> tuple[Change, .
     kind = fields.get("change")
     if kind not in {"hold", "step-down"} or on is None:
         return before
-    days = _read_int(fields.get("hold_days")) or usual_hold
+    days = _read_int(fields["hold_days"]) if fields.get("hold_days") else usual_hold
     return (*before, Change(Kind(kind), on, days if kind == "hold" else 0))
+
+
+def _is_half(fields: Mapping[str, str]) -> bool:
+    """A kind of change without a day that can be read, or a day without a kind."""
+    kind, on = fields.get("change") or "", fields.get("change_on") or ""
+    return bool(kind or on) and (kind not in set(Kind) or _read_date(on) is None)
 
 
 def _read_changed(text: str) -> Iterator[Change]:
@@ -195,9 +229,9 @@ def _date_faults(
 
 
 def _read_mg(text: str | None) -> Decimal:
-    with suppress(InvalidOperation):
-        return Decimal((text or "")[:12].strip().replace(",", "."))
-    return Decimal("NaN")
+    """A dose as people write it. Three digits after a comma might be thousands, so they are no dose."""
+    read = _MG.fullmatch((text or "").strip())
+    return Decimal(read[1].replace(",", ".")) if read else Decimal("NaN")
 
 
 def _read_int(text: str | None) -> int:
