@@ -24,7 +24,7 @@ _EACH, _CHARACTERS = (
     4,
 )  # steps for a way of writing a drug, and characters of an order's words to a step
 _SUPPORTIVE = frozenset({"lofexidine"})
-_REMEMBERED = 16_384  # drugs by their raw words, of at most read.LONGEST_WORDS characters each
+_REMEMBERED = 8_192  # drugs by their raw words, of at most read.LONGEST_WORDS characters each
 
 
 class Named(NamedTuple):

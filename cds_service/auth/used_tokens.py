@@ -13,13 +13,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import struct
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
-
-from cachetools import TTLCache
 
 from cds_service.errors import Unavailable
 from cds_service.store.database import Run
@@ -40,7 +39,8 @@ _DELETE = (
     "DELETE FROM jwt_seen WHERE token_hash IN "
     "(SELECT token_hash FROM jwt_seen WHERE expires < ? LIMIT ?)"
 )
-RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 37 MB
+_TIME = struct.Struct("d")
+RECENT_TOKENS = 50_000  # what one worker remembers by itself, about 11 MB
 
 
 class Use(StrEnum):
@@ -85,7 +85,7 @@ class SeenTokens:
         self._purge = _Purge(clock, steady)
         self._clock = clock
         self._steady = steady
-        self._recent: TTLCache[str, _Memory] = TTLCache(RECENT_TOKENS, KEEP_SECONDS, timer=steady)
+        self._recent = _Recent(RECENT_TOKENS)
         self._lock = threading.Lock()
         self._told = False
         self.by_memory = 0
@@ -104,11 +104,12 @@ class SeenTokens:
         return use
 
     def _seen_here(self, token: _Token) -> Use:
+        now = self._steady()
         with self._lock:
-            if (known := self._recent.get(token.hash)) is None:
-                self._recent[token.hash] = _Memory(token.request, self._steady())
+            if (known := self._recent.get(token.hash, now)) is None:
+                self._recent.add(token, now)
                 return Use.FIRST
-            return _compare(token.request, known.request, self._steady() - known.at)
+            return _compare(token.request, known.request, now - known.at)
 
     def _seen_anywhere(self, token: _Token) -> Use:
         """What the store says, if it does so in time. A token that was not waited for is still written once it can."""
@@ -127,7 +128,7 @@ class SeenTokens:
             told, self._told = self._told, True
             self.by_memory += not self._durable
             if self._durable:
-                self._recent.pop(token_hash, None)
+                self._recent.forget(token_hash)
         if not told:
             self._on_failure()
         if self._durable:
@@ -159,6 +160,30 @@ class _Memory(NamedTuple):
 
     request: str
     at: float
+
+
+class _Recent:
+    """The newest uses of at most ``room`` tokens, none older than KEEP_SECONDS; packed, for there are many."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._uses: dict[bytes, bytes] = {}  # the oldest first
+
+    def get(self, token_hash: str, now: float) -> _Memory | None:
+        if (packed := self._uses.get(bytes.fromhex(token_hash))) is None:
+            return None
+        known = _Memory(packed[_TIME.size :].decode(), *_TIME.unpack_from(packed))
+        return known if now - known.at <= KEEP_SECONDS else None
+
+    def add(self, token: _Token, now: float) -> None:
+        key = bytes.fromhex(token.hash)
+        self._uses.pop(key, None)
+        self._uses[key] = _TIME.pack(now) + token.request.encode()
+        if len(self._uses) > self._room:
+            del self._uses[next(iter(self._uses))]
+
+    def forget(self, token_hash: str) -> None:
+        self._uses.pop(bytes.fromhex(token_hash), None)
 
 
 def _look_up(run: Run, hashes: set[str]) -> dict[str, tuple[str, int]]:

@@ -19,7 +19,7 @@ from cds_service.terminology.words import says_ldn, split_words
 
 __all__ = ["Terminology", "absence", "load", "says_ldn"]
 
-_REMEMBERED = 20_000
+_REMEMBERED = 4_096  # in front of them stands what orders say in raw words (reading)
 _LONG = 500  # characters; a problem with longer texts is read anew each time, so that it cannot fill memory
 _CODINGS, _LINES = 50, 60  # of one order that are looked at
 
