@@ -70,7 +70,8 @@ def rest(plan: Plan, day: date) -> Plan:
     """What is left of a plan from this day on; supplies, sigs and refills follow from its steps."""
     steps = [replace(s, starts=max(s.starts, day)) for s in plan.steps if s.ends >= day]
     left = tuple(replace(step, number=n) for n, step in enumerate(steps, 1))
-    return replace(plan, steps=left, reviews=tuple(r for r in plan.reviews if r.on > day))
+    reviews = tuple(r for r in plan.reviews if r.on > day)
+    return replace(plan, steps=left, reviews=reviews, last_dose_since=plan.steps[-1].starts)
 
 
 # --- the orders

@@ -94,8 +94,11 @@ def _course(desk: PlannerDesk, case: PlanCase, sent: Fields) -> tuple[Fields | N
     wrong = [f for f in wish.faults if f.about not in {"start_on", "reason"}]
     if wrong:
         return None, edition.phrases.complaint(wrong[0])
-    is_new = wish.choice.changes != case.running.choice.changes
-    return (course, "") if is_new else (None, edition.say("diary.choose"))
+    if wish.choice.changes == case.running.choice.changes:
+        return None, edition.say("diary.choose")
+    if {one.ref for one in case.earlier} - set(said.get("known", "").split()):
+        return None, edition.say("diary.drafted_meanwhile")
+    return course, ""
 
 
 def _change_course(desk: PlannerDesk, visit: PlannerVisit) -> Response:

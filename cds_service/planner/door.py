@@ -127,6 +127,6 @@ class LaunchDoor:
 
     def _made_once(self, environ: dict[str, Any]) -> Page:
         with self._lock:
-            if self._page is None:
-                self._page = Page.of(self._application, environ)
-            return self._page
+            page = self._page or Page.of(self._application, environ)
+            self._page = page if page.status.startswith("429") else None
+            return page

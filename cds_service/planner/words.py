@@ -123,6 +123,7 @@ _GATE = (
             "surgery: because no yes": "",
             "duplicate: listed": "label state",
             "duplicate: blocked": "",
+            "diary: drafted_meanwhile": "",
             "diary: head drafted must_stop must_stop_because unknown change write new choose reason": "",
             "diary: today": "day dose since",
             "diary: taken": "taken",

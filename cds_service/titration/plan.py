@@ -117,6 +117,7 @@ class Plan:
     limits: Limits
     steps: tuple[Step, ...]
     reviews: tuple[Review, ...]
+    last_dose_since: date | None = None  # where the plan is what is left of one
 
     @property
     def starts(self) -> date:
@@ -142,7 +143,7 @@ class Plan:
     def onset(self) -> tuple[date, date]:
         """The days between which a benefit is usually noticed, if there is one: counted from the last dose step."""
         soonest, latest = self.limits.onset_weeks
-        top = self.steps[-1].starts
+        top = self.last_dose_since or self.steps[-1].starts
         return (top + timedelta(weeks=soonest), top + timedelta(weeks=latest))
 
     def daily_mg_on(self, day: date) -> Decimal:

@@ -130,6 +130,19 @@ def test_two_presses_write_once(
     assert len(names) == len(set(names)) == 1
 
 
+def test_of_two_launches_for_one_patient_the_second_press_meets_the_drafts_of_the_first(
+    client: FlaskClient, ehr: Ehr, site: Site
+) -> None:
+    """Opened before anything was drafted, in one browser and in another."""
+    urls = [(who, open_app(who, ehr)) for who in (client, client, site.app.test_client())]
+    forms = [sent(who.get(url)) for who, url in urls]
+    answers = [
+        who.post(f"{url}write", data=form) for (who, url), form in zip(urls, forms, strict=True)
+    ]
+    assert [True, False, False] == [is_written(answer) for answer in answers]
+    assert len([r for r in ehr.of_type("MedicationRequest") if r.get("identifier")]) == 1
+
+
 def test_of_several_presses_one_asks_for_a_fresh_token(
     client: FlaskClient, ehr: Ehr, site: Site
 ) -> None:

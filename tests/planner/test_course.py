@@ -188,3 +188,16 @@ def test_what_was_never_signed_continues_nothing(status: str) -> None:
         [*old, *written(left, 1, on, Form.ONE_STRENGTH, Release.R4)], SCHEDULES, EDITION.say
     )
     assert [None] == [plan.choice for plan in found if plan.standing != DRAFT]
+
+
+@pytest.mark.parametrize("days", range(1, 84))
+def test_what_is_left_of_a_plan_has_its_days_and_promises(days: int) -> None:
+    """On every day from then on the same dose, the same reviews, the same days for a benefit, the same end."""
+    plan = draw(SCHEDULES, propose(SCHEDULES, "A", TODAY))
+    on = TODAY + timedelta(days=days)
+    left = rest(plan, on)
+    later = [on + timedelta(days=n) for n in range((plan.ends - on).days + 2)]
+    assert [plan.daily_mg_on(d) for d in later] == [left.daily_mg_on(d) for d in later]
+    assert (plan.onset, plan.stop_on) == (left.onset, left.stop_on)
+    assert [r for r in plan.reviews if r.on > on] == list(left.reviews)
+    assert left.starts == on

@@ -103,6 +103,27 @@ def test_a_plan_that_was_held_can_be_changed_again(
     assert "28 Dec 2026" in note["text"]
 
 
+def test_what_was_drafted_while_the_page_was_open_is_asked_about_first(
+    client: FlaskClient, ehr: Ehr, url: str
+) -> None:
+    """A second press of another session: told once, and then the drafts that the page names may be replaced."""
+    other = open_app(client, ehr)
+    fields = {"fill_days": "28", "form": "one-strength", "change": "hold", "hold_days": "14"}
+    first, second = (
+        {**fields, "csrf": csrf_of(client.get(f"{each}diary"))} for each in (url, other)
+    )
+    assert is_written(client.post(f"{url}diary", data=first))
+    told = client.post(f"{other}diary", data={**second, "known": ""})
+    assert is_refused(told)
+    assert 2 == len(orders(ehr))
+    page = client.get(told.headers["Location"])
+    assert "was drafted while this page was open" in words(page)
+    (known,) = re.findall(r'name="known" value="([^"]+)"', page.text)
+    assert known == f"MedicationRequest/{orders(ehr)[1]['id']}"
+    assert is_written(client.post(f"{other}diary", data={**second, "known": known}))
+    assert known in words(client.get(f"{other}result"))
+
+
 @pytest.mark.parametrize("change", [{}, {"change": "hold", "hold_days": "99"}, {"change": "raise"}])
 def test_no_other_change_is_written(
     client: FlaskClient, ehr: Ehr, url: str, change: dict[str, str]

@@ -104,6 +104,19 @@ def test_the_pace_is_that_of_the_clock() -> None:
     assert ["200 OK"] * 5 + ["302 Found"] == [ask(door)[0] for _ in range(6)]
 
 
+def test_a_page_that_failed_is_made_again() -> None:
+    """A fault of one moment must not be what every later crowd reads."""
+    statuses = iter(["500 Internal Server Error", "429 Too Many Requests"])
+
+    def faulty(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response(next(statuses) if HURRIED in environ else "200 OK", [])
+        return [b""]
+
+    door = LaunchDoor(faulty, KEY, clock=Time())
+    found = [ask(door, "iss=a&turn=0.0")[0][:3] for _ in range(BURST + 3)]
+    assert ["200"] * BURST + ["500", "429", "429"] == found
+
+
 def test_hooks_and_other_pages_are_not_looked_at() -> None:
     door = LaunchDoor(inner, KEY, clock=Time())
     for path in ("/cds-services", "/smart/s/x/", "/smart/callback", "/"):
