@@ -12,6 +12,7 @@ from cds_service.content.loader import Content
 from cds_service.content.planner_words import Words, words_on
 from cds_service.content.words import parts
 from cds_service.planner.answers import METHODS, TESTS
+from cds_service.planner.chart import draw_chart
 from cds_service.planner.phrases import (
     Phrases,
     daily_doses,
@@ -21,7 +22,6 @@ from cds_service.planner.phrases import (
     mg,
     weekday,
 )
-from cds_service.planner.view import draw_chart
 from cds_service.titration.schedules import DEFAULT, Schedules
 from cds_service.titration.supply import most_capsules_at_once
 
