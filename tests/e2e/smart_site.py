@@ -118,7 +118,7 @@ def make_site(
     clock = clock or Clock()
     with (
         patch.object(app.terminology, "load", _tables),
-        patch.object(app.clinical, "load", lambda *_: _shipped()),
+        patch.object(app.signing, "in_force", lambda *_: _shipped()),
     ):
         return Site(app.create_app(settings, clock), clock, settings)
 
