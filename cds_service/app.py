@@ -131,7 +131,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         terminology_version=parts.engine.terminology.version,
     )
     recorder.install(app)
-    counting = CallMetrics(parts.reporter.numbers, parts.log)
+    counting = CallMetrics(parts.reporter.numbers, parts.log, parts.reporter.trouble)
     if settings.has_metrics:
         counting.install(app)
         parts.reporter.say_if_unshared(settings.workers)

@@ -30,6 +30,7 @@ class CallMetrics:
 
     numbers: Metrics
     log: Any
+    trouble: Callable[[str], None] = lambda _about: None  # hears "calls" when a number broke
 
     def install(self, app: Flask) -> None:
         app.after_request(self._end)
@@ -47,9 +48,7 @@ class CallMetrics:
                 if g.get("cut"):
                     self.numbers.count(metrics.CUT)
             except Exception as error:  # noqa: BLE001 - a number is worth no answer
-                self.log.error(
-                    "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
-                )
+                self._broke(error)
         return response
 
     def observe(self, call: CallFacts) -> None:
@@ -92,9 +91,13 @@ class CallMetrics:
                     metrics.FHIR_ANSWERS, "ok" if answer.complete else answer.why or answer.state
                 )
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.error(
-                "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
-            )
+            self._broke(error)
+
+    def _broke(self, error: Exception) -> None:
+        self.log.error(
+            "metrics-broken", request_id=g.get("request_id", ""), fault=name_fault(error)
+        )
+        self.trouble("calls")
 
 
 def _timed(fetch: Fetch, count: Callable[[float, Record], None]) -> Fetch:
