@@ -131,7 +131,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         rules_version=rules_version(),
         terminology_version=parts.engine.terminology.version,
     )
-    counting = CallMetrics(parts.reporter.numbers, parts.log)
+    counting = CallMetrics(parts.reporter.numbers, parts.log, parts.reporter.trouble)
     desk = HookDesk(
         parts.engine,
         settings,

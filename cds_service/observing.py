@@ -114,7 +114,7 @@ class Watched:
             return f"degraded: {said}"
         if self.pseudonyms.fault:
             return f"degraded: no key for patient hashes ({self.pseudonyms.fault})"
-        if self._rose("audit", self.audit.dropped):
+        if self._rose("audit", self.audit.dropped) or self.reporter.is_troubled("audit"):
             return "degraded: audit events are lost"
         return "degraded: audit events wait" if self.audit.pending > QUEUE_EVENTS // 2 else "ok"
 
@@ -128,9 +128,10 @@ class Watched:
             return f"degraded: records are missing ({said})"
         if alarms := self.water.alarms():
             return f"degraded: {alarms[-1][1]}"
-        return (
-            f"degraded: high-water mark not kept ({self.water.fault})" if self.water.fault else "ok"
-        )
+        if self.water.fault:
+            return f"degraded: high-water mark not kept ({self.water.fault})"
+        begun_anew = self.reporter.is_troubled("records")
+        return "degraded: high-water mark unreadable, a new one is begun" if begun_anew else "ok"
 
     def _calls(self) -> str:
         troubled = self.reporter.is_troubled("calls")

@@ -35,6 +35,7 @@ class Reporter:
         self.numbers.begin(metrics.BROKEN_CARDS, sorted(TOPICS))
         if self.water.fault:
             self.log.error("high-water-mark-unreadable", fault=self.water.fault)
+            self.trouble("records")
         for word, sentence in self.water.alarms():
             self._say_alarm(word, sentence)
 

@@ -34,7 +34,7 @@ class Recorder:
     required: bool
     trouble: Callable[[str], None] = lambda _about: (
         None
-    )  # hears "calls" or "fhir" when one of these went wrong
+    )  # hears "calls", "fhir" or "audit" when one of these went wrong
     prescribers: bool = False
     rules_version: str = ""
     terminology_version: str = ""
@@ -85,6 +85,7 @@ class Recorder:
             self._note(call, available=False)
         except Exception as error:  # noqa: BLE001
             self.log.error("audit-broken", request_id=call.request_id, fault=name_fault(error))
+            self.trouble("audit")
 
     def _log_quietly(self, call: Call, status: int) -> None:
         try:

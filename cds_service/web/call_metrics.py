@@ -30,6 +30,7 @@ class CallMetrics:
 
     numbers: Metrics
     log: Any
+    trouble: Callable[[str], None] = lambda _about: None  # hears "calls" when a number broke
 
     def timed(self, fetch: Fetch | None, request_id: str) -> Fetch | None:
         """The same fetch, its time and its answers counted."""
@@ -43,7 +44,7 @@ class CallMetrics:
             if call.cut:
                 self.numbers.count(metrics.CUT)
         except Exception as error:  # noqa: BLE001 - a number is worth no answer
-            self.log.error("metrics-broken", request_id=call.request_id, fault=name_fault(error))
+            self._broke(error, call.request_id)
 
     def observe(self, call: CallFacts) -> None:
         """Count one call."""
@@ -85,7 +86,11 @@ class CallMetrics:
                     metrics.FHIR_ANSWERS, "ok" if answer.complete else answer.why or answer.state
                 )
         except Exception as error:  # noqa: BLE001 - as above
-            self.log.error("metrics-broken", request_id=request_id, fault=name_fault(error))
+            self._broke(error, request_id)
+
+    def _broke(self, error: Exception, request_id: str) -> None:
+        self.log.error("metrics-broken", request_id=request_id, fault=name_fault(error))
+        self.trouble("calls")
 
 
 def _timed(fetch: Fetch, count: Callable[[float, Record], None]) -> Fetch:

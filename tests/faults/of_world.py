@@ -376,9 +376,8 @@ def no_memory_while_reading(folder: Path) -> Iterator[Site]:
 @fault(
     "memory",
     log="metrics-broken",
-    metric="",
-    check="",
-    why="numbers are missing, answers are not; the log says so",
+    metric=READY.format("calls"),
+    check="calls",
 )
 def metrics_break(folder: Path) -> Iterator[Site]:
     with (
@@ -391,9 +390,8 @@ def metrics_break(folder: Path) -> Iterator[Site]:
 @fault(
     "our code",
     log="audit-broken",
-    metric="",
-    check="",
-    why="an event is missing, answers are not; the log says so",
+    metric=READY.format("audit"),
+    check="audit",
 )
 def audit_event_cannot_be_made(folder: Path) -> Iterator[Site]:
     with (

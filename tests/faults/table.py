@@ -52,6 +52,7 @@ def fault(group: str, *, log: str, metric: str, check: str, **more: Any) -> Call
         name = make.__name__.replace("_", "-")
         assert name not in FAULTS
         assert check or more.get("why"), f"{name}: say why readiness does not show it"
+        assert log and metric, f"{name}: every fault is seen in the log and in a metric"
         FAULTS[name] = Fault(
             name,
             group,

@@ -80,6 +80,14 @@ class Replica:
         """The server's first process, the parent of its workers."""
         return self._process.pid if self._process is not None else 0
 
+    def set(self, **settings: str | None) -> None:
+        """Settings of the next start; None takes one back."""
+        for name, value in settings.items():
+            variable = f"NALTREXONE_CDS_{name.upper()}"
+            self._env.pop(variable, None)
+            if value is not None:
+                self._env[variable] = value
+
     @contextlib.contextmanager
     def output(self) -> Iterator[IO[bytes]]:
         """Where the next start writes its log."""

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import requests
 
-from cds_service.journal.export import export_feedback
+from cds_service import terminology
+from cds_service.journal.export import export_audit, export_feedback
 from cds_service.store.read_only import open_to_read
 from tests.conftest import ROOT
 from tests.operations.proxy import Replica, two_replicas
@@ -158,6 +161,74 @@ def test_a_token_that_one_replica_took_is_refused_by_the_other_but_for_a_proxys_
 @pytest.mark.parametrize("path", ["/metrics", "/readyz", "/startupz", "/livez", "/version"])
 def test_what_is_for_operators_is_not_passed_on(house: House, path: str) -> None:
     assert requests.get(house.url + path, timeout=10).status_code == 404
+
+
+def test_content_and_drug_tables_are_rolled_out_and_back_and_every_audit_event_says_which(
+    house: House, tmp_path: Path
+) -> None:
+    """One replica has the new ones, the other not yet; then both; then the first is back. It ends the house: the last."""
+    first, second = house.replicas
+    site, packaged = _site_data(tmp_path), {"content_overlay": None, "terminology_dir": None}
+    old = _versions(first)
+    load = Load(house.url)
+    try:
+        _roll(first, site)
+        new = _versions(first)
+        assert _versions(second) == old
+        asked = [(_ask(first), new), (_ask(second), old)]
+        _roll(second, site)
+        asked.append((_ask(second), new))
+        _roll(first, packaged)
+        asked.append((_ask(first), old))
+    finally:
+        load.stop()
+    assert (new["content"], new["terminology"]) != (old["content"], old["terminology"])
+    assert [said.startswith("Site words") for (_, said), _ in asked] == [True, False, True, False]
+    assert set(load.orders) == {"200 critical"}, load.orders
+    for replica in house.replicas:  # an orderly stop writes the audit of the last calls
+        replica.stop()
+    events = _audited(house)
+    for (request_id, _), versions in asked:
+        event = events[request_id]
+        assert event["content_version"] == versions["content"]
+        assert event["terminology_version"] == versions["terminology"]
+        assert event["rules_version"] == versions["rules"]
+
+
+def _site_data(folder: Path) -> dict[str, str | None]:
+    """Settings with words and an edition of drug tables of a site's own."""
+    words, edition = folder / "content", folder / "terminology"
+    words.mkdir()
+    words.joinpath("naltrexone-opioid-interaction.yaml").write_text(
+        "summaries:\n  ntx-draft/CURRENT: 'Site words: no {blocker}, patient is on {opioid}.'\n"
+    )
+    shutil.copytree(Path(terminology.__file__).parent / "data", edition)
+    (edition / "release.json").write_text('{"release": "an edition of the site"}')
+    return {"content_overlay": str(words), "terminology_dir": str(edition)}
+
+
+def _roll(replica: Replica, settings: dict[str, str | None]) -> None:
+    replica.stop()
+    replica.set(**settings)
+    replica.start()
+
+
+def _versions(replica: Replica) -> dict[str, str]:
+    found: dict[str, str] = requests.get(replica.url + "/version", timeout=10).json()
+    return found
+
+
+def _ask(replica: Replica) -> tuple[str, str]:
+    """The id and the first card's summary of one order, sent past the proxy."""
+    body = {**json.loads(DRAFT.read_text("utf-8")), "hookInstance": str(uuid.uuid4())}
+    answer = requests.post(replica.url + HOOK, json=body, headers=bearer(HOOK), timeout=10)
+    return answer.headers["X-Request-Id"], answer.json()["cards"][0]["summary"]
+
+
+def _audited(house: House) -> dict[str, dict[str, str]]:
+    with open_to_read(house.database) as store:
+        events = json.loads("".join(export_audit(store, "json")))
+    return {event["request_id"]: event for event in events if event["kind"] == "call"}
 
 
 def _wait_for_more_feedback(load: Load) -> None:
