@@ -10,7 +10,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from multiprocessing.util import Finalize
@@ -105,6 +105,8 @@ class Parts:
     authentication: ClientAuthentication | None
     reporter: Reporter
     water: HighWater
+    smart_key: bytes = field(repr=False)  # of the planner's sessions
+    smart_key_fault: str = ""  # why that key ends with this worker; "" where it is kept
     overlay_refused: tuple[str, ...] = ()  # why the site's own content is not used
 
     @property
@@ -160,9 +162,8 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     app.register_blueprint(
         make_console(parts.engine, settings, now, package_version(), parts.store)
     )
-    smart_key = _smart_key(settings, parts.log)
     app.register_blueprint(
-        make_smart(settings, _smart_services(parts, settings, now, smart_key)), url_prefix="/smart"
+        make_smart(settings, _smart_services(parts, settings, now)), url_prefix="/smart"
     )
     CORS(
         app,
@@ -179,7 +180,7 @@ def create_app(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     )
     # not a daemon: an interpreter that ends while it is in the models' native code would be aborted
     threading.Thread(target=write.warm_up, name="warm-up").start()
-    doors = LaunchDoor(app.wsgi_app, smart_key, _launches_refused(parts.log))
+    doors = LaunchDoor(app.wsgi_app, parts.smart_key, _launches_refused(parts.log))
     app.wsgi_app = _middleware(HookDoor(doors, desk), settings)  # type: ignore[method-assign]
     if settings.health_port:
         open_door(app.wsgi_app, settings.host, settings.health_port)
@@ -257,6 +258,7 @@ def _make_ops(app: Flask, parts: Parts, settings: Settings, now: Clock) -> Bluep
         parts.authentication is not None,
         reporter,
         parts.overlay_refused,
+        parts.smart_key_fault,
     )
     health = Health(
         watched.checks(),
@@ -301,6 +303,7 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
     outbound = make_outbound(settings)
     keys = JwksCache(jwks_getter(settings, outbound))
     pseudonyms = Pseudonyms(settings.audit_key, make=not settings.audit_key_file)
+    smart_key, smart_key_fault = _smart_key(settings, log)
     return Parts(
         engine=Engine(
             terminology.load(settings.terminology_dir),
@@ -326,6 +329,8 @@ def make_parts(settings: Settings, now: Clock = utc_now, rules: tuple[Rule, ...]
         authentication=_authentication(settings, keys, store, now, reporter),
         reporter=reporter,
         water=water,
+        smart_key=smart_key,
+        smart_key_fault=smart_key_fault,
         overlay_refused=content.refused,
     )
 
@@ -417,7 +422,7 @@ def _feedback_into(
     return record
 
 
-def _smart_services(parts: Parts, settings: Settings, now: Clock, key: bytes) -> SmartServices:
+def _smart_services(parts: Parts, settings: Settings, now: Clock) -> SmartServices:
     """The titration app on the same engine and the same store as the hooks."""
 
     def clock() -> float:
@@ -429,7 +434,7 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock, key: bytes) ->
     )  # an EHR that hangs in a launch takes no thread from the hooks
     return SmartServices(
         content=parts.engine.content,
-        sessions=SmartSessions(parts.store, key, clock),
+        sessions=SmartSessions(parts.store, parts.smart_key, clock),
         oauth=SmartOauth(
             listed,
             f"{settings.base_url}/smart/callback",
@@ -449,15 +454,17 @@ def _smart_services(parts: Parts, settings: Settings, now: Clock, key: bytes) ->
     )
 
 
-def _smart_key(settings: Settings, log: Any) -> bytes:
-    """The key of the app's sessions. A full or read-only disk must not cost a card: then the key lives with this worker."""
+def _smart_key(settings: Settings, log: Any) -> tuple[bytes, str]:
+    """The key of the app's sessions, and why it is not kept. A full or read-only disk must not cost a card: then the
+    key lives with this worker.
+    """
     try:
-        return read_or_make_key(
-            Path(settings.smart.key_file or Path(settings.data_dir) / "smart.key")
-        )
+        file = settings.smart.key_file or Path(settings.data_dir) / "smart.key"
+        return read_or_make_key(Path(file)), ""
     except OSError as error:
-        log.error("smart-key-unavailable", why=type(error).__name__)
-        return Fernet.generate_key()
+        fault = type(error).__name__
+        log.error("smart-key-unavailable", why=fault)
+        return Fernet.generate_key(), fault
 
 
 def _launches_refused(log: Any) -> Callable[[], None]:

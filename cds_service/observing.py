@@ -1,4 +1,4 @@
-"""What readiness and the gauges look at: rules, content, store, audit, records, keys, FHIR servers, log."""
+"""What readiness and the gauges look at: rules, content, store, audit, records, keys, FHIR servers, planner, log."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class Watched:
     authenticates: bool
     reporter: Reporter
     overlay_refused: tuple[str, ...] = ()
+    smart_key_fault: str = ""
     seen: dict[str, float] = field(default_factory=dict)
 
     def checks(self) -> dict[str, Check]:
@@ -54,6 +55,7 @@ class Watched:
             "log": self._log,
             "calls": self._calls,
             "fhir": self._fhir,
+            "planner": self._planner,
         }
 
     def started(self) -> dict[str, str]:
@@ -142,6 +144,14 @@ class Watched:
             return "degraded: a FHIR server is left alone"
         troubled = self.reporter.is_troubled("fhir")
         return "degraded: a FHIR server did not answer in the last minute" if troubled else "ok"
+
+    def _planner(self) -> str:
+        fault = self.smart_key_fault
+        return (
+            f"degraded: no key file for the planner's sessions ({fault}), they end with this worker"
+            if fault
+            else "ok"
+        )
 
     def _keys(self) -> str:
         if not self.authenticates:

@@ -161,6 +161,15 @@ def high_water_mark_cannot_be_written(folder: Path) -> Iterator[Site]:
         yield found
 
 
+@fault("disk", log="smart-key-unavailable", metric='check_ok{check="planner"}', check="planner")
+def key_of_the_planner_cannot_be_kept(folder: Path) -> Iterator[Site]:
+    with (
+        mock.patch("cds_service.app.read_or_make_key", side_effect=PermissionError(13, "no")),
+        site(folder) as found,
+    ):
+        yield found
+
+
 @fault(
     "disk",
     log="high-water-mark-unreadable",

@@ -32,7 +32,18 @@ def test_CL13_health_needs_no_token_in_production(tmp_path: Path, path: str) -> 
 
 def test_CL13_a_ready_service_says_so_with_each_check(tmp_path: Path) -> None:
     """One that no other test has called: what a FHIR server did to an earlier call is rightly said."""
-    checks = ("rules", "content", "store", "audit", "records", "keys", "log", "calls", "fhir")
+    checks = (
+        "rules",
+        "content",
+        "store",
+        "audit",
+        "records",
+        "keys",
+        "log",
+        "calls",
+        "fhir",
+        "planner",
+    )
     with serving(tmp_path) as service:
         expected = {"status": "ready", **dict.fromkeys(checks, "ok")}
         assert (200, expected) == wait_for(service, "ready")
