@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 import html
 import json
 import re
@@ -213,7 +214,7 @@ def moved(path: str, value: Any, content: Content = SHIPPED) -> Content:
         content,
         threshold_history=groups.pop("thresholds"),
         titration_history=groups,
-        version=f"{path}={value}",
+        digest=hashlib.sha256(f"{path}={value}".encode()).hexdigest(),
     )
 
 
