@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 
 Job = Callable[[], None]
 
@@ -31,7 +31,9 @@ class Crew:
         self._linger = linger
         self._tend = tend
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
+        self._jobs: Queue[Job] = (
+            Queue()
+        )  # a SimpleQueue may wait for ever once its time is just over (3.11)
         self._hired = 0
         self._waiting = 0  # threads that wait and have no job promised to them
 

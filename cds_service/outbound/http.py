@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from queue import Empty, Queue
 from time import monotonic
 from typing import TypeVar
 
@@ -203,7 +203,7 @@ class OutboundSession:
         CallFailedError("busy") where no thread could be had in time.
         """
         waiting = deque(tasks.items())
-        told: SimpleQueue[tuple[str, _T] | None] = SimpleQueue()
+        told: Queue[tuple[str, _T] | None] = Queue()
         wanted = min(len(tasks), CREW)
         crew = sum(self._hire(waiting, told, patient=number == 0) for number in range(wanted))
         if tasks and not crew:
@@ -223,7 +223,7 @@ class OutboundSession:
     def _hire(
         self,
         waiting: deque[tuple[str, Callable[[], Iterator[_T]]]],
-        told: SimpleQueue[tuple[str, _T] | None],
+        told: Queue[tuple[str, _T] | None],
         *,
         patient: bool,
     ) -> bool:

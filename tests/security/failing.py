@@ -9,10 +9,12 @@ from __future__ import annotations
 import http.client
 import logging
 from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from flask import Flask, has_request_context, request
+from flask import Flask
 
 from cds_service import settings
 from cds_service.app import create_app
@@ -20,15 +22,27 @@ from cds_service.model import Finding, Snapshot
 from cds_service.rules import RULES, Said, off_label
 from tests.serving import AS_OF
 
+ASKED: ContextVar[dict[str, Any]] = ContextVar("asked", default={})  # noqa: B039 - never written to
+
 
 def wanted_fault() -> str:
-    return request.headers.get("X-Test-Fault", "") if has_request_context() else ""
+    return str(ASKED.get().get("HTTP_X_TEST_FAULT", ""))
 
 
 def clock() -> datetime:
     if wanted_fault() == "clock":
-        raise RuntimeError(f"{dict(request.headers)} {request.url}")
+        raise RuntimeError(f"{ASKED.get()}")
     return AS_OF
+
+
+def noting(serve: Any) -> Any:
+    """The same application; the faults know what it was asked."""
+
+    def noted(environ: dict[str, Any], start_response: Any) -> Any:
+        ASKED.set(environ)
+        return serve(environ, start_response)
+
+    return noted
 
 
 def application() -> Flask:
@@ -43,7 +57,9 @@ def application() -> Flask:
     rules = tuple(
         replace(rule, judge=judge_or_fail) if rule is off_label.RULE else rule for rule in RULES
     )
-    return create_app(settings.load_for_worker(), now=clock, rules=rules)
+    app = create_app(settings.load_for_worker(), now=clock, rules=rules)
+    app.wsgi_app = noting(app.wsgi_app)  # type: ignore[method-assign]
+    return app
 
 
 if __name__ == "__main__":
