@@ -92,17 +92,21 @@ class SmartSessions:
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
             if stage == PENDING:
                 self._make_room(connection, _hash(browser), self._crowd(place, _hash(handle)))
-            connection.execute(
-                insert(smart_session).values(
-                    handle_hash=_hash(handle),
-                    browser_hash=_hash(browser),
-                    stage=stage,
-                    version=1,
-                    expires=now + seconds,
-                    body=self._seal(handle, body),
-                )
-            )
+            row = self._row(stage, handle, browser, now + seconds, body)
+            connection.execute(insert(smart_session).values(row))
         return handle
+
+    def _row(
+        self, stage: str, handle: str, browser: str, expires: int, body: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {
+            "handle_hash": _hash(handle),
+            "browser_hash": _hash(browser),
+            "stage": stage,
+            "version": 1,
+            "expires": expires,
+            "body": self._seal(handle, body),
+        }
 
     def _crowd(self, place: str, handle_hash: str) -> list[str]:
         """Note this launch of the address; those that are one too many. Kept in this process only."""
@@ -144,16 +148,8 @@ class SmartSessions:
         with self._store.write() as connection:
             connection.execute(delete(smart_session).where(smart_session.c.expires <= now))
             put = connection.execute(
-                insert_once(connection, smart_session, "handle_hash")
-                .values(
-                    handle_hash=_hash(handle),
-                    browser_hash=_hash(browser),
-                    stage=stage,
-                    version=1,
-                    expires=now + seconds,
-                    body=self._seal(handle, body),
-                )
-                .returning(smart_session.c.handle_hash)
+                insert_once(connection, smart_session, "handle_hash", returning=True),
+                [self._row(stage, handle, browser, now + seconds, body)],
             ).scalar()
         return put is not None
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from cds_service.auth import used_tokens
 from cds_service.auth.used_tokens import (
     KEEP_SECONDS,
     RETRY_WINDOW,
@@ -279,3 +280,24 @@ def test_CL12_site_may_ask_for_503_instead(sqlite: Store) -> None:
         refusal.value.headers,
         seen.remember(ISSUER, "a", LATER),
     )
+
+
+# --- what one worker remembers by itself -----------------------------------------------------------------------------
+
+
+def test_a_worker_remembers_the_newest_tokens_as_long_as_any_lives() -> None:
+    recent, asked = used_tokens._Recent(room=3), "ab" * 32
+    tokens = [
+        used_tokens._Token(used_tokens.hash_token("i", f"{n}"), 1, asked, 1) for n in range(5)
+    ]
+    for at, token in enumerate(tokens):
+        recent.add(token, float(at))
+    assert [None, None] == [recent.get(token.hash, 5.0) for token in tokens[:2]]
+    assert [(asked, 2.0), (asked, 3.0), (asked, 4.0)] == [
+        recent.get(token.hash, 5.0) for token in tokens[2:]
+    ]
+    last = tokens[-1].hash
+    assert recent.get(last, 4.0 + used_tokens.KEEP_SECONDS) is not None
+    assert recent.get(last, 4.5 + used_tokens.KEEP_SECONDS) is None
+    recent.forget(last)
+    assert recent.get(last, 4.0) is None
